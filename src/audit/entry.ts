@@ -1,0 +1,77 @@
+/**
+ * What the record says of one request. The *intent* (who, what, decision) is written while the call travels; the
+ * *outcome* follows in a later segment and names the intent. Neither holds arguments, results or credentials.
+ */
+export interface Intent {
+  readonly type: 'intent'
+  /** Unique over all lives of all daemons: `<boot epoch>-<counter>`. */
+  readonly id: string
+  readonly atMs: number
+  /** What happened, from a closed vocabulary: an MCP method (`tools/call`), or a verb on a kind (`create secrets`). */
+  readonly event: string
+  /** `Principal.key` and a readable name. */
+  readonly principal: string
+  readonly principalName: string
+  readonly project?: string | undefined
+  readonly server?: string | undefined
+  /** Tool, prompt or resource (its URI), or the name of the changed object. At most 512 characters. */
+  readonly target?: string | undefined
+  /** Session id of a legacy client, digested: enough to group by, useless to steal. */
+  readonly session?: string | undefined
+  readonly decision: 'allow' | 'deny'
+  /** For a denial: the fault code and what decided. */
+  readonly reason?: string | undefined
+}
+
+export interface Outcome {
+  readonly type: 'outcome'
+  /** `Intent.id` */
+  readonly of: string
+  readonly atMs: number
+  /** `lost`: forwarded, and no answer came. `tool-error`: a result with `isError`. */
+  readonly status: 'ok' | 'tool-error' | 'error' | 'cancelled' | 'lost'
+  readonly durationMs: number
+  /** JSON-RPC or fault code where there is one. */
+  readonly code?: string | undefined
+}
+
+/** Written once the disk takes entries again: how many calls were answered while it did not. */
+export interface Gap {
+  readonly type: 'gap'
+  readonly atMs: number
+  readonly sinceMs: number
+  readonly entriesLost: number
+}
+
+/** Refusals before a principal was known: counted per source and reason, with one sample, not chained one by one. */
+export interface Refusals {
+  readonly type: 'refusals'
+  readonly atMs: number
+  readonly source: string
+  readonly reason: string
+  readonly count: number
+}
+
+export type Entry = Intent | Outcome | Gap | Refusals
+
+export type Durability = 'before-reply' | 'before-forward' | 'batched'
+
+/** The group of entries that is committed together. */
+export interface Segment {
+  /** Set once the commit has succeeded: lets the hot path skip a promise. */
+  readonly committed: boolean
+  /** Resolves true when it is on disk, false when the commit failed. Never rejects. */
+  readonly durable: Promise<boolean>
+}
+
+export interface Recorder {
+  /** Whether entries can be taken: false after a failed commit and while the queue is over its bound. Costs nothing. */
+  accepts(): boolean
+  /** Queues the intent and returns the segment that it will be in. */
+  intent(entry: Intent): Segment
+  outcome(entry: Outcome): void
+  refused(source: string, reason: string): void
+  /** Waits until everything queued so far is committed (or has failed) and anchored. */
+  flush(): Promise<void>
+  close(): Promise<void>
+}

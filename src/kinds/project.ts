@@ -1,0 +1,78 @@
+import { z } from 'zod'
+import { defineKind, Glob, Name, type ResourceOf, type SpecOf } from './define-kind.ts'
+
+const ToolFilter = z
+  .strictObject({
+    allow: z
+      .array(Glob)
+      .max(1000)
+      .optional()
+      .describe(
+        'Only tools that match one of these globs, by their name in the project (`{server}__{tool}`). Absent: all.',
+      ),
+    deny: z
+      .array(Glob)
+      .max(1000)
+      .default([])
+      .describe(
+        'Tools that match one of these globs are neither listed nor callable, whatever `allow` says.',
+      ),
+  })
+  .prefault({})
+
+const Audit = z
+  .strictObject({
+    durability: z
+      .enum(['before-reply', 'before-forward', 'batched'])
+      .default('before-reply')
+      .describe(
+        'When the record of a call must be on disk: before its answer is given (default), before it is forwarded, or soon after (`batched`: a crash can lose the last moments).',
+      ),
+  })
+  .prefault({})
+
+export const Project = defineKind({
+  kind: 'Project',
+  plural: 'projects',
+  short: ['proj', 'project'],
+  scope: 'global',
+  uidPrefix: 'prj',
+  summary: 'What a client sees: a set of servers and rules behind one MCP endpoint.',
+  spec: z.strictObject({
+    description: z.string().max(2000).optional().describe('For people.'),
+    servers: z
+      .array(Name)
+      .max(500)
+      .default([])
+      .describe('The servers behind the endpoint; their order is the order of the tools.'),
+    tools: ToolFilter.describe('Which tools of its servers the project offers.'),
+    instructions: z
+      .string()
+      .max(32_768)
+      .optional()
+      .describe('Given to clients when they connect, before what the servers say.'),
+    audit: Audit.describe('How the record of calls is kept.'),
+  }),
+  status: z.strictObject({
+    endpoint: z.string().optional().describe('Path of the MCP endpoint on this daemon.'),
+    servers: z.string().optional().describe('How many servers are ready, of how many.'),
+    sessions: z.number().optional().describe('Open client sessions.'),
+  }),
+  applyOrder: 30,
+  columns: [
+    { header: 'NAME', of: (project) => project.metadata.name },
+    { header: 'SERVERS', of: (project) => project.status.servers ?? project.spec.servers.length },
+    { header: 'SESSIONS', of: (project) => project.status.sessions },
+    { header: 'ENDPOINT', of: (project) => project.status.endpoint },
+    { header: 'DESCRIPTION', wide: true, of: (project) => project.spec.description },
+  ],
+  references: (spec) => spec.servers.map((name, i) => ({ kind: 'Server', name, path: `spec.servers[${i}]` })),
+  check: (spec) =>
+    spec.servers
+      .filter((name, i) => spec.servers.indexOf(name) !== i)
+      .map((name) => `spec.servers: ${name} is given twice`),
+  example: { servers: ['everything', 'memory'], tools: { deny: ['memory__delete_*'] } },
+})
+
+export type Project = ResourceOf<typeof Project>
+export type ProjectSpec = SpecOf<typeof Project>

@@ -1,0 +1,146 @@
+/**
+ * What a caller can meet. One class, one catalogue; a code exists only where a client would act differently.
+ *
+ * | column | meaning |
+ * |---|---|
+ * | `http` | status on the control API |
+ * | `mcp`  | status on an MCP endpoint: 200 where the protocol wants a JSON-RPC error inside a successful exchange |
+ * | `rpc`  | JSON-RPC code. Own codes may not lie in −32768…−32000 (MCP 2026-07-28), so ours ride in `data.code` |
+ * | `exit` | exit status of the CLI: 1 the request failed, 2 the input is wrong |
+ * | `text` | the public sentence, complete without the hint |
+ */
+// oxfmt-ignore
+const CATALOGUE = {
+  unauthenticated:      { http: 401, mcp: 401, rpc: -32600, exit: 1, text: 'a valid token is needed here' },
+  forbidden:            { http: 403, mcp: 403, rpc: -32600, exit: 1, text: 'this token may not do that' },
+  origin_refused:       { http: 403, mcp: 403, rpc: -32600, exit: 1, text: 'requests from this Origin or for this Host are refused' },
+  not_found:            { http: 404, mcp: 200, rpc: -32602, exit: 1, text: 'there is nothing by that name here' },
+  resource_not_found:   { http: 404, mcp: 200, rpc: -32002, exit: 1, text: 'there is no resource by that URI here' },
+  no_endpoint:          { http: 404, mcp: 404, rpc: -32600, exit: 1, text: 'there is no endpoint at this address' },
+  method_not_found:     { http: 404, mcp: 404, rpc: -32601, exit: 1, text: 'this method is not served here' },
+  method_unavailable:   { http: 404, mcp: 200, rpc: -32601, exit: 1, text: 'this method is not served here' },
+  method_not_allowed:   { http: 405, mcp: 405, rpc: -32600, exit: 1, text: 'this HTTP method is not served here' },
+  invalid:              { http: 400, mcp: 200, rpc: -32602, exit: 2, text: 'the request is not valid' },
+  invalid_envelope:     { http: 400, mcp: 400, rpc: -32602, exit: 2, text: 'the request envelope is not valid' },
+  not_json:             { http: 400, mcp: 400, rpc: -32700, exit: 2, text: 'the body is not valid JSON' },
+  not_jsonrpc:          { http: 400, mcp: 400, rpc: -32600, exit: 2, text: 'the body is not a JSON-RPC message' },
+  header_mismatch:      { http: 400, mcp: 400, rpc: -32020, exit: 2, text: 'a header is missing or differs from the body' },
+  unsupported_version:  { http: 400, mcp: 400, rpc: -32022, exit: 2, text: 'this protocol version is not supported' },
+  session_missing:      { http: 400, mcp: 400, rpc: -32600, exit: 2, text: 'the Mcp-Session-Id header is missing' },
+  session_lost:         { http: 404, mcp: 404, rpc: -32001, exit: 1, text: 'this session is unknown or has ended' },
+  conflict:             { http: 409, mcp: 200, rpc: -32600, exit: 1, text: 'this is not possible in the present state' },
+  too_large:            { http: 413, mcp: 413, rpc: -32600, exit: 2, text: 'the request is too large' },
+  not_acceptable:       { http: 406, mcp: 406, rpc: -32600, exit: 2, text: 'the Accept header must list application/json and text/event-stream' },
+  unsupported_media:    { http: 415, mcp: 415, rpc: -32600, exit: 2, text: 'the Content-Type is not one that is taken here' },
+  too_many:             { http: 429, mcp: 429, rpc: -32603, exit: 1, text: 'a limit has been reached' },
+  upstream_unreachable: { http: 502, mcp: 200, rpc: -32603, exit: 1, text: 'the server behind the gateway cannot be reached' },
+  upstream_invalid:     { http: 502, mcp: 200, rpc: -32603, exit: 1, text: 'the server behind the gateway gave an answer that cannot be used' },
+  upstream_timeout:     { http: 504, mcp: 200, rpc: -32603, exit: 1, text: 'the server behind the gateway did not answer in time' },
+  unavailable:          { http: 503, mcp: 503, rpc: -32603, exit: 1, text: 'this cannot be done at the moment' },
+  internal:             { http: 500, mcp: 500, rpc: -32603, exit: 70, text: 'something went wrong inside Castellan' },
+} as const satisfies Record<string, FaultRow>
+
+interface FaultRow {
+  readonly http: number
+  readonly mcp: number
+  readonly rpc: number
+  readonly exit: number
+  readonly text: string
+}
+
+export type FaultCode = keyof typeof CATALOGUE
+
+export interface AboutFault {
+  /** Public: what to do next. Never echoes what the caller sent. */
+  readonly hint?: string
+  /** Public: what is wrong with which field, for `invalid` and its kin. Names fields, never values. */
+  readonly problems?: readonly string[]
+  /** Public JSON for `error.data` where a specification fixes its shape. */
+  readonly data?: Readonly<Record<string, unknown>>
+  /** Private: for the log and the audit record. */
+  readonly detail?: unknown
+  readonly cause?: unknown
+}
+
+export class Fault extends Error {
+  override readonly name = 'Fault'
+  readonly code: FaultCode
+  readonly hint: string | undefined
+  readonly problems: readonly string[]
+  readonly data: Readonly<Record<string, unknown>> | undefined
+  readonly detail: unknown
+
+  constructor(code: FaultCode, about: AboutFault = {}) {
+    super(CATALOGUE[code].text, { cause: about.cause })
+    this.code = code
+    this.hint = about.hint
+    this.problems = about.problems ?? []
+    this.data = about.data
+    this.detail = about.detail
+  }
+}
+
+/** What anything thrown becomes at an edge: a Fault stays itself, everything else is a bug and shows nothing of itself. */
+export const asFault = (thrown: unknown): Fault =>
+  thrown instanceof Fault
+    ? thrown
+    : new Fault('internal', { cause: thrown, hint: 'the log of the daemon has the reason' })
+
+/** The catalogue's row, for the pages and drawings that are generated from it. */
+export const faultRow = (code: FaultCode): FaultRow => CATALOGUE[code]
+export const faultCodes = (): readonly FaultCode[] => Object.keys(CATALOGUE) as FaultCode[]
+
+export interface FaultBody {
+  readonly code: FaultCode
+  readonly message: string
+  readonly hint?: string
+  readonly problems?: readonly string[]
+}
+
+/** Public face of a Fault, the same on every surface. */
+export const faultBody = (fault: Fault): FaultBody => ({
+  code: fault.code,
+  message: fault.message,
+  ...(fault.hint === undefined ? {} : { hint: fault.hint }),
+  ...(fault.problems.length === 0 ? {} : { problems: fault.problems }),
+})
+
+/** Control API: status and JSON body. */
+export const toHttp = (
+  fault: Fault,
+): { readonly status: number; readonly body: { readonly error: FaultBody } } => ({
+  status: CATALOGUE[fault.code].http,
+  body: { error: faultBody(fault) },
+})
+
+export interface JsonRpcFault {
+  readonly status: number
+  readonly error: {
+    readonly code: number
+    readonly message: string
+    readonly data: Readonly<Record<string, unknown>>
+  }
+}
+
+/** MCP endpoint: HTTP status and the JSON-RPC error object. The hint is part of the message, since models read only that. */
+export function toJsonRpc(fault: Fault): JsonRpcFault {
+  const { mcp, rpc, text } = CATALOGUE[fault.code]
+  const more = [...fault.problems, ...(fault.hint === undefined ? [] : [fault.hint])]
+  const message = more.length === 0 ? text : `${text}: ${more.join('; ')}`
+  return { status: mcp, error: { code: rpc, message, data: { code: fault.code, ...fault.data } } }
+}
+
+/** CLI: exit status and the lines for standard error. */
+export function toExit(fault: {
+  code: FaultCode
+  message: string
+  hint?: string | undefined
+  problems?: readonly string[]
+}): {
+  readonly status: number
+  readonly lines: readonly string[]
+} {
+  const lines = [`error: ${fault.message}`, ...(fault.problems ?? []).map((problem) => `  - ${problem}`)]
+  if (fault.hint !== undefined) lines.push(`hint: ${fault.hint}`)
+  return { status: CATALOGUE[fault.code].exit, lines }
+}
