@@ -1,0 +1,105 @@
+/** Server-sent events (WHATWG HTML, "Server-sent events"), as far as MCP uses them. */
+
+export interface SseEvent {
+  readonly event: string
+  readonly data: Buffer
+  /** Last event id as of this event; undefined when the stream has set none. */
+  readonly id: string | undefined
+}
+
+export interface SseParser {
+  /** Feeds bytes; calls back per complete event. False: an event passed the bound, the stream cannot be used further. */
+  feed(chunk: Buffer): boolean
+  /** What the server asked us to wait before connecting again, in ms. */
+  readonly retryMs: number | undefined
+}
+
+const LF = 0x0a
+const CR = 0x0d
+
+/** @param maxBytes bound of one event's lines together */
+export function createSseParser(maxBytes: number, onEvent: (event: SseEvent) => void): SseParser {
+  let pending: Buffer | undefined
+  let skipLf = false
+  let first = true
+  let event = ''
+  let data: Buffer[] = []
+  let size = 0
+  let id: string | undefined
+  let retryMs: number | undefined
+
+  function line(bytes: Buffer): void {
+    if (bytes.length === 0) {
+      if (data.length > 0) onEvent({ event: event === '' ? 'message' : event, data: join(data), id })
+      event = ''
+      data = []
+      size = 0
+      return
+    }
+    const colon = bytes.indexOf(0x3a)
+    if (colon === 0) return
+    const field = bytes.toString('latin1', 0, colon < 0 ? bytes.length : colon)
+    const value =
+      colon < 0
+        ? bytes.subarray(bytes.length)
+        : bytes.subarray(bytes[colon + 1] === 0x20 ? colon + 2 : colon + 1)
+    if (field === 'data') data.push(value)
+    else if (field === 'event') event = value.toString('utf8')
+    else if (field === 'id' && !value.includes(0)) id = value.toString('utf8')
+    else if (field === 'retry' && /^\d{1,9}$/.test(value.toString('latin1')))
+      retryMs = Number(value.toString('latin1'))
+  }
+
+  return {
+    get retryMs() {
+      return retryMs
+    },
+    feed(chunk) {
+      let bytes = pending === undefined ? chunk : Buffer.concat([pending, chunk])
+      pending = undefined
+      if (first && bytes.length >= 3) {
+        first = false
+        if (bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf) bytes = bytes.subarray(3)
+      }
+      let start = 0
+      for (let pos = 0; pos < bytes.length; pos++) {
+        const c = bytes[pos]
+        if (c !== LF && c !== CR) continue
+        if (c === LF && skipLf && pos === start) {
+          skipLf = false
+          start = pos + 1
+          continue
+        }
+        size += pos - start
+        if (size > maxBytes) return false
+        line(bytes.subarray(start, pos))
+        skipLf = c === CR
+        start = pos + 1
+      }
+      if (start < bytes.length) {
+        pending = Buffer.from(bytes.subarray(start))
+        skipLf = false
+      }
+      return size + (pending?.length ?? 0) <= maxBytes
+    },
+  }
+}
+
+const join = (lines: readonly Buffer[]): Buffer => {
+  const only = lines[0]
+  if (lines.length === 1 && only !== undefined) return Buffer.from(only)
+  return Buffer.concat(lines.flatMap((part, i) => (i === 0 ? [part] : [Buffer.from('\n'), part])))
+}
+
+/** One `message` event. A JSON-RPC message holds no raw line break, since upstream line breaks are folded by `oneLine`. */
+export const sseMessage = (message: Buffer | string): string =>
+  `event: message\ndata: ${oneLine(message)}\n\n`
+
+/** JSON may be pretty-printed; between tokens a line break and a space mean the same, and inside strings none can stand. */
+const oneLine = (message: Buffer | string): string => {
+  const text = message.toString()
+  return text.includes('\n') || text.includes('\r') ? text.replace(/[\r\n]/g, ' ') : text
+}
+
+/** Keeps proxies from closing a silent stream. */
+export const SSE_KEEP_ALIVE = ': keep-alive\n\n'
