@@ -1,0 +1,68 @@
+import { sql } from 'kysely'
+import type { SessionRow, StateDb } from './tables.ts'
+
+/** What may change in the life of a session. */
+export type SessionChange = Partial<
+  Pick<SessionRow, 'client' | 'log_level' | 'subscriptions' | 'seen_at_ms' | 'upstream'>
+>
+
+export async function insertSession(db: StateDb, row: SessionRow): Promise<void> {
+  await db.insertInto('sessions').values(row).execute()
+}
+
+export const findSession = (db: StateDb, id: string): Promise<SessionRow | undefined> =>
+  db.selectFrom('sessions').selectAll().where('id', '=', id).executeTakeFirst()
+
+/** False: there is no such session (any more). */
+export async function updateSession(db: StateDb, id: string, change: SessionChange): Promise<boolean> {
+  if (Object.keys(change).length === 0) return (await findSession(db, id)) !== undefined
+  const { numUpdatedRows } = await db
+    .updateTable('sessions')
+    .set(change)
+    .where('id', '=', id)
+    .executeTakeFirstOrThrow()
+  return numUpdatedRows > 0n
+}
+
+/** Notes when sessions were last seen; unknown ones are passed over, and no time goes back. */
+export async function touchSessions(
+  db: StateDb,
+  seen: readonly (readonly [id: string, seenAtMs: number])[],
+): Promise<void> {
+  await db.transaction().execute(async (tx) => {
+    for (const [id, seenAtMs] of seen) {
+      await tx
+        .updateTable('sessions')
+        .set({ seen_at_ms: seenAtMs })
+        .where('id', '=', id)
+        .where('seen_at_ms', '<', seenAtMs)
+        .execute()
+    }
+  })
+}
+
+/** False: there was no such session. */
+export async function removeSession(db: StateDb, id: string): Promise<boolean> {
+  const { numDeletedRows } = await db.deleteFrom('sessions').where('id', '=', id).executeTakeFirstOrThrow()
+  return numDeletedRows > 0n
+}
+
+/** Sessions that were last seen before a time, the longest silent first. */
+export const listExpired = (db: StateDb, beforeMs: number, limit: number): Promise<SessionRow[]> =>
+  db
+    .selectFrom('sessions')
+    .selectAll()
+    .where('seen_at_ms', '<', beforeMs)
+    .orderBy('seen_at_ms')
+    .orderBy('id')
+    .limit(limit)
+    .execute()
+
+export async function countSessions(db: StateDb, project: string): Promise<number> {
+  const { count } = await db
+    .selectFrom('sessions')
+    .select(sql<number>`count(*)`.as('count'))
+    .where('project', '=', project)
+    .executeTakeFirstOrThrow()
+  return count
+}

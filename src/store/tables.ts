@@ -1,0 +1,108 @@
+import type { Kysely } from 'kysely'
+
+/*
+ * Rows as they are in both databases: times are integer milliseconds, JSON is text, and `''` stands for "none" where
+ * a column is part of a key (NULL is never equal to NULL, so it cannot be part of one).
+ */
+
+/** What is configured. Shared by every node that works on one database. */
+export interface ControlTables {
+  readonly resources: ResourceRow
+  readonly revision: RevisionRow
+  readonly changes: ChangeRow
+  readonly sealed: SealedRow
+  readonly tokens: TokenRow
+}
+
+/** What is going on: written often, and worth nothing without the configuration. */
+export interface StateTables {
+  readonly sessions: SessionRow
+  readonly token_uses: TokenUseRow
+}
+
+export type ControlDb = Kysely<ControlTables>
+export type StateDb = Kysely<StateTables>
+
+export interface ResourceRow {
+  readonly uid: string
+  readonly kind: string
+  /** `''` for a kind of global scope. */
+  readonly project: string
+  readonly name: string
+  /** Counts changes of `spec`, from 1. */
+  readonly generation: number
+  /** JSON text, as are the next three. */
+  readonly labels: string
+  readonly annotations: string
+  readonly spec: string
+  readonly status: string
+  readonly created_at_ms: number
+  readonly updated_at_ms: number
+  /** Of the transaction that wrote this row last. */
+  readonly revision: number
+}
+
+/** The one row that every changing transaction updates: revisions are therefore in commit order, which no sequence is. */
+export interface RevisionRow {
+  readonly id: 1
+  readonly value: number
+}
+
+export interface ChangeRow {
+  readonly revision: number
+  readonly uid: string
+  readonly kind: string
+  readonly project: string
+  readonly name: string
+  /** The last thing that the transaction did to it. */
+  readonly operation: 'insert' | 'replace' | 'remove'
+  readonly at_ms: number
+}
+
+/** One value of a resource, sealed (`secrets/sealing.ts`). Goes away with its resource. */
+export interface SealedRow {
+  readonly uid: string
+  /** Which of the resource's values: the key in a Secret's `data`. */
+  readonly field: string
+  /** The master key that wrapped the data key. */
+  readonly key_id: string
+  /** Base64, as are the next two. */
+  readonly wrapped_key: string
+  readonly nonce: string
+  readonly ciphertext: string
+}
+
+/** What a Token is recognised by. Goes away with its resource. */
+export interface TokenRow {
+  readonly uid: string
+  /** SHA-256 of the secret, hex. */
+  readonly digest: string
+  /** First characters of the secret: for people. */
+  readonly prefix: string
+  readonly expires_at_ms: number | null
+}
+
+export interface TokenUseRow {
+  readonly uid: string
+  readonly used_at_ms: number
+}
+
+/** A legacy MCP session of a client with us. */
+export interface SessionRow {
+  readonly id: string
+  /** `Principal.key` of its owner. */
+  readonly principal: string
+  readonly project: string
+  /** `''`: the aggregated endpoint. */
+  readonly server: string
+  readonly protocol_version: string
+  /** JSON text: what the client said of itself (`clientInfo`, `capabilities`). */
+  readonly client: string
+  readonly log_level: string | null
+  /** JSON text: `[[server, uri], …]` */
+  readonly subscriptions: string
+  readonly created_at_ms: number
+  readonly seen_at_ms: number
+  /** JSON text: what the gateway needs to find its upstream sessions again. */
+  readonly upstream: string
+}
