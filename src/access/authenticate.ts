@@ -1,0 +1,114 @@
+import { hash, timingSafeEqual } from 'node:crypto'
+import { Fault } from '../lib/fault.ts'
+import type { Clock } from '../lib/clock.ts'
+import { err, ok, type Result } from '../lib/result.ts'
+import type { LocalAdmin, Principal } from './principal.ts'
+
+/** What is known of a Token, without its secret. */
+export interface TokenEntry {
+  readonly uid: string
+  readonly name: string
+  readonly project: string
+  /** Absent: it never expires. */
+  readonly expiresAtMs?: number | undefined
+  readonly revoked: boolean
+}
+
+/** The Tokens as they are now: a change is visible in the next call, so nothing here is cached. */
+export interface TokenTable {
+  /** @param digest SHA-256 of the whole credential, as lower-case hex */
+  byDigest(digest: string): TokenEntry | undefined
+}
+
+/** Why a credential was refused: for the record only. The public answer is the same for all of them. */
+export type AuthRefusalReason =
+  | 'no-credential'
+  | 'malformed'
+  | 'unset-variable'
+  | 'unknown'
+  | 'expired'
+  | 'revoked'
+
+export interface AuthRefusal {
+  readonly reason: AuthRefusalReason
+}
+
+export interface Authenticator {
+  /** @param authorization the Authorization header as it came */
+  authenticate(authorization: string | undefined): Result<Principal, AuthRefusal>
+}
+
+export interface AuthenticatorDeps {
+  readonly tokens: TokenTable
+  /** SHA-256 of the local admin credential, raw. */
+  readonly admin: { readonly digest: Uint8Array }
+  readonly clock: Clock
+}
+
+const LOCAL_ADMIN: Result<Principal, AuthRefusal> = ok({
+  kind: 'local-admin',
+  key: 'local-admin',
+  name: 'local-admin',
+} satisfies LocalAdmin)
+
+const refuse = (reason: AuthRefusalReason): Result<Principal, AuthRefusal> => err({ reason })
+const REFUSED = {
+  none: refuse('no-credential'),
+  malformed: refuse('malformed'),
+  unset: refuse('unset-variable'),
+  unknown: refuse('unknown'),
+  expired: refuse('expired'),
+  revoked: refuse('revoked'),
+} as const
+
+/** RFC 6750 section 2.1, narrowed to the two credentials that we issue: a prefix and 256 bits in base64url. */
+const CREDENTIAL = /^bearer +(cs[at]_[A-Za-z0-9_-]{43})$/i
+/**
+ * What agents send when the variable that should hold the credential is not set: nothing at all after the scheme, or
+ * the placeholder as it was written (`${TOKEN}`, `$TOKEN`, `${env:TOKEN}`).
+ */
+const UNSET = /^(?:bearer *)?(?:\$\{[^}]*\}|\$[A-Za-z_][A-Za-z0-9_]*)?$/i
+
+/**
+ * The only authenticator (law 2). It runs on every request: one hash, one look-up, one small object.
+ *
+ * Tokens are found by the digest of 256 random bits: the time a look-up takes says nothing that helps to guess one.
+ * The admin credential is compared in constant time.
+ */
+export function createAuthenticator({ tokens, admin, clock }: AuthenticatorDeps): Authenticator {
+  function authenticateAdmin(credential: string): Result<Principal, AuthRefusal> {
+    const digest = hash('sha256', credential, 'buffer')
+    return timingSafeEqual(digest, admin.digest) ? LOCAL_ADMIN : REFUSED.unknown
+  }
+
+  function authenticateToken(credential: string): Result<Principal, AuthRefusal> {
+    const entry = tokens.byDigest(hash('sha256', credential, 'hex'))
+    if (entry === undefined) return REFUSED.unknown
+    if (entry.revoked) return REFUSED.revoked
+    if (entry.expiresAtMs !== undefined && entry.expiresAtMs <= clock.nowMs()) return REFUSED.expired
+    return ok({
+      kind: 'token',
+      key: `token:${entry.uid}`,
+      uid: entry.uid,
+      name: entry.name,
+      project: entry.project,
+    })
+  }
+
+  return {
+    authenticate(authorization) {
+      if (authorization === undefined || authorization === '') return REFUSED.none
+      const credential = CREDENTIAL.exec(authorization)?.[1]
+      if (credential === undefined) return UNSET.test(authorization) ? REFUSED.unset : REFUSED.malformed
+      if (credential.startsWith('cst_')) return authenticateToken(credential)
+      return credential.startsWith('csa_') ? authenticateAdmin(credential) : REFUSED.malformed
+    },
+  }
+}
+
+/** One public sentence for every refusal: what exactly was wrong goes to the record. */
+export const toFault = (refusal: AuthRefusal): Fault =>
+  new Fault('unauthenticated', {
+    hint: 'send Authorization: Bearer <token>; castellan create token NAME -p PROJECT makes one',
+    detail: refusal,
+  })
