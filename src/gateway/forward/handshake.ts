@@ -1,0 +1,103 @@
+import { err, ok, type Result } from '../../lib/result.ts'
+import {
+  CAPABILITIES_KEY,
+  CLIENT_INFO_KEY,
+  VERSION_KEY,
+  type Implementation,
+} from '../../protocol/envelope.ts'
+import { requestMessage } from '../../protocol/json-rpc.ts'
+import { rawAt, readMessage, stringAt, valueAt, type Message } from '../../protocol/message.ts'
+import { isLegacyRevision, LATEST_LEGACY, LATEST_MODERN, MODERN_REVISIONS } from '../../protocol/revisions.ts'
+import type { UpstreamFailure, UpstreamInfo } from './upstream.ts'
+
+/** The opening messages of both eras, and what their answers mean. */
+
+export const initializeRequest = (wireId: string, us: Implementation): string =>
+  requestMessage(wireId, 'initialize', { protocolVersion: LATEST_LEGACY, capabilities: {}, clientInfo: us })
+
+export const ourEnvelope = (us: Implementation): Record<string, unknown> => ({
+  [VERSION_KEY]: LATEST_MODERN,
+  [CAPABILITIES_KEY]: {},
+  [CLIENT_INFO_KEY]: us,
+})
+
+export const discoverRequest = (wireId: string, us: Implementation): string =>
+  requestMessage(wireId, 'server/discover', { _meta: ourEnvelope(us) })
+
+interface OpeningResult {
+  readonly protocolVersion?: unknown
+  readonly supportedVersions?: unknown
+  readonly capabilities?: unknown
+  readonly serverInfo?: unknown
+  readonly instructions?: unknown
+  readonly _meta?: Readonly<Record<string, unknown>>
+}
+
+/** @param stateful whether the server tied the answer to a connection or session */
+export function readInitializeResult(
+  reply: Message,
+  stateful: boolean,
+): Result<UpstreamInfo, UpstreamFailure> {
+  const result = valueAt(reply, 'result') as OpeningResult | undefined
+  const version = result?.protocolVersion
+  if (result === undefined || typeof version !== 'string') {
+    return err({ kind: 'invalid', message: `it refused to initialise${codeOf(reply)}` })
+  }
+  if (!isLegacyRevision(version))
+    return err({ kind: 'invalid', message: 'it speaks a protocol revision that we do not know' })
+  return ok({ era: 'legacy', protocolVersion: version, ...common(result, result.serverInfo), stateful })
+}
+
+/** What a probe's answer says: the server is modern, or is not (`legacy`), or cannot be judged now. */
+export function readDiscoverResult(reply: Message): UpstreamInfo | 'legacy' {
+  if (reply.shape === 'error') return 'legacy'
+  const result = valueAt(reply, 'result') as OpeningResult | null
+  const versions = result?.supportedVersions
+  if (result === null || typeof result !== 'object' || !Array.isArray(versions)) return 'legacy'
+  const shared = MODERN_REVISIONS.find((revision) => versions.includes(revision))
+  if (shared === undefined) return 'legacy'
+  const serverInfo = result._meta?.['io.modelcontextprotocol/serverInfo'] ?? result.serverInfo
+  return { era: 'modern', protocolVersion: shared, ...common(result, serverInfo), stateful: false }
+}
+
+function common(
+  result: OpeningResult,
+  serverInfo: unknown,
+): Pick<UpstreamInfo, 'capabilities' | 'serverInfo' | 'instructions'> {
+  return {
+    capabilities:
+      typeof result.capabilities === 'object' && result.capabilities !== null ? result.capabilities : {},
+    serverInfo:
+      typeof serverInfo === 'object' && serverInfo !== null ? JSON.stringify(serverInfo) : undefined,
+    instructions: typeof result.instructions === 'string' ? result.instructions : undefined,
+  }
+}
+
+const codeOf = (reply: Message): string => {
+  const code = rawAt(reply, 'error/code')
+  return code === undefined || !/^-?\d+$/.test(code) ? '' : ` (error ${code})`
+}
+
+/** A message of our own, in the form that `Upstream.send` takes. */
+export function ownMessage(text: string): Message {
+  const message = readMessage(Buffer.from(text), 'client')
+  if (!message.ok) throw new TypeError('a message of our own must be valid')
+  return message.value
+}
+
+/** Whether an error answer names a version we speak: -32022 with `data.supported` (MCP 2026-07-28). */
+export function offersModern(reply: Message): boolean {
+  if (rawAt(reply, 'error/code') !== '-32022') return false
+  const error = valueAt(reply, 'error') as { readonly data?: { readonly supported?: unknown } } | undefined
+  const supported = error?.data?.supported
+  return Array.isArray(supported) && MODERN_REVISIONS.some((revision) => supported.includes(revision))
+}
+
+export const changedList = (method: string): 'tools' | 'prompts' | 'resources' | undefined => {
+  if (method === 'notifications/tools/list_changed') return 'tools'
+  if (method === 'notifications/prompts/list_changed') return 'prompts'
+  return method === 'notifications/resources/list_changed' ? 'resources' : undefined
+}
+
+export const uriOfUpdate = (message: Message): string | undefined =>
+  message.method === 'notifications/resources/updated' ? stringAt(message, 'params/uri') : undefined

@@ -1,0 +1,216 @@
+import { ok, type Result } from '../../lib/result.ts'
+import type { Implementation } from '../../protocol/envelope.ts'
+import { errorMessage, notificationMessage, resultMessage } from '../../protocol/json-rpc.ts'
+import type { Message } from '../../protocol/message.ts'
+import { changedList, initializeRequest, readInitializeResult } from './handshake.ts'
+import { createLegacyFeed, type LegacyFeed } from './http-legacy-feed.ts'
+import { httpExchange } from './http-exchange.ts'
+import { postRequest } from './http-call.ts'
+import type { HttpTarget } from './http-target.ts'
+import { outgoingBytes } from './outgoing.ts'
+import type {
+  Sink,
+  Upstream,
+  UpstreamCall,
+  UpstreamEvents,
+  UpstreamFailure,
+  UpstreamInfo,
+  UpstreamRequest,
+} from './upstream.ts'
+import type { WireIds } from './wire-id.ts'
+
+export interface LegacyHttpOptions {
+  readonly target: HttpTarget
+  readonly us: Implementation
+  readonly ids: WireIds
+  readonly events: UpstreamEvents
+}
+
+/** The server has no room for these requests: we have declared no capability that allows them. */
+const NOT_SERVED = { code: -32601, message: 'not served by this client', data: {} }
+
+const nothing = (): void => {}
+
+/** A server of 2025-03-26 … 2025-11-25 over Streamable HTTP: one connection is one session of it. */
+export class LegacyHttp implements Upstream {
+  readonly #options: LegacyHttpOptions
+  readonly #feed: LegacyFeed
+  #sessionId: string | undefined
+  #version: string | undefined
+  #opening: Promise<Result<UpstreamInfo, UpstreamFailure>> | undefined
+  #alive = true
+
+  constructor(options: LegacyHttpOptions) {
+    this.#options = options
+    this.#feed = createLegacyFeed({
+      target: options.target,
+      headers: () => this.#headers(),
+      message: (message) => this.#unattributed(message),
+      reopened: () => this.#options.events.changed('tools'),
+    })
+  }
+
+  get alive(): boolean {
+    return this.#alive
+  }
+
+  open(): Promise<Result<UpstreamInfo, UpstreamFailure>> {
+    this.#opening ??= this.#initialize()
+    return this.#opening
+  }
+
+  send(request: UpstreamRequest, sink: Sink): UpstreamCall {
+    const wireId = this.#options.ids.next()
+    let call = this.#post(request, wireId, {
+      ...forwardTo(sink),
+      failed: (failure) => {
+        if (failure.kind !== 'session-lost' || !this.#alive) return sink.failed(failure)
+        // 404 with a session id: forgotten, and the request was not processed (MCP, session management).
+        void this.#reopen().then((opened) => {
+          if (opened.ok) call = this.#post(request, this.#options.ids.next(), sink)
+          else sink.failed(opened.error)
+        })
+      },
+    })
+    return { cancel: () => call.cancel() }
+  }
+
+  async close(): Promise<void> {
+    if (!this.#alive) return
+    this.#alive = false
+    this.#feed.stop()
+    if (this.#sessionId === undefined) return
+    const { target } = this.#options
+    await new Promise<void>((resolve) => {
+      const done = (): void => resolve()
+      setTimeout(done, 2000).unref()
+      const { dispatcher, origin, path } = target
+      httpExchange(
+        dispatcher,
+        { method: 'DELETE', origin, path, headers: this.#headers() },
+        { status: done, message: nothing, end: done, error: done },
+      )
+    })
+  }
+
+  #post(request: UpstreamRequest, wireId: string, sink: Sink): UpstreamCall {
+    const posted = postRequest(
+      {
+        target: this.#options.target,
+        headers: this.#headers(),
+        body: outgoingBytes(request, wireId),
+        wireId,
+        timeoutMs: request.timeoutMs,
+        status: (status) =>
+          status === 404 && this.#sessionId !== undefined
+            ? { kind: 'session-lost', message: 'it has forgotten our session', status }
+            : undefined,
+        aside: (message) => this.#aside(message),
+        abandoned: () => this.#cancel(wireId, 'nobody waits any more'),
+      },
+      sink,
+    )
+    return {
+      cancel: () => {
+        posted.cancel()
+        this.#cancel(wireId, 'cancelled by the client')
+      },
+    }
+  }
+
+  #initialize(): Promise<Result<UpstreamInfo, UpstreamFailure>> {
+    const { target, us, ids } = this.#options
+    const wireId = ids.next()
+    this.#sessionId = undefined
+    this.#version = undefined
+    return new Promise((resolve) => {
+      postRequest(
+        {
+          target,
+          headers: this.#headers(),
+          body: initializeRequest(wireId, us),
+          wireId,
+          timeoutMs: target.connectTimeoutMs,
+          status: (_status, headers) => {
+            const id = headers['mcp-session-id']
+            if (typeof id === 'string' && /^[\x21-\x7e]{1,1024}$/.test(id)) this.#sessionId = id
+            return undefined
+          },
+        },
+        {
+          event: nothing,
+          failed: (failure) => resolve({ ok: false, error: failure }),
+          reply: (message) => resolve(this.#initialized(message)),
+        },
+      )
+    })
+  }
+
+  #initialized(reply: Message): Result<UpstreamInfo, UpstreamFailure> {
+    const info = readInitializeResult(reply, this.#sessionId !== undefined)
+    if (!info.ok) return info
+    this.#version = info.value.protocolVersion
+    this.#notify('notifications/initialized')
+    const { tools, prompts, resources } = info.value.capabilities
+    const speaksUp =
+      tools?.listChanged === true || prompts?.listChanged === true || resources?.listChanged === true
+    if (this.#sessionId !== undefined && (speaksUp || resources?.subscribe === true)) this.#feed.start()
+    return ok(info.value)
+  }
+
+  #reopen(): Promise<Result<UpstreamInfo, UpstreamFailure>> {
+    this.#feed.pause()
+    this.#opening = this.#initialize()
+    return this.#opening
+  }
+
+  /** Requests of the server are answered here; notifications about more than one request go to the events. */
+  #aside(message: Message): boolean {
+    if (message.shape === 'request') {
+      const id = message.idText ?? '0'
+      this.#tell(message.method === 'ping' ? resultMessage(id, '{}') : errorMessage(id, NOT_SERVED))
+      return true
+    }
+    const what = changedList(message.method)
+    if (what !== undefined) this.#options.events.changed(what)
+    else if (message.method === 'notifications/resources/updated') this.#options.events.notified(message)
+    else return false
+    return true
+  }
+
+  #unattributed(message: Message): void {
+    if (message.shape === 'result' || message.shape === 'error') return
+    if (!this.#aside(message)) this.#options.events.notified(message)
+  }
+
+  #cancel(wireId: string, reason: string): void {
+    this.#notify('notifications/cancelled', { requestId: JSON.parse(wireId) as unknown, reason })
+  }
+
+  #notify(method: string, params?: unknown): void {
+    this.#tell(notificationMessage(method, params))
+  }
+
+  #tell(body: string): void {
+    const { dispatcher, origin, path } = this.#options.target
+    httpExchange(
+      dispatcher,
+      { method: 'POST', origin, path, headers: this.#headers(), body },
+      { status: nothing, message: nothing, end: nothing, error: nothing },
+    )
+  }
+
+  #headers(): Record<string, string> {
+    const headers = this.#options.target.injected()
+    headers['content-type'] = 'application/json'
+    headers['accept'] = 'application/json, text/event-stream'
+    if (this.#version !== undefined) headers['mcp-protocol-version'] = this.#version
+    if (this.#sessionId !== undefined) headers['mcp-session-id'] = this.#sessionId
+    return headers
+  }
+}
+
+const forwardTo = (sink: Sink): Pick<Sink, 'event' | 'reply'> => ({
+  event: (message) => sink.event(message),
+  reply: (message) => sink.reply(message),
+})

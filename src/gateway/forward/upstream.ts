@@ -1,0 +1,102 @@
+import type { Result } from '../../lib/result.ts'
+import type { Message } from '../../protocol/message.ts'
+import type { Era } from '../../protocol/revisions.ts'
+import type { Edit } from '../../protocol/splice.ts'
+
+/**
+ * Everything that offers tools is an Upstream: one live connection to a Server, for one caller or shared, whatever
+ * carries it. Messages travel as bytes; ids and progress tokens on the wire are minted by the connection, so two
+ * callers can never meet in one id.
+ */
+export interface Upstream {
+  /** Connects and initialises, once; later calls return the same promise. */
+  open(): Promise<Result<UpstreamInfo, UpstreamFailure>>
+  /** Never throws; whatever happens ends in exactly one of `reply` and `failed`. */
+  send(request: UpstreamRequest, sink: Sink): UpstreamCall
+  /** False once it can no longer be used; the pool then opens another. */
+  readonly alive: boolean
+  /** Ends it politely (DELETE, closing standard input). Calls in flight fail. Idempotent. */
+  close(): Promise<void>
+}
+
+/** What a server said of itself when it was opened. */
+export interface UpstreamInfo {
+  readonly era: Era
+  readonly protocolVersion: string
+  readonly capabilities: Capabilities
+  /** JSON text of `serverInfo`. */
+  readonly serverInfo: string | undefined
+  readonly instructions: string | undefined
+  /** The server keeps state per connection, so connections may not be shared by callers. */
+  readonly stateful: boolean
+}
+
+export interface Capabilities {
+  readonly tools?: { readonly listChanged?: boolean }
+  readonly prompts?: { readonly listChanged?: boolean }
+  readonly resources?: { readonly listChanged?: boolean; readonly subscribe?: boolean }
+  readonly completions?: object
+  readonly logging?: object
+  readonly extensions?: Readonly<Record<string, unknown>>
+  readonly experimental?: Readonly<Record<string, unknown>>
+}
+
+export interface UpstreamRequest {
+  readonly method: string
+  /** A request in JSON-RPC; which era its body is in after `edits` is the caller's business. */
+  readonly message: Message
+  /** Changes to make besides those of the id and the progress token. */
+  readonly edits: readonly Edit[]
+  /** Value of `Mcp-Name`, unencoded, for modern servers over HTTP. */
+  readonly name?: string | undefined
+  /** `Mcp-Param-*` and whatever else the request itself carries. */
+  readonly headers?: Readonly<Record<string, string>> | undefined
+  /** From sending to the answer; each progress notification starts it anew. */
+  readonly timeoutMs: number
+}
+
+export interface UpstreamCall {
+  /** Tells the server to stop; the sink hears nothing more. Harmless when the call is over. */
+  cancel(): void
+}
+
+export interface Sink {
+  /** A notification that belongs to this request. Its progress token, if any, is still the one on the wire. */
+  event(message: Message): void
+  /** The response; its id is still the one on the wire. */
+  reply(message: Message): void
+  failed(failure: UpstreamFailure): void
+}
+
+export interface UpstreamFailure {
+  /**
+   * `unreachable`: it may be down. `timeout`: nothing came in time. `invalid`: it answered with something that is not
+   * MCP. `refused`: it wants a credential (401, 403). `session-lost`: it forgot us; the request was not processed.
+   */
+  readonly kind: 'unreachable' | 'timeout' | 'invalid' | 'refused' | 'session-lost'
+  /** One public sentence, without urls, bodies or credentials. */
+  readonly message: string
+  /** HTTP status where there was one. */
+  readonly status?: number | undefined
+}
+
+/** What a connection reports besides answers. */
+export interface UpstreamEvents {
+  /** A list has changed. */
+  changed(what: 'tools' | 'prompts' | 'resources'): void
+  /** A notification that belongs to no request (`resources/updated`, unattributed log messages). */
+  notified(message: Message): void
+  /** It ended by itself; `alive` is false. */
+  lost(failure: UpstreamFailure): void
+}
+
+/** Asks and waits for the whole answer; events on the way are dropped. For lists and other questions of our own. */
+export function ask(upstream: Upstream, request: UpstreamRequest): Promise<Result<Message, UpstreamFailure>> {
+  return new Promise((resolve) => {
+    upstream.send(request, {
+      event() {},
+      reply: (message) => resolve({ ok: true, value: message }),
+      failed: (failure) => resolve({ ok: false, error: failure }),
+    })
+  })
+}

@@ -1,0 +1,34 @@
+import type { ProjectSpec } from '../kinds/project.ts'
+import type { ServerSpec } from '../kinds/server.ts'
+import type { SecretValue } from '../lib/secret-value.ts'
+
+/**
+ * The configuration as the gateway reads it: memory only, immutable. Views keep their identity while nothing in them
+ * has changed, so caches key on the objects themselves.
+ */
+export interface Snapshot {
+  readonly revision: number
+  project(name: string): ProjectView | undefined
+}
+
+export interface ProjectView {
+  readonly uid: string
+  readonly name: string
+  readonly spec: ProjectSpec
+  /** In the order of `spec.servers`, as far as they exist. */
+  readonly servers: readonly ServerView[]
+}
+
+export interface ServerView {
+  readonly uid: string
+  readonly name: string
+  readonly spec: ServerSpec
+  /** Changes when the spec or the value of a referenced secret changes: connections made under another are closed. */
+  readonly fingerprint: string
+}
+
+export interface SnapshotSource {
+  current(): Snapshot
+  /** Opens the sealed value at this moment; undefined when there is no such secret or key. */
+  secretValue(secret: string, key: string): SecretValue | undefined
+}
