@@ -1,8 +1,85 @@
+import { Kysely, PostgresDialect, type PostgresPool } from 'kysely'
+import pg from 'pg'
 import { Fault } from '../../lib/fault.ts'
 import type { Log } from '../../lib/log.ts'
+import { migrate } from '../migrations/migrate.ts'
+import { CONTROL_MIGRATIONS, STATE_MIGRATIONS } from '../migrations/migrations.ts'
 import type { Store } from '../store.ts'
+import type { ControlDb, ControlTables, StateDb, StateTables } from '../tables.ts'
+import { fromPostgres } from './postgres-error.ts'
 
-export function openPostgres(url: string, log: Log): Promise<Store> {
-  log.debug({ length: url.length }, 'opening the store')
-  return Promise.reject(new Fault('unavailable'))
+const MAX_CONNECTIONS = 10
+const CONNECT_TIMEOUT_MS = 10_000
+const STATEMENT_TIMEOUT_MS = 60_000
+const IDLE_IN_TRANSACTION_TIMEOUT_MS = 30_000
+
+/** Both parts in one PostgreSQL database (15 or newer), in the schema that comes first in the user's search path. */
+export async function openPostgres(url: string, log: Log): Promise<Store> {
+  const pool = openPool(url)
+  // A connection that breaks while nobody uses it: the pool has dropped it already, and the next use opens another.
+  pool.on('error', (error) => log.warn({ reason: fromPostgres(error).cause }, 'lost a database connection'))
+  const db = new Kysely<ControlTables & StateTables>({ dialect: new PostgresDialect({ pool: guard(pool) }) })
+  const control = db as unknown as ControlDb
+  const state = db as unknown as StateDb
+  let closing: Promise<void> | undefined
+  const close = (): Promise<void> => (closing ??= pool.end())
+  try {
+    await migrate(control, { part: 'control', migrations: CONTROL_MIGRATIONS, dialect: 'postgres' })
+    await migrate(state, { part: 'state', migrations: STATE_MIGRATIONS, dialect: 'postgres' })
+    return { control, state, dialect: 'postgres', close }
+  } catch (error) {
+    await close()
+    throw error
+  }
+}
+
+function openPool(url: string): pg.Pool {
+  // Checked here, since the parser's own error would quote the address, and the password with it.
+  if (!URL.canParse(url) || !/^postgres(?:ql)?:$/.test(new URL(url).protocol)) {
+    throw new Fault('invalid', { hint: 'give the database as postgres://user:password@host:5432/name' })
+  }
+  return new pg.Pool({
+    connectionString: url,
+    application_name: 'castellan',
+    max: MAX_CONNECTIONS,
+    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+    statement_timeout: STATEMENT_TIMEOUT_MS,
+    idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_TIMEOUT_MS,
+    types: { getTypeParser },
+  })
+}
+
+/** `bigint` arrives as text; ours are counters and milliseconds, all below 2^53. */
+const getTypeParser: typeof pg.types.getTypeParser = (
+  oid: number,
+  format?: 'text' | 'binary',
+): ((value: string) => unknown) =>
+  oid === pg.types.builtins.INT8 && format !== 'binary'
+    ? Number
+    : (pg.types.getTypeParser(oid, format) as (value: string) => unknown)
+
+/** The pool as Kysely sees it, with every error translated. */
+function guard(pool: pg.Pool): PostgresPool {
+  return {
+    options: {},
+    end: () => Promise.resolve(),
+    async connect() {
+      const client = await translated(pool.connect())
+      return {
+        query: (text: unknown, parameters?: readonly unknown[]) => {
+          if (typeof text !== 'string') throw new Error('rows are read in pages, not streamed')
+          return translated(client.query(text, parameters as unknown[]))
+        },
+        release: (destroy) => client.release(destroy),
+      } as Awaited<ReturnType<PostgresPool['connect']>>
+    },
+  }
+}
+
+async function translated<T>(answer: Promise<T>): Promise<T> {
+  try {
+    return await answer
+  } catch (error) {
+    throw fromPostgres(error)
+  }
 }
