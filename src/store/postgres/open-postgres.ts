@@ -1,5 +1,5 @@
-import { Kysely, PostgresDialect, type PostgresPool } from 'kysely'
-import pg from 'pg'
+import { Kysely, PostgresDialect, type PostgresPool, type PostgresPoolClient } from 'kysely'
+import { Pool, TypeOverrides, type PoolClient } from 'pg'
 import { Fault } from '../../lib/fault.ts'
 import type { Log } from '../../lib/log.ts'
 import { migrate } from '../migrations/migrate.ts'
@@ -8,6 +8,8 @@ import type { Store } from '../store.ts'
 import type { ControlDb, ControlTables, StateDb, StateTables } from '../tables.ts'
 import { fromPostgres } from './postgres-error.ts'
 
+/** Object id of the type `bigint`. */
+const INT8 = 20
 const MAX_CONNECTIONS = 10
 const CONNECT_TIMEOUT_MS = 10_000
 const STATEMENT_TIMEOUT_MS = 60_000
@@ -33,46 +35,42 @@ export async function openPostgres(url: string, log: Log): Promise<Store> {
   }
 }
 
-function openPool(url: string): pg.Pool {
+function openPool(url: string): Pool {
   // Checked here, since the parser's own error would quote the address, and the password with it.
   if (!URL.canParse(url) || !/^postgres(?:ql)?:$/.test(new URL(url).protocol)) {
     throw new Fault('invalid', { hint: 'give the database as postgres://user:password@host:5432/name' })
   }
-  return new pg.Pool({
+  const types = new TypeOverrides()
+  // `bigint` arrives as text; ours are counters and milliseconds, all below 2^53.
+  types.setTypeParser(INT8, Number)
+  return new Pool({
     connectionString: url,
     application_name: 'castellan',
     max: MAX_CONNECTIONS,
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
     statement_timeout: STATEMENT_TIMEOUT_MS,
     idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_TIMEOUT_MS,
-    types: { getTypeParser },
+    types,
   })
 }
 
-/** `bigint` arrives as text; ours are counters and milliseconds, all below 2^53. */
-const getTypeParser: typeof pg.types.getTypeParser = (
-  oid: number,
-  format?: 'text' | 'binary',
-): ((value: string) => unknown) =>
-  oid === pg.types.builtins.INT8 && format !== 'binary'
-    ? Number
-    : (pg.types.getTypeParser(oid, format) as (value: string) => unknown)
-
 /** The pool as Kysely sees it, with every error translated. */
-function guard(pool: pg.Pool): PostgresPool {
+function guard(pool: Pool): PostgresPool {
   return {
     options: {},
     end: () => Promise.resolve(),
-    async connect() {
-      const client = await translated(pool.connect())
-      return {
-        query: (text: unknown, parameters?: readonly unknown[]) => {
-          if (typeof text !== 'string') throw new Error('rows are read in pages, not streamed')
-          return translated(client.query(text, parameters as unknown[]))
-        },
-        release: (destroy) => client.release(destroy),
-      } as Awaited<ReturnType<PostgresPool['connect']>>
-    },
+    connect: async () => guardClient(await translated(pool.connect())),
+  }
+}
+
+function guardClient(client: PoolClient): PostgresPoolClient {
+  const query = (sql: unknown, parameters?: readonly unknown[]): Promise<unknown> => {
+    if (typeof sql !== 'string') throw new Error('rows are read in pages, not streamed')
+    return translated(client.query(sql, parameters === undefined ? [] : [...parameters]))
+  }
+  return {
+    query: query as PostgresPoolClient['query'],
+    release: (destroy) => client.release(destroy),
   }
 }
 
