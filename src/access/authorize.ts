@@ -1,4 +1,4 @@
-import type { Principal } from './principal.ts'
+import type { Principal, TokenPrincipal } from './principal.ts'
 
 /** `view` reads, `create`, `edit` and `delete` change, `run` does something that is none of these. */
 export type Verb = 'view' | 'create' | 'edit' | 'delete' | 'run'
@@ -30,11 +30,8 @@ const NO_RIGHT: Denial = { reason: 'no-right' }
  * @returns undefined when the principal may do it, the reason for the record otherwise
  */
 export function authorize(principal: Principal, permission: Permission): Denial | undefined {
-  switch (principal.kind) {
-    case 'local-admin':
-      return undefined
-    case 'token':
-      if (!('use' in permission)) return NO_RIGHT
-      return permission.project === principal.project ? undefined : OTHER_PROJECT
-  }
+  if (principal.kind === 'local-admin') return undefined
+  const own: TokenPrincipal = principal
+  if (!('use' in permission)) return NO_RIGHT
+  return permission.project === own.project ? undefined : OTHER_PROJECT
 }

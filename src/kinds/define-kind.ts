@@ -31,8 +31,12 @@ export interface KindDefinition<
   readonly references?: (spec: z.output<Spec>) => readonly Reference[]
   /** Rules that need more than one field, as problems in the form `spec.field: sentence`. */
   readonly check?: (spec: z.output<Spec>) => readonly string[]
-  /** The spec may be set once and never changed (`apply` of the same spec is "unchanged"). */
-  readonly immutable?: boolean
+  /** Rules for a spec that is not there yet, in the same form. */
+  readonly checkNew?: (spec: z.output<Spec>, nowMs: number) => readonly string[]
+  /** Rules for a change of an existing spec, in the same form: what may be set once only, what cannot be taken back. */
+  readonly checkChange?: (before: z.output<Spec>, after: z.output<Spec>) => readonly string[]
+  /** Where a spec holds values that are sealed on arrival and never shown again. */
+  readonly secrets?: SecretValues<z.output<Spec>>
   /** Position in `apply`: lower first, so that what is referred to exists. Deletion goes the other way. */
   readonly applyOrder: number
   /** A manifest to start from: shown by `explain`, checked by a test. */
@@ -46,9 +50,20 @@ export interface Column<Spec, Status> {
   readonly wide?: boolean
 }
 
+export interface SecretValues<Spec> {
+  /** Path of the map, for messages: `spec.data`. */
+  readonly path: string
+  /** Field to value; null: keep the value that is stored. */
+  readonly of: (spec: Spec) => Readonly<Record<string, string | null>>
+  /** The spec as it is stored and shown: every value null. */
+  readonly withhold: (spec: Spec) => Spec
+}
+
 export interface Reference {
   readonly kind: string
   readonly name: string
+  /** One of the secret values in it. */
+  readonly key?: string
   /** Where the reference stands, for the message: `spec.servers[2]`. */
   readonly path: string
 }
@@ -85,8 +100,15 @@ export const Name = z
     'must be 1 to 40 of a-z, 0-9 and -, beginning and ending with a letter or digit',
   )
 
+const LabelName = z
+  .string()
+  .regex(
+    /^[A-Za-z0-9](?:[A-Za-z0-9._/-]{0,126}[A-Za-z0-9])?$/,
+    'must be 1 to 128 of A-Z, a-z, 0-9, ".", "_", "/" and "-", beginning and ending with a letter or digit',
+  )
+
 const Labels = z
-  .record(z.string().min(1).max(128), z.string().max(1024))
+  .record(LabelName, z.string().max(1024))
   .refine((labels) => Object.keys(labels).length <= 64, 'at most 64 entries')
 
 /** `metadata` as a user may write it. What the system adds is accepted and ignored, so that `get -o yaml` can be applied. */

@@ -22,6 +22,14 @@ export const Secret = defineKind({
     sizes: z.record(z.string(), z.number()).describe('Length of each value, in bytes.'),
   }),
   applyOrder: 10,
+  secrets: {
+    path: 'spec.data',
+    of: (spec) => spec.data,
+    withhold: (spec) => ({
+      ...spec,
+      data: Object.fromEntries(Object.keys(spec.data).map((key) => [key, null])),
+    }),
+  },
   columns: [
     { header: 'NAME', of: (secret) => secret.metadata.name },
     { header: 'KEYS', of: (secret) => Object.keys(secret.spec.data).sort().join(',') },

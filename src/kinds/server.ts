@@ -282,6 +282,6 @@ function secretReferences(spec: z.output<typeof Stdio> | z.output<typeof Http>):
   return entries.flatMap(({ valueFrom }, i) =>
     valueFrom === undefined
       ? []
-      : [{ kind: 'Secret', name: valueFrom.secretRef.name, path: `spec.${field}[${i}].valueFrom.secretRef` }],
+      : [{ kind: 'Secret', ...valueFrom.secretRef, path: `spec.${field}[${i}].valueFrom.secretRef` }],
   )
 }

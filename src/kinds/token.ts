@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { defineKind, type ResourceOf, type SpecOf } from './define-kind.ts'
+import { expiryOf } from './token-ttl.ts'
 
 export const Token = defineKind({
   kind: 'Token',
@@ -32,6 +33,24 @@ export const Token = defineKind({
     state: z.enum(['active', 'expired', 'revoked']),
   }),
   applyOrder: 40,
+  check: ({ ttl }) => {
+    const expiry = expiryOf(ttl, 0)
+    return expiry.ok ? [] : [`spec.ttl: ${expiry.error}`]
+  },
+  checkNew: ({ ttl }, nowMs) => {
+    const expiry = expiryOf(ttl, nowMs)
+    return expiry.ok && expiry.value !== undefined && expiry.value <= nowMs
+      ? ['spec.ttl: lies in the past']
+      : []
+  },
+  checkChange: (before, after) => [
+    ...(before.ttl === after.ttl
+      ? []
+      : ['spec.ttl: is fixed when a Token is created; make a new Token instead']),
+    ...(before.revoked && !after.revoked
+      ? ['spec.revoked: cannot be taken back; make a new Token instead']
+      : []),
+  ],
   columns: [
     { header: 'NAME', of: (token) => token.metadata.name },
     { header: 'PROJECT', of: (token) => token.metadata.project },

@@ -1,0 +1,194 @@
+import { Fault } from '../../lib/fault.ts'
+import type { Clock } from '../../lib/clock.ts'
+import type { SecretValue } from '../../lib/secret-value.ts'
+import type { Sealer } from '../../secrets/sealing.ts'
+import { bumpRevision, removeResource } from '../../store/resources.ts'
+import type { Store } from '../../store/store.ts'
+import { inTransaction } from '../../store/transaction.ts'
+import type { Admitted } from '../admission/validate.ts'
+import type { SnapshotSource } from '../snapshot/snapshot.ts'
+import type { Delta } from '../snapshot/state.ts'
+import type { Stored } from '../stored.ts'
+import { planChanges, type Action, type Plan, type PlannedChange, type PlanInput } from './plan.ts'
+import { labelOf, listLabels, referrersOf } from './references.ts'
+import { createPlannedView } from './view.ts'
+import { writeChange } from './write.ts'
+
+/** What is about to be done, for the record. Resolves once that is durable; a rejection stops the change. */
+export type BeforeChange = (
+  steps: readonly { readonly verb: 'create' | 'edit' | 'delete'; readonly manifest: Target }[],
+) => Promise<void>
+
+export type Target = Pick<Admitted, 'definition' | 'name' | 'project'>
+
+export interface Changed {
+  readonly manifest: Admitted
+  readonly action: Action
+  /** As it is now; in a dry run as it was, so undefined for what would be created. */
+  readonly stored: Stored | undefined
+  /** Of a new Token: to be shown once. */
+  readonly secret: SecretValue | undefined
+}
+
+export interface ApplyOptions {
+  readonly dryRun?: boolean
+  /** `create`: nothing by that name may exist. `replace`: it must. Default: either. */
+  readonly only?: 'create' | 'replace'
+  /** The revision of the stored row that the manifest was made from. */
+  readonly madeFrom?: number
+}
+
+/** The only way in which resources change. One change after the other; each is all or nothing. */
+export interface Changes {
+  /** @throws Fault `invalid` with every problem, `conflict`, `not_found`, `unavailable` */
+  apply(
+    inputs: readonly PlanInput[],
+    before: BeforeChange,
+    options?: ApplyOptions,
+  ): Promise<readonly Changed[]>
+  /** @throws Fault `conflict` that names who refers to it; `not_found` */
+  remove(target: Target, before: BeforeChange): Promise<void>
+}
+
+export interface ChangesDeps {
+  readonly store: Pick<Store, 'control'>
+  readonly sealer: Pick<Sealer, 'seal' | 'open'>
+  readonly snapshot: Pick<SnapshotSource, 'apply'>
+  readonly clock: Clock
+}
+
+export function createChanges(deps: ChangesDeps): Changes {
+  const oneAfterTheOther = createQueue()
+  return {
+    apply: (inputs, before, options = {}) => oneAfterTheOther(() => apply(deps, inputs, { before, options })),
+    remove: (target, before) => oneAfterTheOther(() => remove(deps, target, before)),
+  }
+}
+
+/** Runs work in the order of the calls, so that deltas reach the snapshot in the order of their revisions. */
+function createQueue(): <T>(work: () => Promise<T>) => Promise<T> {
+  let last: Promise<unknown> = Promise.resolve()
+  return (work) => {
+    const next = last.then(work)
+    last = next.catch(() => undefined)
+    return next
+  }
+}
+
+interface How {
+  readonly before: BeforeChange
+  readonly options: ApplyOptions
+}
+
+async function apply(
+  deps: ChangesDeps,
+  inputs: readonly PlanInput[],
+  { before, options }: How,
+): Promise<readonly Changed[]> {
+  const ordered = inputs.toSorted(
+    (a, b) => a.manifest.definition.applyOrder - b.manifest.definition.applyOrder,
+  )
+  const nowMs = deps.clock.nowMs()
+  const plan = await planChanges({ db: deps.store.control, sealer: deps.sealer, nowMs }, ordered)
+  refuse(plan, options)
+  const changing = plan.changes.filter(({ action }) => action !== 'unchanged')
+  if (options.dryRun === true || changing.length === 0) return plan.changes.map(asUnwritten)
+  // The intent is on the record before anything happens, as it is for a call that is forwarded.
+  await before(
+    changing.map(({ manifest, action }) => ({ verb: action === 'created' ? 'create' : 'edit', manifest })),
+  )
+  return commit(deps, ordered, { options, nowMs })
+}
+
+const asUnwritten = ({ manifest, action, before }: PlannedChange): Changed => ({
+  manifest,
+  action,
+  stored: before,
+  secret: undefined,
+})
+
+/** Plans again, now that nobody else can write, and writes that plan. */
+async function commit(
+  deps: ChangesDeps,
+  inputs: readonly PlanInput[],
+  { options, nowMs }: { options: ApplyOptions; nowMs: number },
+): Promise<readonly Changed[]> {
+  const done = await inTransaction(deps.store, async (tx) => {
+    const plan = await planChanges({ db: tx, sealer: deps.sealer, nowMs }, inputs)
+    refuse(plan, options)
+    if (plan.changes.every(({ action }) => action === 'unchanged')) {
+      return { revision: undefined, deltas: [], changed: plan.changes.map(asUnwritten) }
+    }
+    const revision = await bumpRevision(tx)
+    const deltas: Delta[] = []
+    const changed: Changed[] = []
+    for (const change of plan.changes) {
+      if (change.action === 'unchanged') {
+        changed.push(asUnwritten(change))
+        continue
+      }
+      const written = await writeChange({ tx, sealer: deps.sealer, revision, nowMs }, change)
+      deltas.push({
+        before: change.before,
+        after: written.stored,
+        sealed: written.sealed,
+        token: written.token,
+      })
+      changed.push({ ...asUnwritten(change), stored: written.stored, secret: written.secret })
+    }
+    return { revision, deltas, changed }
+  })
+  if (done.revision !== undefined) deps.snapshot.apply(done.revision, done.deltas)
+  return done.changed
+}
+
+function refuse({ changes, problems, conflicts }: Plan, { only, madeFrom }: ApplyOptions): void {
+  for (const { before, manifest } of changes) {
+    const { kind } = manifest.definition
+    if (only === 'create' && before !== undefined) {
+      throw new Fault('conflict', { hint: `there is a ${kind} by that name already; apply changes it` })
+    }
+    if (only === 'replace' && before === undefined) {
+      throw new Fault('not_found', { hint: `there is no ${kind} by that name; apply creates it` })
+    }
+    if (madeFrom !== undefined && before?.revision !== madeFrom) {
+      throw new Fault('conflict', {
+        hint: 'it was changed in the meantime; read it again and repeat the change',
+      })
+    }
+  }
+  if (problems.length > 0) throw new Fault('invalid', { problems, hint: 'nothing was changed' })
+  if (conflicts.length > 0) {
+    throw new Fault('conflict', {
+      problems: conflicts,
+      hint: 'nothing was changed; change those that use it first',
+    })
+  }
+}
+
+async function remove(deps: ChangesDeps, target: Target, before: BeforeChange): Promise<void> {
+  await checkRemoval(deps.store.control, target)
+  await before([{ verb: 'delete', manifest: target }])
+  const done = await inTransaction(deps.store, async (tx) => {
+    const stored = await checkRemoval(tx, target)
+    const revision = await bumpRevision(tx)
+    await removeResource(tx, { uid: stored.resource.metadata.uid, revision, atMs: deps.clock.nowMs() })
+    return { revision, stored }
+  })
+  deps.snapshot.apply(done.revision, [{ before: done.stored, after: undefined }])
+}
+
+async function checkRemoval(db: Store['control'], { definition, project, name }: Target): Promise<Stored> {
+  const view = createPlannedView(db)
+  const stored = await view.stored(definition.kind, project, name)
+  if (stored === undefined)
+    throw new Fault('not_found', { hint: `there is no ${definition.kind} by that name` })
+  const referrers = project === '' ? await referrersOf(definition.kind, name, view) : []
+  if (referrers.length > 0) {
+    throw new Fault('conflict', {
+      problems: [`${labelOf({ definition, project, name })} is used by ${listLabels(referrers)}`],
+      hint: 'change or delete those first; nothing was deleted',
+    })
+  }
+  return stored
+}

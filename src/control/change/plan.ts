@@ -1,0 +1,168 @@
+import { isDeepStrictEqual } from 'node:util'
+import { SecretValue } from '../../lib/secret-value.ts'
+import { listSealed } from '../../store/sealed.ts'
+import type { ControlDb } from '../../store/tables.ts'
+import type { Sealer } from '../../secrets/sealing.ts'
+import type { Admitted } from '../admission/validate.ts'
+import type { Stored } from '../stored.ts'
+import { danglingReferences, labelOf, listLabels, referrersOf } from './references.ts'
+import { createPlannedView, type PlannedView } from './view.ts'
+
+export type Action = 'created' | 'configured' | 'unchanged'
+
+/** What is to be done about one manifest. */
+export interface PlannedChange {
+  readonly manifest: Admitted
+  readonly action: Action
+  readonly before: Stored | undefined
+  /** What is stored: without secret values. */
+  readonly spec: unknown
+  readonly specChanged: boolean
+  /** Values to seal, and fields to forget. */
+  readonly seal: ReadonlyMap<string, SecretValue>
+  readonly forget: readonly string[]
+}
+
+export interface PlanInput {
+  /** For messages: `document 2 (Server/foo)`; empty where there is only one. */
+  readonly where: string
+  readonly manifest: Admitted
+}
+
+export interface Plan {
+  /** In the order of the input. */
+  readonly changes: readonly PlannedChange[]
+  /** What stands against it; with any, nothing may be written. */
+  readonly problems: readonly string[]
+  /** Things that it would leave without what they refer to. */
+  readonly conflicts: readonly string[]
+}
+
+export interface PlanDeps {
+  readonly db: ControlDb
+  readonly sealer: Pick<Sealer, 'open'>
+  readonly nowMs: number
+}
+
+/** Compares manifests with what is stored. Reads only; the same plan is made again inside the transaction. */
+export async function planChanges(deps: PlanDeps, inputs: readonly PlanInput[]): Promise<Plan> {
+  const view = createPlannedView(deps.db)
+  const problems: string[] = [...duplicateProblems(inputs)]
+  const changes: PlannedChange[] = []
+  for (const { where, manifest } of inputs) {
+    const { change, problems: found } = await planOne(deps, view, manifest)
+    problems.push(...prefixed(where, found))
+    changes.push(change)
+    view.put({ ...manifest, spec: change.spec })
+  }
+  const conflicts: string[] = []
+  for (const [i, { manifest, action, forget, spec }] of changes.entries()) {
+    if (action === 'unchanged') continue
+    problems.push(...prefixed(inputs[i]?.where ?? '', await danglingReferences({ ...manifest, spec }, view)))
+    if (forget.length > 0) conflicts.push(...(await forgottenKeys(manifest, forget, view)))
+  }
+  return { changes, problems, conflicts }
+}
+
+const prefixed = (where: string, problems: readonly string[]): string[] =>
+  problems.map((problem) => (where === '' ? problem : `${where}: ${problem}`))
+
+function duplicateProblems(inputs: readonly PlanInput[]): string[] {
+  const seen = new Map<string, string>()
+  return inputs.flatMap(({ where, manifest }) => {
+    const label = labelOf(manifest)
+    const first = seen.get(label)
+    if (first === undefined) seen.set(label, where)
+    return first === undefined ? [] : [`${where}: is given twice; also in ${first}`]
+  })
+}
+
+async function planOne(
+  deps: PlanDeps,
+  view: PlannedView,
+  manifest: Admitted,
+): Promise<{ change: PlannedChange; problems: readonly string[] }> {
+  const { definition } = manifest
+  const before = await view.stored(definition.kind, manifest.project, manifest.name)
+  const spec = definition.secrets?.withhold(manifest.spec) ?? manifest.spec
+  const secrets = await planSecrets(deps, manifest, before)
+  const specChanged =
+    before === undefined ||
+    !sameJson(before.resource.spec, spec) ||
+    secrets.seal.size > 0 ||
+    secrets.forget.length > 0
+  const change: PlannedChange = {
+    manifest,
+    before,
+    spec,
+    specChanged,
+    seal: secrets.seal,
+    forget: secrets.forget,
+    action: actionOf(manifest, before, specChanged),
+  }
+  return { change, problems: [...secrets.problems, ...refusals(change, deps.nowMs)] }
+}
+
+function refusals({ manifest, before, spec, specChanged }: PlannedChange, nowMs: number): readonly string[] {
+  const { checkNew, checkChange } = manifest.definition
+  if (before === undefined) return checkNew?.(spec, nowMs) ?? []
+  return specChanged ? (checkChange?.(before.resource.spec, spec) ?? []) : []
+}
+
+function actionOf(manifest: Admitted, before: Stored | undefined, specChanged: boolean): Action {
+  if (before === undefined) return 'created'
+  const { labels, annotations } = before.resource.metadata
+  const same = sameJson(labels, manifest.labels) && sameJson(annotations, manifest.annotations)
+  return same && !specChanged ? 'unchanged' : 'configured'
+}
+
+/** Equal as JSON: what is stored has been through it, and a field that is undefined is one that is not there. */
+const sameJson = (a: unknown, b: unknown): boolean => isDeepStrictEqual(a, JSON.parse(JSON.stringify(b)))
+
+interface PlannedSecrets {
+  readonly seal: ReadonlyMap<string, SecretValue>
+  readonly forget: readonly string[]
+  readonly problems: readonly string[]
+}
+
+async function planSecrets(
+  { db, sealer }: PlanDeps,
+  { definition, spec }: Admitted,
+  before: Stored | undefined,
+): Promise<PlannedSecrets> {
+  const seal = new Map<string, SecretValue>()
+  if (definition.secrets === undefined) return { seal, forget: [], problems: [] }
+  const { kind } = definition
+  const uid = before?.resource.metadata.uid ?? ''
+  const sealed = new Map(
+    (before === undefined ? [] : await listSealed(db, uid)).map((row) => [row.field, row]),
+  )
+  const given = definition.secrets.of(spec)
+  const problems: string[] = []
+  for (const [field, value] of Object.entries(given)) {
+    const row = sealed.get(field)
+    if (value === null) {
+      const path = `${definition.secrets.path}.${field}`
+      if (row === undefined)
+        problems.push(`${path}: null keeps the stored value, and there is none; give one`)
+    } else if (row === undefined || sealer.open({ kind, uid, field }, row).reveal() !== value) {
+      seal.set(field, new SecretValue(value))
+    }
+  }
+  const forget = [...sealed.keys()].filter((field) => !Object.hasOwn(given, field))
+  return { seal, forget, problems }
+}
+
+async function forgottenKeys(
+  manifest: Admitted,
+  forget: readonly string[],
+  view: PlannedView,
+): Promise<string[]> {
+  const referrers = await referrersOf(manifest.definition.kind, manifest.name, view)
+  return forget.flatMap((key) => {
+    const wanting = referrers.filter((referrer) => referrer.key === key)
+    return wanting.length === 0
+      ? []
+      : [`${labelOf(manifest)}: the key ${key} is used by ${listLabels(wanting)}`]
+  })
+}

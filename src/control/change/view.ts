@@ -1,0 +1,75 @@
+import type { KindDefinition } from '../../kinds/define-kind.ts'
+import { findResource, listResources } from '../../store/resources.ts'
+import type { ControlDb } from '../../store/tables.ts'
+import { toStored, type Stored } from '../stored.ts'
+
+/** What a plan leaves behind of one resource: its spec, or nothing. */
+export interface After {
+  readonly definition: KindDefinition
+  readonly name: string
+  readonly project: string
+  readonly spec: unknown
+}
+
+/** The resources as they would be after a plan: what it changes lies over what is stored. */
+export interface PlannedView {
+  /** As it is stored now. */
+  stored(kind: string, project: string, name: string): Promise<Stored | undefined>
+  put(after: After): void
+  drop(kind: string, project: string, name: string): void
+  after(kind: string, project: string, name: string): Promise<After | undefined>
+  afterAll(definition: KindDefinition): Promise<readonly After[]>
+}
+
+const idOf = (kind: string, project: string, name: string): string => `${kind}/${project}/${name}`
+
+const asAfter = ({ definition, resource, project }: Stored): After => ({
+  definition,
+  name: resource.metadata.name,
+  project,
+  spec: resource.spec,
+})
+
+/** Reads each resource once, so that a plan judges one state. */
+export function createPlannedView(db: ControlDb): PlannedView {
+  const stored = new Map<string, Stored | undefined>()
+  const overlay = new Map<string, After | undefined>()
+  const listed = new Map<string, readonly After[]>()
+
+  async function findStored(kind: string, project: string, name: string): Promise<Stored | undefined> {
+    const id = idOf(kind, project, name)
+    if (!stored.has(id)) {
+      const row = await findResource(db, { kind, project, name })
+      stored.set(id, row === undefined ? undefined : toStored(row))
+    }
+    return stored.get(id)
+  }
+
+  async function listStored(definition: KindDefinition): Promise<readonly After[]> {
+    const known = listed.get(definition.kind)
+    if (known !== undefined) return known
+    const rows = await listResources(db, { kind: definition.kind })
+    const all = rows.map((row) => asAfter(toStored(row)))
+    listed.set(definition.kind, all)
+    return all
+  }
+
+  return {
+    stored: findStored,
+    put: (after) => void overlay.set(idOf(after.definition.kind, after.project, after.name), after),
+    drop: (kind, project, name) => void overlay.set(idOf(kind, project, name), undefined),
+    async after(kind, project, name) {
+      const id = idOf(kind, project, name)
+      if (overlay.has(id)) return overlay.get(id)
+      const found = await findStored(kind, project, name)
+      return found === undefined ? undefined : asAfter(found)
+    },
+    async afterAll(definition) {
+      const untouched = (await listStored(definition)).filter(
+        ({ name, project }) => !overlay.has(idOf(definition.kind, project, name)),
+      )
+      const planned = [...overlay.values()].filter((after) => after?.definition === definition)
+      return [...untouched, ...planned.filter((after) => after !== undefined)]
+    },
+  }
+}

@@ -1,0 +1,204 @@
+import type { TokenEntry } from '../../access/authenticate.ts'
+import { KINDS } from '../../kinds/registry.ts'
+import type { TokenSpec } from '../../kinds/token.ts'
+import type { SealedRow, TokenRow } from '../../store/tables.ts'
+import { keyOf, type Stored } from '../stored.ts'
+import { shardedMap, type ShardedMap } from './sharded-map.ts'
+import { secretsOf, viewProject, viewServer, type ProjectView, type ServerView } from './views.ts'
+
+/** Everything that the snapshot holds, as one immutable value. */
+export interface State {
+  readonly revision: number
+  /** By kind, then by `keyOf(project, name)`. */
+  readonly resources: ReadonlyMap<string, ShardedMap<Stored>>
+  readonly byUid: ShardedMap<Stored>
+  /** By name of the Secret, then by key. Never opened here. */
+  readonly sealed: ShardedMap<ReadonlyMap<string, SealedRow>>
+  /** By digest. */
+  readonly tokens: ShardedMap<TokenEntry>
+  /** Token uid to digest. */
+  readonly digests: ShardedMap<string>
+  readonly servers: ShardedMap<ServerView>
+  readonly projects: ShardedMap<ProjectView>
+}
+
+/** What a committed transaction did to one resource. */
+export interface Delta {
+  readonly before: Stored | undefined
+  readonly after: Stored | undefined
+  /** All sealed values that it has now, of kinds that have some. */
+  readonly sealed?: readonly SealedRow[] | undefined
+  /** Of a new Token. */
+  readonly token?: TokenRow | undefined
+}
+
+export interface Contents {
+  readonly revision: number
+  readonly resources: readonly Stored[]
+  readonly sealed: readonly SealedRow[]
+  readonly tokens: readonly TokenRow[]
+}
+
+const uidOf = ({ resource }: Stored): string => resource.metadata.uid
+const nameOf = ({ resource }: Stored): string => resource.metadata.name
+const idOf = (stored: Stored): string => keyOf(stored.project, nameOf(stored))
+
+const EMPTY: State = {
+  revision: 0,
+  resources: new Map(KINDS.map(({ kind }) => [kind, shardedMap()])),
+  byUid: shardedMap(),
+  sealed: shardedMap(),
+  tokens: shardedMap(),
+  digests: shardedMap(),
+  servers: shardedMap(),
+  projects: shardedMap(),
+}
+
+/** The state of a whole store. */
+export function buildState({ revision, resources, sealed, tokens }: Contents): State {
+  const byUid = new Map(resources.map((stored) => [uidOf(stored), stored]))
+  const sealedByName = new Map<string, Map<string, SealedRow>>()
+  for (const row of sealed) {
+    const owner = byUid.get(row.uid)
+    if (owner === undefined) continue
+    const fields = sealedByName.get(nameOf(owner)) ?? new Map<string, SealedRow>()
+    sealedByName.set(nameOf(owner), fields.set(row.field, row))
+  }
+  const known = tokens.flatMap((row) => {
+    const stored = byUid.get(row.uid)
+    return stored === undefined
+      ? []
+      : [[row.digest, tokenEntry(stored, row.expires_at_ms ?? undefined)] as const]
+  })
+  const ofKind = (kind: string): Stored[] => resources.filter(({ resource }) => resource.kind === kind)
+  const base: State = {
+    ...EMPTY,
+    revision,
+    resources: new Map(
+      KINDS.map(({ kind }) => [
+        kind,
+        shardedMap(ofKind(kind).map((stored) => [idOf(stored), stored] as const)),
+      ]),
+    ),
+    byUid: shardedMap(byUid),
+    sealed: shardedMap(sealedByName),
+    tokens: shardedMap(known),
+    digests: shardedMap(tokens.map(({ uid, digest }) => [uid, digest] as const)),
+  }
+  const servers = shardedMap(
+    ofKind('Server').map((stored) => [nameOf(stored), viewServer(stored, findSealed(base))] as const),
+  )
+  const projects = shardedMap(
+    ofKind('Project').map((stored) => [nameOf(stored), viewProject(stored, servers.get)] as const),
+  )
+  return { ...base, servers, projects }
+}
+
+/** The state after a committed transaction. Costs the same however much the state holds besides. */
+export function applyDeltas(state: State, revision: number, deltas: readonly Delta[]): State {
+  let next: State = { ...state, revision }
+  for (const delta of deltas) next = applyTokens(applyResource(next, delta), delta)
+  return refreshViews(next, deltas)
+}
+
+function applyResource(state: State, { before, after, sealed }: Delta): State {
+  const one = after ?? before
+  if (one === undefined) return state
+  const { kind } = one.resource
+  const ofKind = state.resources.get(kind) ?? shardedMap()
+  const changed = after === undefined ? ofKind.without(idOf(one)) : ofKind.with(idOf(one), after)
+  return {
+    ...state,
+    resources: new Map(state.resources).set(kind, changed),
+    byUid: after === undefined ? state.byUid.without(uidOf(one)) : state.byUid.with(uidOf(one), after),
+    sealed: sealedAfter(state, one, { gone: after === undefined, sealed }),
+  }
+}
+
+function sealedAfter(
+  state: State,
+  stored: Stored,
+  { gone, sealed }: { gone: boolean; sealed: readonly SealedRow[] | undefined },
+): State['sealed'] {
+  if (stored.definition.secrets === undefined) return state.sealed
+  if (gone) return state.sealed.without(nameOf(stored))
+  return sealed === undefined
+    ? state.sealed
+    : state.sealed.with(nameOf(stored), new Map(sealed.map((row) => [row.field, row])))
+}
+
+function applyTokens(state: State, { before, after, token }: Delta): State {
+  const one = after ?? before
+  if (one?.resource.kind !== 'Token') return state
+  const uid = uidOf(one)
+  const digest = token?.digest ?? state.digests.get(uid)
+  if (digest === undefined) return state
+  if (after === undefined) {
+    return { ...state, tokens: state.tokens.without(digest), digests: state.digests.without(uid) }
+  }
+  const expiresAtMs =
+    token === undefined ? state.tokens.get(digest)?.expiresAtMs : (token.expires_at_ms ?? undefined)
+  return {
+    ...state,
+    tokens: state.tokens.with(digest, tokenEntry(after, expiresAtMs)),
+    digests: state.digests.with(uid, digest),
+  }
+}
+
+const tokenEntry = (stored: Stored, expiresAtMs: number | undefined): TokenEntry => ({
+  uid: uidOf(stored),
+  name: nameOf(stored),
+  project: stored.project,
+  expiresAtMs,
+  revoked: (stored.resource.spec as TokenSpec).revoked,
+})
+
+/** Views of the servers and projects that a delta touches, directly or through what they name. */
+function refreshViews(state: State, deltas: readonly Delta[]): State {
+  const touched = (kind: string): Set<string> =>
+    new Set(
+      deltas.flatMap(({ before, after }) => {
+        const one = after ?? before
+        return one?.resource.kind === kind ? [nameOf(one)] : []
+      }),
+    )
+  const secrets = touched('Secret')
+  const servers = touched('Server')
+  if (secrets.size > 0) {
+    for (const view of state.servers.values()) {
+      if (secretsOf(view.spec).some(({ name }) => secrets.has(name))) servers.add(view.name)
+    }
+  }
+  const projects = touched('Project')
+  if (servers.size > 0) {
+    for (const view of state.projects.values()) {
+      if (view.spec.servers.some((name) => servers.has(name))) projects.add(view.name)
+    }
+  }
+  return refreshProjects(refreshServers(state, servers), projects)
+}
+
+function refreshServers(state: State, names: ReadonlySet<string>): State {
+  let { servers } = state
+  for (const name of names) {
+    const stored = state.resources.get('Server')?.get(keyOf('', name))
+    if (stored === undefined) servers = servers.without(name)
+    else servers = servers.with(name, viewServer(stored, findSealed(state), servers.get(name)))
+  }
+  return { ...state, servers }
+}
+
+function refreshProjects(state: State, names: ReadonlySet<string>): State {
+  let { projects } = state
+  for (const name of names) {
+    const stored = state.resources.get('Project')?.get(keyOf('', name))
+    if (stored === undefined) projects = projects.without(name)
+    else projects = projects.with(name, viewProject(stored, state.servers.get, projects.get(name)))
+  }
+  return { ...state, projects }
+}
+
+const findSealed =
+  (state: Pick<State, 'sealed'>) =>
+  (secret: string, key: string): SealedRow | undefined =>
+    state.sealed.get(secret)?.get(key)
