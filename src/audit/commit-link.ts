@@ -1,0 +1,152 @@
+import { once } from 'node:events'
+import { Worker } from 'node:worker_threads'
+import { entryUrl } from '../lib/entry.ts'
+import { Fault } from '../lib/fault.ts'
+import type { Log } from '../lib/log.ts'
+import type {
+  ArchiveFile,
+  CommitWorkerData,
+  FromCommitWorker,
+  RefusedStart,
+  SegmentMessage,
+  ToCommitWorker,
+} from './commit-messages.ts'
+
+/** The commit worker, seen from the gateway's thread. */
+export interface CommitLink {
+  /** Newest segment that was on disk when it opened. */
+  readonly openedAtSeq: number
+  /** One at a time: `CommitEvents` says what became of it. */
+  readonly post: (segment: SegmentMessage) => void
+  /** Resolves once the tip is anchored, or could not be. */
+  readonly anchor: () => Promise<void>
+  /** @returns why the archived segments are still in the record, undefined when they are not */
+  readonly letGo: (archive: ArchiveFile) => Promise<string | undefined>
+  readonly anchors: () => AnchorState
+  readonly close: () => Promise<void>
+}
+
+export interface CommitEvents {
+  committed(): void
+  failed(reason: string): void
+}
+
+export interface AnchorState {
+  /** Newest segment with an anchor, 0 before the first of this life. */
+  readonly anchoredSeq: number
+  /** Why anchors cannot be written at the moment (a full disk, for example). */
+  readonly anchorProblem: string | undefined
+}
+
+const HINTS: Record<RefusedStart, string> = {
+  locked: 'another daemon writes the audit record of this home: stop it with `castellan down`',
+  damaged:
+    'the audit record is not the one that was written: `castellan audit verify` says what is wrong, `castellan audit set-aside` keeps it in a folder of its own and lets the daemon start a new one',
+  disk: 'the audit record cannot be opened: check that the home is writable and has space; the log has the reason',
+}
+
+const ENDED = 'the audit thread has ended'
+
+/**
+ * Starts the thread and waits until it has the record open.
+ * @throws Fault `unavailable` when the record is locked, damaged, or cannot be opened
+ */
+export async function openCommitLink(
+  data: CommitWorkerData,
+  log: Log,
+  events: CommitEvents,
+): Promise<CommitLink> {
+  const worker = new Worker(entryUrl('audit/commit-worker'), { workerData: data, name: 'audit-commit' })
+  const exit = once(worker, 'exit')
+  const openedAtSeq = await opening(worker, exit)
+  const ear = createEar(log, events)
+  let gone = false
+  worker.on('message', ear.hear)
+  worker.on('error', (error) => log.error({ err: error }, 'the audit thread failed'))
+  worker.on('exit', () => {
+    gone = true
+    ear.ended()
+  })
+  const send = (message: ToCommitWorker): void => worker.postMessage(message, [])
+  return {
+    openedAtSeq,
+    post: (segment) => (gone ? events.failed(ENDED) : send(segment)),
+    async anchor() {
+      if (gone) return
+      send({ type: 'anchor' })
+      await ear.next('anchor-done')
+    },
+    async letGo(archive) {
+      if (gone) return ENDED
+      send({ type: 'archived', archive })
+      return ear.next('archive-done')
+    },
+    anchors: ear.anchors,
+    async close() {
+      send({ type: 'close' })
+      await exit
+    },
+  }
+}
+
+async function opening(worker: Worker, exit: Promise<unknown>): Promise<number> {
+  const [first] = (await once(worker, 'message')) as [FromCommitWorker]
+  if (first.type === 'open') return first.seq
+  await exit
+  if (first.type !== 'refused') throw new TypeError('the commit worker spoke out of turn')
+  throw new Fault('unavailable', { hint: HINTS[first.why], detail: first.detail })
+}
+
+type Done = 'anchor-done' | 'archive-done'
+
+function createEar(log: Log, events: CommitEvents) {
+  /** Answers come in the order of the questions. */
+  const waiting: Record<Done, ((reason: string | undefined) => void)[]> = {
+    'anchor-done': [],
+    'archive-done': [],
+  }
+  let anchoredSeq = 0
+  let anchorProblem: string | undefined
+  let closed = false
+
+  function hear(message: FromCommitWorker): void {
+    switch (message.type) {
+      case 'committed':
+        return events.committed()
+      case 'failed':
+        return events.failed(message.reason)
+      case 'anchored':
+        if (anchorProblem !== undefined) log.info('anchors of the audit record are written again')
+        anchoredSeq = message.seq
+        anchorProblem = undefined
+        return
+      case 'not-anchored':
+        if (anchorProblem === undefined)
+          log.error({ reason: message.reason }, 'anchors of the audit record cannot be written')
+        anchorProblem = message.reason
+        return
+      case 'anchor-done':
+      case 'archive-done':
+        return waiting[message.type].shift()?.('reason' in message ? message.reason : undefined)
+      case 'closed':
+        closed = true
+        return
+      case 'open':
+      case 'refused':
+        throw new TypeError('the commit worker spoke out of turn')
+    }
+  }
+
+  /** Nothing is recorded from here on, so nothing is accepted: fail closed until the daemon is started again. */
+  function ended(): void {
+    if (!closed) events.failed(ENDED)
+    for (const answers of Object.values(waiting)) for (const answer of answers.splice(0)) answer(ENDED)
+  }
+
+  return {
+    hear,
+    ended,
+    next: (done: Done): Promise<string | undefined> => new Promise((resolve) => waiting[done].push(resolve)),
+    anchors: (): AnchorState => ({ anchoredSeq, anchorProblem }),
+  }
+}
