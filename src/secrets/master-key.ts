@@ -1,8 +1,11 @@
-import type { KeyObject } from 'node:crypto'
+import { createHmac, createSecretKey, randomBytes, type KeyObject } from 'node:crypto'
+import { link, open, rm } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import { Fault } from '../lib/fault.ts'
 
 /** The key that everything sealed in the store depends on. */
 export interface MasterKey {
+  /** `mk_` and 16 hex digits, derived from the key: a damaged key is noticed, and no two keys share one. */
   readonly id: string
   readonly key: KeyObject
 }
@@ -15,7 +18,107 @@ export interface MasterKeyOptions {
   readonly sealedWith: readonly string[]
 }
 
-/** Loads the master key, or makes one in a home that holds nothing sealed. */
-export function loadMasterKey(options: MasterKeyOptions): Promise<MasterKey> {
-  return Promise.reject(new Fault('unavailable', { detail: options.home }))
+const FORMAT = /^castellan-master-key-1 (mk_[0-9a-f]{16}) ([A-Za-z0-9_-]{43})\n?$/
+const MAX_FILE_BYTES = 1024
+
+/**
+ * Loads the master key, or makes one where nothing is sealed yet: a second key beside the one that is missing would
+ * hide the loss until the first value is needed.
+ * @throws Fault `unavailable` when the file is missing, damaged, readable by others, or of another key than the store needs
+ */
+export async function loadMasterKey(options: MasterKeyOptions): Promise<MasterKey> {
+  const path = options.keyFile ?? join(options.home, 'master.key')
+  const needed = options.sealedWith.join(', ')
+  let master = await readKeyFile(path)
+  if (master === undefined) {
+    if (needed !== '') {
+      throw refusal(`the store is sealed with master key ${needed}; put its file back at ${path}`)
+    }
+    master = await makeKeyFile(path)
+  }
+  const { id } = master
+  if (options.sealedWith.some((other) => other !== id)) {
+    throw refusal(
+      `the store is sealed with master key ${needed}, and ${path} holds ${id}; put the right file there`,
+    )
+  }
+  return master
 }
+
+async function readKeyFile(path: string): Promise<MasterKey | undefined> {
+  const file = await open(path, 'r').catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return undefined
+    throw refusal(`the master key cannot be read; check who owns ${path}`, error)
+  })
+  if (file === undefined) return undefined
+  try {
+    const { mode, size } = await file.stat()
+    if ((mode & 0o077) !== 0) {
+      throw refusal(`others may read the master key; run: chmod 600 ${path}`)
+    }
+    return parse(size > MAX_FILE_BYTES ? '' : await file.readFile('utf8'), path)
+  } finally {
+    await file.close()
+  }
+}
+
+function parse(text: string, path: string): MasterKey {
+  const [, id, encoded] = FORMAT.exec(text) ?? []
+  if (id === undefined || encoded === undefined || toMasterKey(Buffer.from(encoded, 'base64url')).id !== id) {
+    throw refusal(`${path} is not a master key, or is damaged; restore it from a backup`)
+  }
+  return toMasterKey(Buffer.from(encoded, 'base64url'))
+}
+
+/** Complete and on disk before it has its name: neither a crash nor a second process leaves half a key or a second one. */
+async function makeKeyFile(path: string): Promise<MasterKey> {
+  const bytes = randomBytes(32)
+  const draft = `${path}.${randomBytes(6).toString('hex')}.new`
+  try {
+    await writeDurably(
+      draft,
+      `castellan-master-key-1 ${toMasterKey(bytes).id} ${bytes.toString('base64url')}\n`,
+    )
+    await link(draft, path).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EEXIST') throw error
+    })
+    await rm(draft)
+    await syncDirectory(dirname(path))
+  } catch (error) {
+    await rm(draft, { force: true }).catch(() => undefined)
+    throw refusal(
+      `the master key cannot be written to ${path}; check that the directory is writable and not full`,
+      error,
+    )
+  }
+  const made = await readKeyFile(path)
+  if (made === undefined)
+    throw refusal(`the master key at ${path} was removed while it was made; start again`)
+  return made
+}
+
+async function writeDurably(path: string, text: string): Promise<void> {
+  const file = await open(path, 'wx', 0o600)
+  try {
+    await file.writeFile(text)
+    await file.sync()
+  } finally {
+    await file.close()
+  }
+}
+
+async function syncDirectory(path: string): Promise<void> {
+  const directory = await open(path, 'r')
+  try {
+    await directory.sync()
+  } finally {
+    await directory.close()
+  }
+}
+
+function toMasterKey(bytes: Buffer): MasterKey {
+  const digest = createHmac('sha256', bytes).update('castellan/v1/key-id').digest('hex')
+  return { id: `mk_${digest.slice(0, 16)}`, key: createSecretKey(bytes) }
+}
+
+const refusal = (hint: string, cause?: unknown): Fault => new Fault('unavailable', { hint, cause })
