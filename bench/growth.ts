@@ -1,4 +1,4 @@
-import { makeHome, removeHome, startCastellan, type Castellan } from './castellan.ts'
+import { makeHome, removeHome, startDaemon, type Daemon } from '../test/fixtures/daemon.ts'
 import { prepare } from './client.ts'
 import { measure, type Figures, type Timing } from './measure.ts'
 import { startProgram, type LoadGenerator, type Measured } from './processes.ts'
@@ -14,7 +14,7 @@ const SWEEPS: readonly { what: string; from: number; grow: (at: Place, count: nu
 ]
 
 interface Place {
-  readonly daemon: Castellan
+  readonly daemon: Daemon
   readonly upstream: Measured
   readonly load: LoadGenerator
 }
@@ -28,7 +28,7 @@ export async function measureGrowth(
   const upstream = await startProgram('null-upstream.ts', ['--era', 'legacy'])
   for (const { what, from, grow } of SWEEPS) {
     const home = await makeHome()
-    const daemon = await startCastellan(home)
+    const daemon = await startDaemon(home)
     const place = { daemon, upstream, load }
     const figures: Figures[] = []
     for (const count of [from, from * 10]) {
@@ -72,11 +72,7 @@ async function growTools({ daemon, upstream }: Place, count: number): Promise<vo
 }
 
 /** Adds a project and lists its tools once, so that all of them are in memory. */
-async function list(
-  daemon: Castellan,
-  project: string,
-  urls: Readonly<Record<string, string>>,
-): Promise<void> {
+async function list(daemon: Daemon, project: string, urls: Readonly<Record<string, string>>): Promise<void> {
   const token = await addProject(daemon, project, urls)
   const endpoint = { url: `${daemon.origin}/projects/${project}/mcp`, era: 'legacy' as const, token }
   const { url, headers } = await prepare(endpoint, 1)

@@ -1,5 +1,5 @@
 import type { Era } from '../src/protocol/revisions.ts'
-import { makeHome, removeHome, startCastellan, type Castellan } from './castellan.ts'
+import { makeHome, removeHome, startDaemon, type Daemon } from '../test/fixtures/daemon.ts'
 import type { Endpoint } from './client.ts'
 import { startProgram, type Measured } from './processes.ts'
 
@@ -8,7 +8,7 @@ export interface Stand {
   readonly upstream: Readonly<Record<Era, Measured>>
   readonly floor: Readonly<Record<Era, Measured>>
   /** Absent with `--without-castellan`. */
-  readonly castellan: { readonly daemon: Castellan; readonly tokens: ReadonlyMap<string, string> } | undefined
+  readonly castellan: { readonly daemon: Daemon; readonly tokens: ReadonlyMap<string, string> } | undefined
   close(): Promise<void>
 }
 
@@ -43,7 +43,7 @@ export async function openStand(withCastellan: boolean): Promise<Stand> {
 }
 
 async function openCastellan(upstream: Stand['upstream']) {
-  const daemon = await startCastellan(await makeHome())
+  const daemon = await startDaemon(await makeHome())
   const tokens = new Map<string, string>()
   for (const era of ['legacy', 'modern'] as const) {
     for (const load of Object.keys(LOADS) as LoadName[]) {
@@ -66,7 +66,7 @@ async function openCastellan(upstream: Stand['upstream']) {
  * and the prefix of their tools, so each project's carry its name, but for the one called `null`.
  */
 export async function addProject(
-  daemon: Castellan,
+  daemon: Daemon,
   project: string,
   urls: Readonly<Record<string, string>>,
 ): Promise<string> {

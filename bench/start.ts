@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { BIN, makeHome, removeHome, startCastellan } from './castellan.ts'
+import { BIN, makeHome, removeHome, startDaemon } from '../test/fixtures/daemon.ts'
 import { median } from './measure.ts'
 import { rssMiB } from './processes.ts'
 
@@ -14,7 +14,7 @@ const CLI_RUNS = 10
  */
 export async function measureStart(): Promise<Record<string, number>> {
   const home = await makeHome()
-  const first = await startCastellan(home)
+  const first = await startDaemon(home)
   const servers = Array.from({ length: DECLARED }, (_, i) => ({
     kind: 'Server',
     metadata: { name: `declared-${i}` },
@@ -25,7 +25,7 @@ export async function measureStart(): Promise<Record<string, number>> {
   const readyMs: number[] = []
   const idleMiB: number[] = []
   for (let i = 0; i < STARTS; i += 1) {
-    const daemon = await startCastellan(home)
+    const daemon = await startDaemon(home)
     readyMs.push(daemon.readyMs)
     await sleep(1000)
     idleMiB.push(await rssMiB(daemon.pid))
