@@ -135,7 +135,7 @@ function createRowWriter(db: DatabaseSync): (segments: readonly SegmentRow[]) =>
   return (segments) => {
     const outcomes = new Map<string, Outcome>()
     const entries = segments.flatMap((segment) =>
-      decodeBody(segment.body).map((entry, i) => [rowNumber(segment.seq, i), entry] as const),
+      decode(segment).map((entry, i) => [rowNumber(segment.seq, i), entry] as const),
     )
     for (const [, entry] of entries) if (entry.type === 'outcome') outcomes.set(entry.of, entry)
     for (const [n, entry] of entries) {
@@ -148,5 +148,16 @@ function createRowWriter(db: DatabaseSync): (segments: readonly SegmentRow[]) =>
     }
     // Those left belong to calls of an earlier slice.
     for (const late of outcomes.values()) update.run(late.status, late.durationMs, late.code ?? null, late.of)
+  }
+}
+
+/** The listing goes on where the record was damaged, and says so in the place of what was there. */
+function decode({ seq, body, firstAtMs }: SegmentRow): Entry[] {
+  try {
+    return decodeBody(body)
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error
+    const reason = `segment ${seq} cannot be read: castellan audit verify`
+    return [{ type: 'refusals', atMs: firstAtMs, source: '-', reason, count: 0 }]
   }
 }

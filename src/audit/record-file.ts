@@ -98,9 +98,12 @@ export interface RecordReader {
 
 /** @returns undefined where there is no record yet */
 export function openReader(home: string): RecordReader | undefined {
+  let db: DatabaseSync | undefined
   try {
-    return readerOf(new DatabaseSync(recordPath(home), { readOnly: true, timeout: 1_000 }))
+    db = new DatabaseSync(recordPath(home), { readOnly: true, timeout: 1_000 })
+    return readerOf(db)
   } catch (error) {
+    db?.close()
     if (errcode(error) === SQLITE_CANTOPEN) return undefined
     throw error
   }

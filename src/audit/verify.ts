@@ -1,0 +1,237 @@
+import { hash } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { parseAnchors, readAnchorsText, type Anchor } from './anchors.ts'
+import { archiveDirectory, readArchive } from './archive.ts'
+import { createChain, isMac, sameMac, type Chain, type SegmentRow } from './chain.ts'
+import { createFindings, type Finding, type Findings } from './findings.ts'
+import { checkpointStatement } from './recover.ts'
+import { openReader, type Checkpoint, type RecordReader } from './record-file.ts'
+import { createSigner, type Signer } from './signer.ts'
+
+export interface VerifyOptions {
+  /** The daemon's home, or a folder made by set-aside. */
+  readonly home: string
+  readonly chain: string
+  readonly macKey: Uint8Array
+  readonly signKey: Uint8Array
+  /** Lines of an anchors file kept elsewhere: proves what the files of one home cannot. */
+  readonly witness?: string | undefined
+  /** False: archive files are kept elsewhere, and their signed checkpoints stand for them. Default true. */
+  readonly archives?: boolean | undefined
+}
+
+export interface VerifyReport {
+  readonly ok: boolean
+  readonly chain: string
+  /** Segments and entries that were read and whose MAC was computed. */
+  readonly segments: number
+  readonly entries: number
+  readonly archives: number
+  readonly anchors: number
+  readonly tip: { readonly seq: number; readonly atMs: number } | undefined
+  readonly lastAnchor: { readonly seq: number; readonly atMs: number } | undefined
+  readonly findings: readonly Finding[]
+}
+
+/** Anchors follow within a second or so; a record that goes on longer without one has lost some, or a full disk. */
+const MAX_UNANCHORED_MS = 60_000
+
+/**
+ * Reads the whole record, beside a daemon that writes it or without one, and finds whatever differs from what was
+ * written. It proves that each segment is there, unchanged and in order up to the last anchor; a tip newer than its
+ * anchor is what a crash leaves and is accepted.
+ */
+export function verifyRecord(options: VerifyOptions): VerifyReport {
+  const signer = createSigner(options.signKey)
+  const findings = createFindings()
+  // Anchors first: a tip that is committed meanwhile is newer than they are, never older.
+  const anchors = readAnchors(options, signer, findings)
+  const walk = createWalk(createChain(options.chain, options.macKey), anchors, findings)
+  let archives = 0
+  const damage = reading(() => {
+    const file = openReader(options.home)
+    if (file === undefined) return findings.add('missing', {}, 'there is no audit.db')
+    try {
+      file.snapshot(() => {
+        archives = readCheckpoints(options, signer, { file, walk, findings })
+        for (const row of file.segmentsAfter(walk.seq())) walk.step(row, `segment ${row.seq}`)
+      })
+    } finally {
+      file.close()
+    }
+  })
+  if (damage !== undefined)
+    findings.add('unreadable', { segment: walk.seq() + 1 }, `audit.db cannot be read: ${damage}`)
+  walk.end()
+  const last = anchors.newest
+  return {
+    ok: findings.all().length === 0,
+    chain: options.chain,
+    ...walk.counted(),
+    archives,
+    anchors: anchors.count,
+    lastAnchor: last === undefined ? undefined : { seq: last.seq, atMs: last.atMs },
+    findings: findings.all(),
+  }
+}
+
+/** @returns what SQLite, zlib or the parser said of a file that is not what it was; a bug is thrown on */
+function reading(read: () => void): string | undefined {
+  try {
+    read()
+    return undefined
+  } catch (error) {
+    if (error instanceof SyntaxError || (error instanceof Error && 'code' in error)) return error.message
+    throw error
+  }
+}
+
+interface Anchors {
+  readonly count: number
+  readonly newest: Anchor | undefined
+  /** MACs that a segment was anchored with: more than one is a contradiction that `walk` finds. */
+  at(seq: number): readonly Anchor[]
+}
+
+function readAnchors({ home, chain, witness }: VerifyOptions, signer: Signer, findings: Findings): Anchors {
+  const bySeq = new Map<number, Anchor[]>()
+  let count = 0
+  let newest: Anchor | undefined
+  const take = (text: string, where: string): void => {
+    let before = 0
+    for (const { line, anchor } of parseAnchors(text, chain, signer)) {
+      if (anchor === undefined) {
+        findings.add('anchor', {}, `line ${line} of ${where} is not an anchor signed by this daemon`)
+        continue
+      }
+      if (anchor.seq < before)
+        findings.add('anchor', { segment: anchor.seq }, `line ${line} of ${where} is out of order`)
+      before = anchor.seq
+      count++
+      bySeq.set(anchor.seq, [...(bySeq.get(anchor.seq) ?? []), anchor])
+      if (anchor.seq >= (newest?.seq ?? 0)) newest = anchor
+    }
+  }
+  take(readAnchorsText(home), 'audit-anchors.jsonl')
+  if (witness !== undefined) take(witness.endsWith('\n') ? witness : `${witness}\n`, 'the anchors given')
+  return { count, newest, at: (seq) => bySeq.get(seq) ?? [] }
+}
+
+interface Walk {
+  /** Last segment that was passed. */
+  readonly seq: () => number
+  /** @param where for the message: which segment, and in which file */
+  readonly step: (row: SegmentRow, where: string) => void
+  /** Goes on after segments that are not looked at. */
+  readonly jump: (seq: number, mac: Uint8Array) => void
+  readonly end: () => void
+  readonly counted: () => Pick<VerifyReport, 'segments' | 'entries' | 'tip'>
+}
+
+function createWalk(chain: Chain, anchors: Anchors, findings: Findings): Walk {
+  let previous = { seq: 0, mac: chain.genesis }
+  let tip: VerifyReport['tip']
+  let unanchoredSinceMs: number | undefined
+  let segments = 0
+  let entries = 0
+
+  function step(row: SegmentRow, where: string): void {
+    const { seq, lastAtMs } = row
+    const place = { segment: seq, atMs: row.firstAtMs }
+    if (!isWellFormed(row) || seq <= previous.seq)
+      return findings.add('changed', { segment: previous.seq + 1 }, `${where} is not a segment`)
+    if (seq !== previous.seq + 1)
+      // What stands before it is unknown, and so is what its MAC should be.
+      findings.add(
+        'missing',
+        { segment: previous.seq + 1, to: seq - 1, atMs: tip?.atMs },
+        'segments are missing',
+      )
+    else if (!isMac(row.mac) || !sameMac(row.mac, chain.mac(row, previous.mac)))
+      findings.add('changed', place, `${where} is not what was written, or does not follow the one before it`)
+    checkAnchors(seq, row.mac, place)
+    if (seq > (anchors.newest?.seq ?? 0)) unanchoredSinceMs ??= lastAtMs
+    previous = { seq, mac: isMac(row.mac) ? row.mac : chain.genesis }
+    tip = { seq, atMs: lastAtMs }
+    segments++
+    entries += row.count
+  }
+
+  function checkAnchors(seq: number, mac: Uint8Array, place: { segment: number; atMs?: number }): void {
+    for (const anchor of anchors.at(seq))
+      if (Buffer.from(mac).toString('base64url') !== anchor.mac)
+        findings.add(
+          'anchor',
+          { ...place, atMs: anchor.atMs },
+          'the segment is not the one that was anchored',
+        )
+  }
+
+  function jump(seq: number, mac: Uint8Array): void {
+    checkAnchors(seq, mac, { segment: seq })
+    previous = { seq, mac }
+  }
+
+  function end(): void {
+    const { newest } = anchors
+    if (newest !== undefined && newest.seq > previous.seq)
+      findings.add(
+        'cut off',
+        { segment: previous.seq + 1, to: newest.seq, atMs: tip?.atMs },
+        'the newest segments that were anchored are missing',
+      )
+    if (tip !== undefined && tip.atMs - (unanchoredSinceMs ?? tip.atMs) > MAX_UNANCHORED_MS)
+      findings.add(
+        'anchor',
+        { segment: (newest?.seq ?? 0) + 1, to: tip.seq, atMs: unanchoredSinceMs },
+        'the record goes on for over a minute after its last anchor: the anchors were cut or replaced, or could not be written',
+      )
+  }
+
+  return { seq: () => previous.seq, step, jump, end, counted: () => ({ segments, entries, tip }) }
+}
+
+/** What a row is once somebody has made the table anew without its constraints. */
+const isWellFormed = ({ seq, count, firstAtMs, lastAtMs, body }: SegmentRow): boolean =>
+  [seq, count, firstAtMs, lastAtMs].every((value) => Number.isSafeInteger(value)) && typeof body === 'string'
+
+interface Reading {
+  readonly file: RecordReader
+  readonly walk: Walk
+  readonly findings: Findings
+}
+
+/** @returns archive files that were read */
+function readCheckpoints(options: VerifyOptions, signer: Signer, { file, walk, findings }: Reading): number {
+  let read = 0
+  for (const checkpoint of file.checkpoints()) {
+    const { archive, content, sig } = checkpoint
+    const { fromSeq, toSeq } = archive
+    if (!signer.verify(checkpointStatement(options.chain, content), sig)) {
+      findings.add('changed', { segment: fromSeq, to: toSeq }, 'a checkpoint is not signed by this daemon')
+      continue
+    }
+    if (fromSeq !== walk.seq() + 1)
+      findings.add('missing', { segment: walk.seq() + 1, to: fromSeq - 1 }, 'a checkpoint is missing')
+    const rows = options.archives === false ? undefined : readArchived(options.home, checkpoint, findings)
+    if (rows === undefined) walk.jump(toSeq, Buffer.from(archive.mac, 'base64url'))
+    else {
+      read++
+      for (const row of rows) walk.step(row, `segment ${row.seq} in ${archive.file}`)
+    }
+  }
+  return read
+}
+
+function readArchived(home: string, { archive }: Checkpoint, findings: Findings): SegmentRow[] | undefined {
+  const place = { segment: archive.fromSeq, to: archive.toSeq, atMs: archive.firstAtMs }
+  let rows: SegmentRow[] | undefined
+  const damage = reading(() => {
+    const bytes = readFileSync(join(archiveDirectory(home), archive.file))
+    if (hash('sha256', bytes, 'hex') === archive.sha256) rows = readArchive(bytes)
+    else findings.add('changed', place, `${archive.file} is not the file that was archived`)
+  })
+  if (damage !== undefined) findings.add('missing', place, `${archive.file} cannot be read`)
+  return rows
+}
