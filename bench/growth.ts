@@ -112,5 +112,5 @@ function print(results: Readonly<Record<string, readonly Figures[]>>): void {
     large?.cpuUs.toFixed(0) ?? '-',
     small === undefined || large === undefined ? '-' : (large.cpuUs / small.cpuUs).toFixed(2),
   ])
-  console.log(table([['growth', 'req/s', 'req/s then', 'CPU µs', 'CPU µs then', '× CPU'], ...rows]))
+  console.log(`\n${table([['growth', 'req/s', 'req/s then', 'CPU µs', 'CPU µs then', '× CPU'], ...rows])}`)
 }

@@ -22,6 +22,8 @@ export interface Figures {
   readonly rssMiB: number
   readonly failed: number
   readonly bytes: number
+  /** Round by round, to compare with another cell's round at about the same time. */
+  readonly rounds: readonly { readonly perSecond: number; readonly p50: number; readonly p99: number }[]
   /** Highest share of a core that the load generator took in a round. */
   readonly loadBusy: number
 }
@@ -45,6 +47,22 @@ export function median(values: readonly number[]): number {
   const high = sorted[Math.floor(middle)] ?? NaN
   return Number.isInteger(middle) ? ((sorted[middle - 1] ?? NaN) + high) / 2 : high
 }
+
+/**
+ * How two cells compare: the median over the rounds of what `of` makes of the pair, since the rounds of both lie side
+ * by side in time and the machine is not equally fast all the time.
+ */
+export const compare = (
+  one: Figures,
+  other: Figures,
+  of: (one: Figures['rounds'][number], other: Figures['rounds'][number]) => number,
+): number =>
+  median(
+    one.rounds.flatMap((round, i) => {
+      const against = other.rounds[i]
+      return against === undefined ? [] : [of(round, against)]
+    }),
+  )
 
 /**
  * Measures every cell once a round, so that what disturbs the machine for a while disturbs all alike, and takes the
@@ -87,6 +105,7 @@ function summarise(rounds: readonly Round[]): Figures {
     rssMiB: Math.max(...rounds.map((round) => round.rssMiB)),
     failed: total((round) => round.load.failed),
     bytes: Math.max(...rounds.map((round) => round.load.bytes)),
+    rounds: rounds.map(({ load: { perSecond, p50, p99 } }) => ({ perSecond, p50, p99 })),
     loadBusy: Math.max(...rounds.map((round) => round.load.busy)),
   }
 }

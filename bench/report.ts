@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { appendFileSync, readFileSync } from 'node:fs'
 import { cpus, totalmem } from 'node:os'
-import type { Figures } from './measure.ts'
+import { compare, type Figures } from './measure.ts'
 
 /** Rows of text as aligned columns: the first to the left, the others to the right. */
 export function table(rows: readonly (readonly string[])[]): string {
@@ -11,35 +11,42 @@ export function table(rows: readonly (readonly string[])[]): string {
   return rows.map((row) => row.map(pad).join('  ').trimEnd()).join('\n')
 }
 
-const ratio = (of: number | undefined, to: number | undefined): string =>
-  of === undefined || to === undefined ? '-' : (of / to).toFixed(2)
-
 const CONTESTANTS = ['direct', 'floor', 'castellan'] as const
+const fixed = (value: number | undefined, digits: number): string =>
+  value === undefined || Number.isNaN(value) ? '-' : value.toFixed(digits)
 
-/** One block of the table: the contestants at one load, and what they are of the floor. */
+/** A contestant's throughput and CPU as multiples of the floor's, and what it adds to the time of the direct way. */
+export interface Comparison {
+  readonly throughput: number
+  readonly cpu: number
+  readonly addedP50: number
+  readonly addedP99: number
+}
+
+export function compareTo(it: Figures, floor: Figures, direct: Figures): Comparison {
+  return {
+    throughput: compare(it, floor, (one, other) => one.perSecond / other.perSecond),
+    cpu: it.cpuUs / floor.cpuUs,
+    addedP50: compare(it, direct, (one, other) => one.p50 - other.p50),
+    addedP99: compare(it, direct, (one, other) => one.p99 - other.p99),
+  }
+}
+
+/** Contestants at one load, as rows of the table below {@link HEADER}. */
 export function block(figures: ReadonlyMap<string, Figures>, load: string): string[][] {
-  const of = (contestant: string) => figures.get(`${contestant} ${load}`)
-  const floor = of('floor')
-  const direct = of('direct')
+  const floor = figures.get(`floor ${load}`)
+  const direct = figures.get(`direct ${load}`)
   return CONTESTANTS.flatMap((contestant) => {
-    const it = of(contestant)
-    if (it === undefined) return []
-    return [
-      [
-        `${contestant} ${load}`,
-        it.perSecond.toFixed(0),
-        ratio(it.perSecond, floor?.perSecond),
-        it.p50.toFixed(2),
-        direct === undefined ? '-' : (it.p50 - direct.p50).toFixed(2),
-        it.p99.toFixed(2),
-        direct === undefined ? '-' : (it.p99 - direct.p99).toFixed(2),
-        it.cpuUs.toFixed(0),
-        ratio(it.cpuUs, floor?.cpuUs),
-        it.rssMiB.toFixed(0),
-        it.loadBusy.toFixed(2),
-        String(it.failed),
-      ],
+    const it = figures.get(`${contestant} ${load}`)
+    if (it === undefined || floor === undefined || direct === undefined) return []
+    const { throughput, cpu, addedP50, addedP99 } = compareTo(it, floor, direct)
+    // oxfmt-ignore
+    const row = [
+      fixed(it.perSecond, 0), fixed(throughput, 2),
+      fixed(it.p50, 2), fixed(addedP50, 2), fixed(it.p99, 2), fixed(addedP99, 2),
+      fixed(it.cpuUs, 0), fixed(cpu, 2), fixed(it.rssMiB, 0), fixed(it.loadBusy, 2), String(it.failed),
     ]
+    return [[`${contestant} ${load}`, ...row]]
   })
 }
 

@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util'
 import type { Era } from '../src/protocol/revisions.ts'
+import { judge } from './aims.ts'
 import { prepare } from './client.ts'
 import { measureGrowth } from './growth.ts'
 import { measure, type Cell, type Figures, type Timing } from './measure.ts'
@@ -60,6 +61,17 @@ function printCalls(figures: ReadonlyMap<string, Figures>): void {
   console.log(table([HEADER, ...loads.flatMap((load) => block(figures, load))]))
 }
 
+function printVerdict(figures: ReadonlyMap<string, Figures>): void {
+  const aims = judge(figures)
+  if (aims.length > 0) console.log(`\n${table([['aim', 'bound', 'measured', ''], ...aims])}`)
+  for (const [name, { failed, loadBusy }] of figures) {
+    if (loadBusy > 0.9) console.log(`the load generator was the bottleneck of: ${name}`)
+    if (failed === 0) continue
+    console.log(`${failed} requests failed of: ${name}`)
+    process.exitCode = 1
+  }
+}
+
 function printLists(figures: ReadonlyMap<string, Figures>): void {
   const rows = Array.from(figures, ([name, it]) => [
     name,
@@ -71,7 +83,9 @@ function printLists(figures: ReadonlyMap<string, Figures>): void {
     String(it.failed),
   ])
   if (rows.length > 0)
-    console.log(table([['warm listing', 'req/s', 'p50 ms', 'p99 ms', 'CPU µs', 'bytes', 'failed'], ...rows]))
+    console.log(
+      `\n${table([['warm listing', 'req/s', 'p50 ms', 'p99 ms', 'CPU µs', 'bytes', 'failed'], ...rows])}`,
+    )
 }
 
 async function main(): Promise<void> {
@@ -83,10 +97,11 @@ async function main(): Promise<void> {
     printCalls(calls)
     const lists = await measureLists(stand, load)
     printLists(lists)
+    printVerdict(new Map([...calls, ...lists]))
     const growth = values.growth && withCastellan ? await measureGrowth(load, timing) : undefined
     const start = withCastellan ? await measureStart() : undefined
     if (start !== undefined)
-      console.log(table(Object.entries(start).map(([name, value]) => [name, value.toFixed(2)])))
+      console.log(`\n${table(Object.entries(start).map(([name, value]) => [name, value.toFixed(2)]))}`)
     const results = { calls: Object.fromEntries(calls), lists: Object.fromEntries(lists), growth, start }
     if (!values['no-history']) remember(new URL('history.jsonl', import.meta.url), { ...timing }, results)
   } finally {
