@@ -73,7 +73,7 @@ function noSuchField(root: JsonSchema, steps: readonly string[]): Fault {
 
 /** `text`, `list of text`, `one of a, b` … */
 export function typeText(schema: JsonSchema): string {
-  if (schema.const !== undefined) return String(schema.const)
+  if (schema.const !== undefined) return wordOf(schema.const)
   if (schema.enum !== undefined) return schema.enum.join(' | ')
   const options = schema.oneOf ?? schema.anyOf
   if (options !== undefined) return unique(options.map(typeText)).join(' or ')
@@ -96,7 +96,7 @@ function fieldSections(schema: JsonSchema): readonly string[] {
       options.length > 1
         ? Object.entries(option.properties ?? {}).find(([, { const: only }]) => only !== undefined)
         : undefined
-    const title = which === undefined ? 'FIELDS' : `FIELDS with ${which[0]}: ${String(which[1].const)}`
+    const title = which === undefined ? 'FIELDS' : `FIELDS with ${which[0]}: ${wordOf(which[1].const)}`
     return [
       title,
       ...Object.entries(option.properties ?? {}).map(([name, field]) => fieldText(name, field, option)),
@@ -128,3 +128,5 @@ async function exampleText(definition: KindDefinition): Promise<string> {
   const lines = stringify(manifest, { lineWidth: 0 }).trimEnd().split('\n')
   return ['EXAMPLE', ...lines.map((line) => `  ${line}`)].join('\n')
 }
+
+const wordOf = (value: unknown): string => (typeof value === 'string' ? value : JSON.stringify(value))

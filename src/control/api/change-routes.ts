@@ -1,0 +1,222 @@
+import type { KindDefinition } from '../../kinds/define-kind.ts'
+import { Fault } from '../../lib/fault.ts'
+import { validateManifest, type Admitted, type Expectation } from '../admission/validate.ts'
+import type { ApplyOptions, Changed, Changes } from '../change/change.ts'
+import type { PlanInput } from '../change/plan.ts'
+import { parseManifests, parseOne, type ParsedDocument } from '../parse-manifests.ts'
+import { readBody } from './body.ts'
+import { findStored } from './find.ts'
+import { mergePatch } from './merge-patch.ts'
+import { present } from './present.ts'
+import type { ReadDeps } from './read-routes.ts'
+import type { ApiRecord } from './record.ts'
+import { flag, json, type FixedRoute, type KindCall, type KindRoute } from './route.ts'
+
+export interface ChangeRouteDeps extends ReadDeps {
+  readonly changes: Changes
+  readonly record: ApiRecord
+}
+
+const PROJECT = { project: 'The project, for kinds that belong to one.' }
+const OBJECT = (status: number) => ({ status, types: ['application/json'] })
+
+/** Changing one resource. */
+export const changeRoutes = (deps: ChangeRouteDeps): readonly KindRoute[] => [
+  {
+    method: 'POST',
+    path: '/api/v1/{word}',
+    summary: 'Creates one. The answer to a new Token holds its secret, this once.',
+    query: PROJECT,
+    takesBody: true,
+    permission: { verb: 'create', kind: '{word}' },
+    answer: OBJECT(201),
+    handleKind: (call) =>
+      changeOne(deps, call, {
+        options: { only: 'create' },
+        status: 201,
+        manifest: async () => admit(await bodyOf(call), expectationOf(call)),
+      }),
+  },
+  {
+    method: 'PUT',
+    path: '/api/v1/{word}/{name}',
+    summary: 'Replaces the spec, labels and annotations of one.',
+    query: PROJECT,
+    takesBody: true,
+    permission: { verb: 'edit', kind: '{word}' },
+    answer: OBJECT(200),
+    handleKind: (call) => {
+      const { definition, name, project } = existing(deps, call)
+      return changeOne(deps, call, {
+        options: { only: 'replace' },
+        status: 200,
+        manifest: async () => admit(await bodyOf(call), { definition, name, project }),
+      })
+    },
+  },
+  {
+    method: 'PATCH',
+    path: '/api/v1/{word}/{name}',
+    summary: 'Changes parts of one: a JSON merge patch (RFC 7396) on its manifest.',
+    query: PROJECT,
+    takesBody: true,
+    permission: { verb: 'edit', kind: '{word}' },
+    answer: OBJECT(200),
+    async handleKind(call) {
+      const patch = await bodyOf(call)
+      const { definition, name, project, resource, revision } = existing(deps, call)
+      return changeOne(deps, call, {
+        options: { only: 'replace', madeFrom: revision },
+        status: 200,
+        manifest: () => admit(mergePatch(resource, patch), { definition, name, project }),
+      })
+    },
+  },
+  {
+    method: 'DELETE',
+    path: '/api/v1/{word}/{name}',
+    summary: 'Deletes one that nothing refers to.',
+    query: PROJECT,
+    permission: { verb: 'delete', kind: '{word}' },
+    answer: OBJECT(200),
+    handleKind(call) {
+      const { definition, params, principal } = call
+      const attempt = { verb: 'delete', kind: definition.plural, project: call.query['project'] } as const
+      return deps.record.change(principal, attempt, async (before) => {
+        const target = existing(deps, call)
+        await deps.changes.remove({ definition, name: target.name, project: target.project ?? '' }, before)
+        const name = params['name'] === target.name ? params['name'] : target.name
+        return json({ kind: definition.kind, name, action: 'deleted' })
+      })
+    },
+  },
+]
+
+/** Many manifests at once, of any kinds. */
+export const applyRoute = (deps: ChangeRouteDeps): FixedRoute => ({
+  method: 'POST',
+  path: '/api/v1/apply',
+  summary:
+    'Creates and changes what the manifests say, all of it or nothing. YAML documents, JSON, or a List.',
+  query: {
+    dryRun: 'true: only say what would be done.',
+    project: 'Taken where a manifest names no project.',
+  },
+  takesBody: true,
+  // Each change that comes of it needs its own permission besides.
+  permission: { verb: 'run', kind: 'apply' },
+  answer: OBJECT(200),
+  handle: ({ request, principal, query }) =>
+    deps.record.change(principal, { verb: 'run', kind: 'apply' }, async (before) => {
+      const dryRun = flag('dryRun', query['dryRun'])
+      const { text, format } = await readBody(request)
+      const inputs = admitAll(await parseManifests(text, format), { project: query['project'] })
+      const changed = await deps.changes.apply(inputs, before, { dryRun })
+      return json({ results: changed.map(resultOf) })
+    }),
+})
+
+const resultOf = ({ manifest, action, secret }: Changed): unknown => ({
+  kind: manifest.definition.kind,
+  name: manifest.name,
+  ...(manifest.project === '' ? {} : { project: manifest.project }),
+  action,
+  // The one place besides POST where the secret of a new Token leaves; it is kept nowhere.
+  ...(secret === undefined ? {} : { secret: secret.reveal() }),
+})
+
+interface OneChange {
+  readonly options: ApplyOptions
+  readonly status: number
+  readonly manifest: () => Promise<Admitted> | Admitted
+}
+
+function changeOne(
+  deps: ChangeRouteDeps,
+  { definition, principal, query }: KindCall,
+  { options, status, manifest }: OneChange,
+): Promise<Response> {
+  const verb = options.only === 'create' ? 'create' : 'edit'
+  const attempt = { verb, kind: definition.plural, project: query['project'] } as const
+  return deps.record.change(principal, attempt, async (before) => {
+    const changed = await deps.changes.apply([{ where: '', manifest: await manifest() }], before, options)
+    const stored = changed.flatMap((one) => (one.stored === undefined ? [] : [one.stored]))
+    const [resource] = await present(deps, stored)
+    const secret = changed[0]?.secret
+    return json({ ...resource, ...(secret === undefined ? {} : { secret: secret.reveal() }) }, status)
+  })
+}
+
+async function bodyOf({ request }: KindCall): Promise<unknown> {
+  const { text, format } = await readBody(request)
+  return parseOne(text, format)
+}
+
+const expectationOf = ({ definition, query }: KindCall): Expectation => ({
+  definition,
+  project: definition.scope === 'project' ? query['project'] : undefined,
+})
+
+function existing(
+  deps: ChangeRouteDeps,
+  { definition, params, query }: KindCall,
+): {
+  definition: KindDefinition
+  name: string
+  project: string | undefined
+  resource: unknown
+  revision: number
+} {
+  const wanted = { definition, name: params['name'] ?? '', project: query['project'] }
+  const stored = findStored(deps.snapshot.state(), wanted)
+  return {
+    definition,
+    name: stored.resource.metadata.name,
+    project: stored.project === '' ? undefined : stored.project,
+    resource: stored.resource,
+    revision: stored.revision,
+  }
+}
+
+function admit(document: unknown, expected: Expectation): Admitted {
+  const admitted = validateManifest(document, expected)
+  if (admitted.ok) return admitted.value
+  throw new Fault('invalid', { problems: bounded(admitted.error), hint: EXPLAIN })
+}
+
+function admitAll(documents: readonly ParsedDocument[], expected: Expectation): readonly PlanInput[] {
+  if (documents.length === 0) throw new Fault('invalid', { problems: ['there is no manifest in the body'] })
+  const problems: string[] = []
+  const inputs: PlanInput[] = []
+  for (const { where, value } of documents) {
+    const admitted = validateManifest(value, expected)
+    if (admitted.ok) {
+      const { definition, name } = admitted.value
+      inputs.push({ where: `${where} (${definition.kind}/${name})`, manifest: admitted.value })
+    } else {
+      const label = labelFor(where, value)
+      problems.push(...admitted.error.map((problem) => `${label}: ${problem}`))
+    }
+  }
+  if (problems.length > 0)
+    throw new Fault('invalid', { problems: bounded(problems), hint: `nothing was changed; ${EXPLAIN}` })
+  return inputs
+}
+
+const EXPLAIN = 'castellan explain KIND shows its fields'
+
+/** `document 2 (Server/foo)`, as far as the document says so in a form that can be repeated. */
+function labelFor(where: string, document: unknown): string {
+  const { kind, metadata } = (document ?? {}) as { kind?: unknown; metadata?: { name?: unknown } | null }
+  const name = metadata?.name
+  const plain = (text: unknown): text is string =>
+    typeof text === 'string' && /^[A-Za-z0-9-]{1,40}$/.test(text)
+  return plain(kind) && plain(name) ? `${where} (${kind}/${name})` : where
+}
+
+const MAX_PROBLEMS = 50
+
+const bounded = (problems: readonly string[]): readonly string[] =>
+  problems.length <= MAX_PROBLEMS
+    ? problems
+    : [...problems.slice(0, MAX_PROBLEMS), `and ${problems.length - MAX_PROBLEMS} more`]

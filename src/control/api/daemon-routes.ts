@@ -1,0 +1,158 @@
+import type { Clock } from '../../lib/clock.ts'
+import { Fault } from '../../lib/fault.ts'
+import { renderAudit } from '../render/audit.ts'
+import { renderStatus, type StatusReport } from '../render/status.ts'
+import { kindFor, listStored, findStored } from './find.ts'
+import { present } from './present.ts'
+import type { ReadDeps } from './read-routes.ts'
+import type { ApiRecord } from './record.ts'
+import { flag, json, oneOf, text, wholeNumber, type Call, type FixedRoute } from './route.ts'
+import type { AuditSource, LogSource, StatusSource, VersionInfo } from './sources.ts'
+
+export interface DaemonRouteDeps extends ReadDeps {
+  readonly status: StatusSource
+  readonly logs: LogSource
+  readonly audit: AuditSource
+  readonly record: ApiRecord
+  readonly version: VersionInfo
+  /** Ends the daemon; called after the answer to the request has been made. */
+  readonly shutdown: () => void
+}
+
+const LOG_QUERY = { tail: 'How many of the last lines; default 100.', follow: 'true: go on with what comes.' }
+
+/** The daemon itself: status, version, record, logs. */
+export const daemonRoutes = (deps: DaemonRouteDeps): readonly FixedRoute[] => [
+  {
+    method: 'GET',
+    path: '/api/v1/status',
+    summary: 'The daemon, its servers and projects.',
+    query: { output: 'table or json; default json.' },
+    permission: { verb: 'view', kind: 'daemon' },
+    answer: { status: 200, types: ['application/json', 'text/plain'] },
+    async handle({ query }) {
+      const output = oneOf('output', query['output'] ?? 'json', ['table', 'json'])
+      const report = await statusReport(deps)
+      return output === 'json' ? json(report) : text(renderStatus(report))
+    },
+  },
+  {
+    method: 'GET',
+    path: '/api/v1/version',
+    summary: 'What runs.',
+    permission: { verb: 'view', kind: 'daemon' },
+    answer: { status: 200, types: ['application/json'] },
+    handle: () => json(deps.version),
+  },
+  {
+    method: 'GET',
+    path: '/api/v1/audit',
+    summary: 'Entries of the record, newest last.',
+    query: {
+      project: 'Only of this project.',
+      principal: 'Only of this principal: its name or key.',
+      tool: 'Only of this tool.',
+      since: 'Not before: a duration back from now (1h, 7d) or a date.',
+      until: 'Not after, likewise.',
+      limit: 'How many at most; default 100.',
+      output: 'One of table, wide, json, yaml; default json.',
+    },
+    permission: { verb: 'view', kind: 'audit' },
+    answer: { status: 200, types: ['application/json', 'application/yaml', 'text/plain'] },
+    handle: (call) => auditEntries(deps, call),
+  },
+  {
+    method: 'GET',
+    path: '/api/v1/logs',
+    summary: 'The log of the daemon.',
+    query: LOG_QUERY,
+    permission: { verb: 'view', kind: 'logs' },
+    answer: { status: 200, types: ['text/plain'] },
+    handle: ({ request, query }) => text(stream(deps.logs.daemon(logRequest(request, query)))),
+  },
+  {
+    method: 'GET',
+    path: '/api/v1/servers/{name}/logs',
+    summary: 'What a stdio Server wrote to its standard error.',
+    query: LOG_QUERY,
+    permission: { verb: 'view', kind: 'logs' },
+    answer: { status: 200, types: ['text/plain'] },
+    handle({ request, query, params }) {
+      const wanted = { definition: kindFor('servers'), name: params['name'] ?? '', project: undefined }
+      const { resource } = findStored(deps.snapshot.state(), wanted)
+      return text(stream(deps.logs.server(resource.metadata.name, logRequest(request, query))))
+    },
+  },
+  {
+    method: 'POST',
+    path: '/api/v1/shutdown',
+    summary: 'Ends the daemon, after what it is doing.',
+    permission: { verb: 'run', kind: 'daemon', name: 'shutdown' },
+    answer: { status: 202, types: ['application/json'] },
+    handle: ({ principal }) =>
+      deps.record.act(principal, { verb: 'run', kind: 'daemon', name: 'shutdown' }, () => {
+        setImmediate(deps.shutdown)
+        return Promise.resolve(json({ action: 'stopping' }, 202))
+      }),
+  },
+]
+
+async function statusReport(deps: DaemonRouteDeps): Promise<StatusReport> {
+  const daemon = deps.status.daemon()
+  const shown = (plural: string) =>
+    present(deps, listStored(deps.snapshot.state(), kindFor(plural), undefined))
+  return {
+    ...daemon,
+    version: deps.version.version,
+    uptimeSeconds: Math.max(0, Math.round((deps.clock.nowMs() - daemon.startedAtMs) / 1000)),
+    servers: await shown('servers'),
+    projects: await shown('projects'),
+  }
+}
+
+async function auditEntries(deps: DaemonRouteDeps, { query }: Call): Promise<Response> {
+  const output = oneOf('output', query['output'] ?? 'json', ['table', 'wide', 'json', 'yaml'])
+  const rows = await deps.audit.query({
+    project: query['project'],
+    principal: query['principal'],
+    tool: query['tool'],
+    sinceMs: timeOf('since', query['since'], deps.clock),
+    untilMs: timeOf('until', query['until'], deps.clock),
+    limit: wholeNumber('limit', query['limit'], { max: 10_000, fallback: 100 }),
+  })
+  if (output === 'json') return json({ items: rows })
+  if (output !== 'yaml') return text(renderAudit(rows, { wide: output === 'wide' }))
+  const { stringify } = await import('yaml')
+  return text(stringify(rows), 'application/yaml')
+}
+
+const UNIT_MS: Readonly<Record<string, number>> = {
+  s: 1000,
+  m: 60_000,
+  h: 3_600_000,
+  d: 86_400_000,
+  w: 604_800_000,
+}
+
+/** `1h` and the like count back from now; a date without a time begins its day, in UTC. */
+function timeOf(name: string, value: string | undefined, clock: Clock): number | undefined {
+  if (value === undefined) return undefined
+  const back = /^(\d{1,6})([smhdw])$/.exec(value)
+  if (back !== null) return clock.nowMs() - Number(back[1]) * (UNIT_MS[back[2] ?? ''] ?? 0)
+  const isDate = /^\d{4}-\d{2}-\d{2}(?:T\d{2}:\d{2}(?::\d{2}(?:\.\d{1,3})?)?(?:Z|[+-]\d{2}:\d{2})?)?$/.test(
+    value,
+  )
+  const local = value.includes('T') && !/(?:Z|[+-]\d{2}:\d{2})$/.test(value)
+  const at = isDate ? Date.parse(local ? `${value}Z` : value) : Number.NaN
+  if (!Number.isNaN(at)) return at
+  throw new Fault('invalid', { problems: [`${name}: must be a duration such as 1h or 7d, or a date (UTC)`] })
+}
+
+const logRequest = (request: Request, query: Call['query']) => ({
+  tail: wholeNumber('tail', query['tail'], { max: 100_000, fallback: 100 }),
+  follow: flag('follow', query['follow']),
+  signal: request.signal,
+})
+
+const stream = (lines: AsyncIterable<string>): ReadableStream =>
+  ReadableStream.from(lines).pipeThrough(new TextEncoderStream())

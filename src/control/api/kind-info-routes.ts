@@ -1,0 +1,49 @@
+import { KINDS } from '../../kinds/registry.ts'
+import { manifestSchema } from '../kind-schema.ts'
+import { renderExplanation } from '../render/explain.ts'
+import { renderOpenApi } from '../render/openapi.ts'
+import { kindFor } from './find.ts'
+import { json, text, type FixedRoute, type Route } from './route.ts'
+
+/** What there is to know about the kinds. The same for every caller, and nothing about what is stored. */
+export const kindInfoRoutes = (routes: () => readonly Route[], version: string): readonly FixedRoute[] => [
+  {
+    method: 'GET',
+    path: '/api/v1/kinds',
+    summary: 'The kinds, with the words that stand for each.',
+    permission: { verb: 'view', kind: 'kinds' },
+    answer: { status: 200, types: ['application/json'] },
+    handle: () =>
+      json(KINDS.map(({ kind, plural, short, scope, summary }) => ({ kind, plural, short, scope, summary }))),
+  },
+  {
+    method: 'GET',
+    path: '/api/v1/explain/{word}',
+    summary: 'A kind or one of its fields, for reading.',
+    query: { path: 'A field, such as spec.env.' },
+    permission: { verb: 'view', kind: 'kinds' },
+    answer: { status: 200, types: ['text/plain'] },
+    handle: async ({ params, query }) =>
+      text(await renderExplanation(kindFor(params['word'] ?? ''), query['path'] ?? '')),
+  },
+  {
+    method: 'GET',
+    path: '/api/v1/schema/{word}',
+    summary: 'JSON Schema of the manifest, for editors.',
+    permission: { verb: 'view', kind: 'kinds' },
+    answer: { status: 200, types: ['application/json'] },
+    handle: ({ params }) =>
+      json({
+        $schema: 'https://json-schema.org/draft/2020-12/schema',
+        ...manifestSchema(kindFor(params['word'] ?? '')),
+      }),
+  },
+  {
+    method: 'GET',
+    path: '/api/v1/openapi.json',
+    summary: 'This description.',
+    permission: { verb: 'view', kind: 'kinds' },
+    answer: { status: 200, types: ['application/json'] },
+    handle: () => json(renderOpenApi(routes(), version)),
+  },
+]

@@ -1,0 +1,94 @@
+import type { KindDefinition, Resource } from '../../kinds/define-kind.ts'
+import { labelOf, referencesOf } from '../change/references.ts'
+import { renderDescription } from '../render/describe.ts'
+import { OUTPUTS, type Output } from '../render/format.ts'
+import { renderNames, renderTable } from '../render/table.ts'
+import { renderYaml } from '../render/yaml.ts'
+import type { SnapshotSource } from '../snapshot/snapshot.ts'
+import type { State } from '../snapshot/state.ts'
+import type { Stored } from '../stored.ts'
+import { findStored, listStored } from './find.ts'
+import { present, type PresentDeps } from './present.ts'
+import { json, oneOf, text, type KindRoute } from './route.ts'
+
+export interface ReadDeps extends PresentDeps {
+  readonly snapshot: Pick<SnapshotSource, 'state'>
+}
+
+const PROJECT = 'The project, for kinds that belong to one.'
+const TYPES = ['application/json', 'application/yaml', 'text/plain'] as const
+
+/** Reading resources. All come from the snapshot: no read touches the store but for when Tokens were used. */
+export const readRoutes = (deps: ReadDeps): readonly KindRoute[] => [
+  {
+    method: 'GET',
+    path: '/api/v1/{word}',
+    summary: 'All of a kind.',
+    query: { output: `One of ${OUTPUTS.join(', ')}; default json.`, project: PROJECT },
+    permission: { verb: 'view', kind: '{word}' },
+    answer: { status: 200, types: TYPES },
+    async handleKind({ definition, query }) {
+      const output = oneOf('output', query['output'] ?? 'json', OUTPUTS)
+      const all = await present(deps, listStored(deps.snapshot.state(), definition, query['project']))
+      if (output !== 'json') return asText(definition, all, output)
+      return json({ apiVersion: 'castellan/v1', kind: `${definition.kind}List`, items: all })
+    },
+  },
+  {
+    method: 'GET',
+    path: '/api/v1/{word}/{name}',
+    summary: 'One of a kind, by name or uid.',
+    query: { output: `One of ${OUTPUTS.join(', ')}, describe; default json.`, project: PROJECT },
+    permission: { verb: 'view', kind: '{word}' },
+    answer: { status: 200, types: TYPES },
+    async handleKind({ definition, params, query }) {
+      const output = oneOf('output', query['output'] ?? 'json', [...OUTPUTS, 'describe'])
+      const state = deps.snapshot.state()
+      const stored = findStored(state, { definition, name: params['name'] ?? '', project: query['project'] })
+      const shown = await present(deps, [stored])
+      const [resource] = shown
+      if (output === 'describe' && resource !== undefined) {
+        return text(renderDescription(resource, { usedBy: usersOf(state, stored) }))
+      }
+      return output === 'json' || output === 'describe' ? json(resource) : asText(definition, shown, output)
+    },
+  },
+  {
+    method: 'GET',
+    path: '/api/v1/names/{word}',
+    summary: 'Names only, one a line: for completion in a shell.',
+    query: { project: PROJECT },
+    permission: { verb: 'view', kind: '{word}' },
+    answer: { status: 200, types: ['text/plain'] },
+    handleKind({ definition, query }) {
+      const all = listStored(deps.snapshot.state(), definition, query['project'])
+      return text(all.map(({ resource }) => `${resource.metadata.name}\n`).join(''))
+    },
+  },
+]
+
+async function asText(
+  definition: KindDefinition,
+  resources: readonly Resource[],
+  output: Exclude<Output, 'json'>,
+): Promise<Response> {
+  if (output === 'yaml') return text(await renderYaml(resources), 'application/yaml')
+  if (output === 'name') return text(renderNames(definition, resources))
+  return text(renderTable(definition, resources, { wide: output === 'wide' }))
+}
+
+/** Who refers to a resource, by label; the first hundred. */
+function usersOf(state: State, { definition, project, resource }: Stored): readonly string[] {
+  if (project !== '') return []
+  const labels: string[] = []
+  for (const ofKind of state.resources.values()) {
+    for (const { definition: kind, project: of, resource: other } of ofKind.values()) {
+      const after = { definition: kind, project: of, name: other.metadata.name, spec: other.spec }
+      const refers = referencesOf(after).some(
+        (target) => target.kind === definition.kind && target.name === resource.metadata.name,
+      )
+      if (refers) labels.push(labelOf(after))
+    }
+  }
+  return labels.sort().slice(0, 100)
+}
