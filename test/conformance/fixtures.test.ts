@@ -64,3 +64,55 @@ describe('the fixture upstream is a server that a real client can use', () => {
     await expect(fetch(await closedUrl(), { method: 'POST' })).rejects.toThrow(/fetch failed/)
   })
 })
+
+/** What a plain HTTP client makes of one `tools/call`: status and start of the body, or how it broke. */
+async function look(url: string): Promise<string> {
+  const body = JSON.stringify({ jsonrpc: '2.0', id: 7, method: 'tools/call', params: echo })
+  const response = await fetch(url, {
+    method: 'POST',
+    body,
+    redirect: 'manual',
+    signal: AbortSignal.timeout(400),
+  }).catch((error: Error) => error.name)
+  if (typeof response === 'string') return response
+  const text = await response.text().catch((error: Error) => error.name)
+  return `${response.status} ${text.length > 500 ? `${text.length} characters` : text.replaceAll(/\s+/g, ' ')}`
+}
+
+describe('a bad upstream is bad in the way its name says', () => {
+  // oxfmt-ignore
+  test.each([
+    ['hangs', /^TimeoutError$/],
+    ['hangs-up', /^TypeError$/],
+    ['html', /^200 <html>/],
+    ['not-json', /^200 \{"jsonrpc":"2.0","id":$/],
+    ['not-utf8', /^200 \{\uFFFD\uFFFD\}$/],
+    ['unauthorized', /^401 /],
+    ['server-error', /^500 stack trace/],
+    ['redirect', /^302 $/],
+    ['drops-stream', /^200 TypeError$/],
+    ['ends-stream', /^200 event: message data: (?!.*"result")/],
+    ['other-id', /^200 .*"id":"someone-elses"/],
+    ['twice', /^200 .*Echo: hi.*"id":7.*second/],
+    ['drips', /^200 (?:TimeoutError|AbortError)$/],
+    ['odd-stream', /^200 : keep-alive id: 1 data: retry: 100 data: \{"jsonrpc":"2.0", data:/],
+  ] as const)('%s', async (how, expected) => {
+    const upstream = await startUpstream({ style: 'sessionless' })
+    open.push(upstream)
+    upstream.behave(how)
+    expect(await look(upstream.url)).toMatch(expected)
+    upstream.behaveWell()
+    expect(await look(upstream.url)).toContain('Echo: hi')
+  })
+
+  test('huge is 64 MiB and more', async () => {
+    const upstream = await startUpstream({ style: 'sessionless' })
+    open.push(upstream)
+    upstream.behave('huge')
+    const request = { jsonrpc: '2.0', id: 7, method: 'tools/call', params: echo }
+    const response = await fetch(upstream.url, { method: 'POST', body: JSON.stringify(request) })
+    let bytes = 0
+    for await (const chunk of response.body ?? []) bytes += (chunk as Uint8Array).length
+    expect(bytes).toBeGreaterThan(64 * 2 ** 20)
+  })
+})
