@@ -1,6 +1,8 @@
 import { sql } from 'kysely'
 import type { SessionRow, StateDb } from './tables.ts'
 
+const ROWS_PER_STATEMENT = 1000
+
 /** What may change in the life of a session. */
 export type SessionChange = Partial<
   Pick<SessionRow, 'client' | 'log_level' | 'subscriptions' | 'seen_at_ms' | 'upstream'>
@@ -29,16 +31,18 @@ export async function touchSessions(
   db: StateDb,
   seen: readonly (readonly [id: string, seenAtMs: number])[],
 ): Promise<void> {
-  await db.transaction().execute(async (tx) => {
-    for (const [id, seenAtMs] of seen) {
-      await tx
-        .updateTable('sessions')
-        .set({ seen_at_ms: seenAtMs })
-        .where('id', '=', id)
-        .where('seen_at_ms', '<', seenAtMs)
-        .execute()
-    }
-  })
+  for (let from = 0; from < seen.length; from += ROWS_PER_STATEMENT) {
+    const rows = seen
+      .slice(from, from + ROWS_PER_STATEMENT)
+      .map(([id, seenAtMs]) => sql`(${id}, cast(${seenAtMs} as bigint))`)
+    // An update from a list, which Kysely's builder has no portable words for.
+    await sql`
+      with batch(id, at_ms) as (values ${sql.join(rows)}),
+      newest as (select id, max(at_ms) as at_ms from batch group by id)
+      update sessions set seen_at_ms = newest.at_ms
+      from newest where sessions.id = newest.id and sessions.seen_at_ms < newest.at_ms
+    `.execute(db)
+  }
 }
 
 /** False: there was no such session. */

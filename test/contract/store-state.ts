@@ -1,0 +1,103 @@
+import { expect, test } from 'vitest'
+import {
+  countSessions,
+  findSession,
+  insertSession,
+  listExpired,
+  removeSession,
+  touchSessions,
+  updateSession,
+} from '../../src/store/sessions.ts'
+import type { Store } from '../../src/store/store.ts'
+import type { SessionRow } from '../../src/store/tables.ts'
+import { listUses, recordUses } from '../../src/store/token-use.ts'
+
+const session = (row: Partial<SessionRow> & { readonly id: string }): SessionRow => ({
+  principal: 'token:tok_1',
+  project: 'demo',
+  server: '',
+  protocol_version: '2025-11-25',
+  client: '{"clientInfo":{"name":"test"}}',
+  log_level: null,
+  subscriptions: '[]',
+  created_at_ms: 1_700_000_000_000,
+  seen_at_ms: 1_700_000_000_000,
+  upstream: '{}',
+  ...row,
+})
+
+/** What every store does with state, as part of `storeContract`. */
+export function storeStateContract(current: () => Store): void {
+  test('a session is found as it was inserted, and no id is there twice', async () => {
+    const { state } = current()
+    const row = session({ id: 's1', log_level: 'debug', server: 'everything' })
+    await insertSession(state, row)
+    expect(await findSession(state, 's1')).toEqual(row)
+    expect(await findSession(state, 's2')).toBeUndefined()
+    await expect(insertSession(state, row)).rejects.toMatchObject({ code: 'conflict' })
+  })
+
+  test('an update changes what it names and nothing else', async () => {
+    const { state } = current()
+    await insertSession(state, session({ id: 's1', log_level: 'debug' }))
+    expect(await updateSession(state, 's1', { subscriptions: '[["a","b"]]' })).toBe(true)
+    expect(await updateSession(state, 's1', { log_level: null, upstream: '{"x":1}' })).toBe(true)
+    expect(await findSession(state, 's1')).toEqual(
+      session({ id: 's1', subscriptions: '[["a","b"]]', upstream: '{"x":1}' }),
+    )
+    expect(await updateSession(state, 's1', {})).toBe(true)
+    expect(await updateSession(state, 's2', {})).toBe(false)
+    expect(await updateSession(state, 's2', { upstream: '{}' })).toBe(false)
+  })
+
+  test('touching moves times forward only, of those that are there', async () => {
+    const { state } = current()
+    for (const id of ['s1', 's2', 's3']) await insertSession(state, session({ id, seen_at_ms: 100 }))
+    const noise = Array.from({ length: 1500 }, (_, i) => [`ghost-${i}`, 200] as const)
+    await touchSessions(state, [['s1', 150], ['s2', 50], ...noise, ['s1', 170], ['s1', 160]])
+    await touchSessions(state, [])
+    const seen = await Promise.all(['s1', 's2', 's3'].map((id) => findSession(state, id)))
+    expect(seen.map((row) => row?.seen_at_ms)).toEqual([170, 100, 100])
+    expect(await findSession(state, 'ghost-1')).toBeUndefined()
+  })
+
+  test('the longest silent come first, within the limit', async () => {
+    const { state } = current()
+    for (const [id, seen_at_ms] of [
+      ['a', 30],
+      ['b', 10],
+      ['c', 20],
+      ['d', 40],
+    ] as const) {
+      await insertSession(state, session({ id, seen_at_ms }))
+    }
+    expect((await listExpired(state, 40, 2)).map(({ id }) => id)).toEqual(['b', 'c'])
+    expect((await listExpired(state, 40, 9)).map(({ id }) => id)).toEqual(['b', 'c', 'a'])
+  })
+
+  test('sessions are counted by project, and gone when removed', async () => {
+    const { state } = current()
+    for (const id of ['a', 'b']) await insertSession(state, session({ id }))
+    await insertSession(state, session({ id: 'c', project: 'other' }))
+    expect(await countSessions(state, 'demo')).toBe(2)
+    expect(await removeSession(state, 'a')).toBe(true)
+    expect(await removeSession(state, 'a')).toBe(false)
+    expect(await countSessions(state, 'demo')).toBe(1)
+    expect(await countSessions(state, 'none')).toBe(0)
+  })
+
+  test('of many uses of a token the newest stays, in whatever order they come', async () => {
+    const { state } = current()
+    const many = Array.from({ length: 2500 }, (_, i) => ({ uid: `tok_${i}`, used_at_ms: 1000 + i }))
+    await recordUses(state, many)
+    await recordUses(state, [
+      { uid: 'tok_0', used_at_ms: 9000 },
+      { uid: 'tok_0', used_at_ms: 8000 },
+      { uid: 'tok_1', used_at_ms: 1 },
+    ])
+    await recordUses(state, [])
+    const uses = new Map((await listUses(state)).map(({ uid, used_at_ms }) => [uid, used_at_ms]))
+    expect(uses.size).toBe(2500)
+    expect([uses.get('tok_0'), uses.get('tok_1'), uses.get('tok_2499')]).toEqual([9000, 1001, 3499])
+  })
+}
