@@ -19,9 +19,10 @@ import {
   removeSealed,
 } from '../../src/store/sealed.ts'
 import type { Store } from '../../src/store/store.ts'
-import type { ResourceRow, SealedRow } from '../../src/store/tables.ts'
+import type { ResourceRow } from '../../src/store/tables.ts'
 import { findTokens, insertToken, removeToken } from '../../src/store/tokens.ts'
 import { inTransaction } from '../../src/store/transaction.ts'
+import { insertAlone, resource, sealed } from './store-rows.ts'
 import { storeStateContract } from './store-state.ts'
 
 /** A place for a store, empty at first. */
@@ -30,41 +31,6 @@ export interface StorePlace {
   /** Removes it with all that is in it. */
   clear(): Promise<void>
 }
-
-export const resource = (row: Partial<ResourceRow> & { readonly uid: string }): ResourceRow => ({
-  kind: 'Server',
-  project: '',
-  name: row.uid,
-  generation: 1,
-  labels: '{}',
-  annotations: '{}',
-  spec: '{}',
-  status: '{}',
-  created_at_ms: 1_700_000_000_000,
-  updated_at_ms: 1_700_000_000_000,
-  revision: 0,
-  ...row,
-})
-
-/** One resource, in a transaction of its own. */
-export const insertAlone = (
-  store: Store,
-  row: Partial<ResourceRow> & { readonly uid: string },
-): Promise<ResourceRow> =>
-  inTransaction(store, async (tx) => {
-    const inserted = resource({ ...row, revision: await bumpRevision(tx) })
-    await insertResource(tx, inserted)
-    return inserted
-  })
-
-const sealed = (uid: string, field: string, key_id = 'mk_1'): SealedRow => ({
-  uid,
-  field,
-  key_id,
-  wrapped_key: 'd3JhcHBlZA==',
-  nonce: 'bm9uY2U=',
-  ciphertext: 'Y2lwaGVy',
-})
 
 /** What every store does, on whatever database. */
 export function storeContract(createPlace: () => Promise<StorePlace>): void {
