@@ -229,19 +229,21 @@ describe('retention', () => {
     // A clock that was ahead for a moment, between segments that are old.
     await recordEach(recorder, ['b-3'], Date.now() + 400 * DAY_MS)
     await recordEach(recorder, ['b-4'], old)
+    // One whose age nothing proves: no older segment follows it.
+    await recordEach(recorder, ['ahead'], Date.now() + 400 * DAY_MS)
     await recordEach(recorder, ['b-5', 'b-6'])
     await recorder.flush()
     expect(await recorder.retain()).toBe(4)
     expect(await recorder.retain()).toBe(0)
-    expect((await recorder.query({ limit: 10 })).map((row) => row.id)).toEqual(['b-5', 'b-6'])
+    expect((await recorder.query({ limit: 10 })).map((row) => row.id)).toEqual(['b-5', 'b-6', 'ahead'])
     await recordEach(recorder, ['b-7'])
     await stop(recorder)
     expect(readdirSync(join(at, 'audit-archive'))).toEqual(['daemon-1-4.jsonl.gz'])
-    expect(verifyTest(at)).toMatchObject({ ok: true, archives: 1, segments: 7, entries: 7 })
+    expect(verifyTest(at)).toMatchObject({ ok: true, archives: 1, segments: 8, entries: 8 })
     const again = await start(at)
     await recordEach(again, ['b-8'])
     await stop(again)
-    expect(verifyTest(at)).toMatchObject({ ok: true, segments: 8 })
+    expect(verifyTest(at)).toMatchObject({ ok: true, segments: 9 })
   })
 
   test('leaves an archive and a checkpoint that cannot be changed or removed unseen', async () => {

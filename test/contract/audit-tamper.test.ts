@@ -117,6 +117,21 @@ describe('verify finds', () => {
     db.close()
   })
 
+  test('a segment of another history of the same chain', async () => {
+    const other = freshHome()
+    homes.push(other)
+    const recorder = await openTest(other)
+    await recordEach(recorder, ids)
+    await recorder.close()
+    const home = copy()
+    sql(
+      home,
+      `ATTACH '${join(other, 'audit.db')}' AS other;
+      UPDATE segments SET (${ALL}) = (SELECT ${ALL} FROM other.segments WHERE seq = 3) WHERE seq = 3`,
+    )
+    expect(verifyTest(home).findings).toContainEqual(expect.objectContaining({ what: 'changed', segment: 3 }))
+  })
+
   test('a record whose chain was made with another key, or under another name', () => {
     expect(verifyTest(original, { macKey: new Uint8Array(32) }).ok).toBe(false)
     expect(verifyTest(original, { signKey: new Uint8Array(32) }).ok).toBe(false)
@@ -131,10 +146,14 @@ describe('verify accepts', () => {
     expect(verifyTest(home)).toMatchObject({ ok: true, tip: { seq: 9 }, lastAnchor: { seq: 4 } })
   })
 
-  test('an anchor whose writing was interrupted', () => {
+  test('an anchor whose writing was interrupted, before and after the next start', async () => {
     const home = copy()
     appendFileSync(anchorsOf(home), '{"chain":"daemon","seq":')
     expect(verifyTest(home).ok).toBe(true)
+    const recorder = await openTest(home)
+    await recordEach(recorder, ['boot-10'])
+    await recorder.close()
+    expect(verifyTest(home)).toMatchObject({ ok: true, anchors: 3, lastAnchor: { seq: 10 } })
   })
 })
 
