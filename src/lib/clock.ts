@@ -1,9 +1,9 @@
 /** Time as a dependency, so that tests can move it. Both in milliseconds. */
 export interface Clock {
   /** Wall clock: for records and expiry dates. May jump. */
-  nowMs(): number
+  readonly nowMs: () => number
   /** Monotonic: for durations, deadlines and caches. Never goes back. */
-  tickMs(): number
+  readonly tickMs: () => number
 }
 
 export const systemClock: Clock = {

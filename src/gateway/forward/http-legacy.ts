@@ -24,6 +24,8 @@ export interface LegacyHttpOptions {
   readonly us: Implementation
   readonly ids: WireIds
   readonly events: UpstreamEvents
+  /** Hold the GET stream from the start; otherwise it is opened with the first subscription. */
+  readonly listen: boolean
 }
 
 /** The server has no room for these requests: we have declared no capability that allows them. */
@@ -61,6 +63,7 @@ export class LegacyHttp implements Upstream {
 
   send(request: UpstreamRequest, sink: Sink): UpstreamCall {
     const wireId = this.#options.ids.next()
+    if (request.method === 'resources/subscribe' && this.#sessionId !== undefined) this.#feed.start()
     let call = this.#post(request, wireId, {
       ...forwardTo(sink),
       failed: (failure) => {
@@ -154,7 +157,7 @@ export class LegacyHttp implements Upstream {
     const { tools, prompts, resources } = info.value.capabilities
     const speaksUp =
       tools?.listChanged === true || prompts?.listChanged === true || resources?.listChanged === true
-    if (this.#sessionId !== undefined && (speaksUp || resources?.subscribe === true)) this.#feed.start()
+    if (this.#options.listen && this.#sessionId !== undefined && speaksUp) this.#feed.start()
     return ok(info.value)
   }
 

@@ -1,0 +1,34 @@
+import { isLegacyRevision } from '../../protocol/revisions.ts'
+import { need, type Exchange, type Refusal } from '../exchange.ts'
+import type { Session } from './session.ts'
+import type { Sessions } from './sessions.ts'
+
+/** The session of a legacy request. A session is never a credential: whoever uses it must be who opened it. */
+export function createSessionStep(
+  sessions: Sessions,
+): (x: Exchange) => Refusal | undefined | Promise<Refusal | undefined> {
+  return (x) => {
+    if (x.era === 'modern') return undefined
+    const id = x.request.headers['mcp-session-id']
+    if (typeof id !== 'string' || id === '')
+      return { code: 'session_missing', hint: 'send initialize first, and its Mcp-Session-Id from then on' }
+    const version = x.request.headers['mcp-protocol-version']
+    // Some clients never send it after initialize, so only one that names something unknown is refused.
+    if (typeof version === 'string' && !isLegacyRevision(version)) return { code: 'unsupported_version' }
+    const known = sessions.peek(id)
+    if (known !== undefined) return enter(x, known, sessions)
+    return sessions.find(id).then((found) => (found === undefined ? lost(x) : enter(x, found, sessions)))
+  }
+}
+
+function enter(x: Exchange, session: Session, sessions: Sessions): Refusal | undefined {
+  const ours = session.principal === need(x.principal, 'principal').key
+  if (!ours || session.project !== x.target.project || session.server !== x.target.server) return lost(x)
+  x.session = session
+  sessions.seen(session)
+  return undefined
+}
+
+/** Ending what has ended already is fine. */
+const lost = (x: Exchange): Refusal | undefined =>
+  x.kind === 'end' ? undefined : { code: 'session_lost', hint: 'send initialize again' }

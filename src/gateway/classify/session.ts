@@ -1,0 +1,58 @@
+import type { SessionId } from '../../lib/id.ts'
+
+/** Writes one message to a session's GET stream. */
+export interface SessionStream {
+  send(message: string): void
+  close(): void
+}
+
+/** The state of one legacy client, as the protocol of that era demands it. */
+export interface Session {
+  readonly id: SessionId
+  /** Enough to group records by, useless to steal. */
+  readonly digest: string
+  /** `Principal.key` of who opened it; nobody else may use it. */
+  readonly principal: string
+  readonly project: string
+  /** The one server it is with, or undefined on the aggregated endpoint. */
+  readonly server: string | undefined
+  /** As negotiated by `initialize`. */
+  readonly protocolVersion: string
+  /** JSON text of what the client called itself. */
+  readonly clientInfo: string
+  /** What `logging/setLevel` set. */
+  logLevel: string | undefined
+  /** Resource URIs it wants to hear of, each with the server that has it. */
+  readonly subscriptions: Map<string, string>
+  /** Opened by an earlier life of the daemon: what servers knew of it is gone. */
+  restored: boolean
+  /** Calls in flight by the JSON text of their id, for `notifications/cancelled`. */
+  readonly calls: Map<string, () => void>
+  stream: SessionStream | undefined
+  /** Wall clock, ms. */
+  seenAtMs: number
+}
+
+/** What is kept of a session on disk. */
+export interface SessionRecord {
+  readonly id: string
+  readonly principal: string
+  readonly project: string
+  readonly server: string | undefined
+  readonly protocolVersion: string
+  readonly client: string
+  readonly logLevel: string | undefined
+  readonly subscriptions: readonly (readonly [server: string, uri: string])[]
+  readonly seenAtMs: number
+}
+
+/** Where sessions outlive the daemon. */
+export interface SessionStore {
+  insert(record: SessionRecord): Promise<void>
+  find(id: string): Promise<SessionRecord | undefined>
+  update(record: Pick<SessionRecord, 'id' | 'logLevel' | 'subscriptions'>): Promise<void>
+  touch(seen: readonly (readonly [id: string, seenAtMs: number])[]): Promise<void>
+  remove(id: string): Promise<void>
+  /** Ids of sessions not seen since, oldest first. */
+  expired(beforeMs: number, limit: number): Promise<readonly string[]>
+}

@@ -1,0 +1,144 @@
+import { hash } from 'node:crypto'
+import type { Clock } from '../../lib/clock.ts'
+import { mintSessionId, type SessionId } from '../../lib/id.ts'
+import type { Log } from '../../lib/log.ts'
+import type { Session, SessionRecord, SessionStore } from './session.ts'
+
+/** The sessions of legacy clients: in memory for the hot path, in the store for after a restart. */
+export interface Sessions {
+  /** Durable when it resolves. */
+  open(about: Omit<SessionRecord, 'id' | 'seenAtMs' | 'logLevel' | 'subscriptions'>): Promise<Session>
+  /** A session that this process knows. */
+  peek(id: string): Session | undefined
+  /** Looks in the store as well, once per id; undefined: unknown, expired or ended. */
+  find(id: string): Promise<Session | undefined>
+  save(session: Session): Promise<void>
+  end(id: string): Promise<void>
+  seen(session: Session): void
+  count(project: string): number
+  /** Every session that this process knows. */
+  all(): Iterable<Session>
+  close(): Promise<void>
+}
+
+export interface SessionsDeps {
+  readonly store: SessionStore
+  readonly clock: Clock
+  readonly log: Log
+  /** Told when a session has ended, whatever ended it. */
+  readonly onEnd: (session: Session) => void
+}
+
+/** Two of the three known agent clients never say that they are done, and one never opens a second session. */
+const IDLE_MS = 7 * 24 * 3600 * 1000
+const WRITE_EVERY_MS = 60_000
+const EXPIRE_BATCH = 500
+
+export function createSessions(deps: SessionsDeps): Sessions {
+  const known = new Map<string, Session>()
+  const loading = new Map<string, Promise<Session | undefined>>()
+  const touched = new Set<Session>()
+  const timer = setInterval(() => void tend(), WRITE_EVERY_MS)
+  timer.unref()
+
+  async function tend(): Promise<void> {
+    try {
+      await writeSeen()
+      for (const id of await deps.store.expired(deps.clock.nowMs() - IDLE_MS, EXPIRE_BATCH)) await end(id)
+    } catch (thrown) {
+      deps.log.warn({ err: thrown }, 'sessions could not be tended; next try in a minute')
+    }
+  }
+
+  async function writeSeen(): Promise<void> {
+    if (touched.size === 0) return
+    const seen = [...touched].map((session) => [session.id, session.seenAtMs] as const)
+    touched.clear()
+    await deps.store.touch(seen)
+  }
+
+  async function end(id: string): Promise<void> {
+    const session = known.get(id)
+    known.delete(id)
+    await deps.store.remove(id)
+    if (session === undefined) return
+    touched.delete(session)
+    session.stream?.close()
+    for (const cancel of session.calls.values()) cancel()
+    deps.onEnd(session)
+  }
+
+  async function restore(id: string): Promise<Session | undefined> {
+    const record = await deps.store.find(id)
+    if (record === undefined || record.seenAtMs < deps.clock.nowMs() - IDLE_MS) return undefined
+    const session = fromRecord(record)
+    known.set(id, session)
+    return session
+  }
+
+  return {
+    async open(about) {
+      const id = mintSessionId()
+      const record = { ...about, id, logLevel: undefined, subscriptions: [], seenAtMs: deps.clock.nowMs() }
+      await deps.store.insert(record)
+      const session = { ...fromRecord(record), restored: false }
+      known.set(id, session)
+      return session
+    },
+    peek: (id) => known.get(id),
+    find(id) {
+      const session = known.get(id)
+      if (session !== undefined) return Promise.resolve(session)
+      let found = loading.get(id)
+      if (found === undefined) {
+        found = restore(id).finally(() => loading.delete(id))
+        loading.set(id, found)
+      }
+      return found
+    },
+    save: (session) =>
+      deps.store.update({
+        id: session.id,
+        logLevel: session.logLevel,
+        subscriptions: [...session.subscriptions].map(([uri, server]) => [server, uri] as const),
+      }),
+    end,
+    seen(session) {
+      session.seenAtMs = deps.clock.nowMs()
+      touched.add(session)
+    },
+    count(project) {
+      let count = 0
+      for (const session of known.values()) if (session.project === project) count++
+      return count
+    },
+    all: () => known.values(),
+    async close() {
+      clearInterval(timer)
+      for (const session of known.values()) session.stream?.close()
+      await writeSeen()
+    },
+  }
+}
+
+const fromRecord = (record: SessionRecord): Session => ({
+  id: record.id as SessionId,
+  digest: hash('sha256', record.id, 'hex').slice(0, 16),
+  principal: record.principal,
+  project: record.project,
+  server: record.server,
+  protocolVersion: record.protocolVersion,
+  clientInfo: clientInfoOf(record.client),
+  logLevel: record.logLevel,
+  subscriptions: new Map(record.subscriptions.map(([server, uri]) => [uri, server])),
+  restored: true,
+  calls: new Map(),
+  stream: undefined,
+  seenAtMs: record.seenAtMs,
+})
+
+/** @param client JSON text of `{clientInfo, capabilities}` */
+const clientInfoOf = (client: string): string =>
+  JSON.stringify(
+    (JSON.parse(client) as { clientInfo?: unknown }).clientInfo ?? { name: 'unknown', version: '0' },
+  )

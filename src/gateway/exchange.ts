@@ -1,0 +1,113 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Principal } from '../access/principal.ts'
+import type { Segment } from '../audit/entry.ts'
+import type { AboutFault, FaultCode } from '../lib/fault.ts'
+import type { Message } from '../protocol/message.ts'
+import type { Era } from '../protocol/revisions.ts'
+import type { Session } from './classify/session.ts'
+import type { Outlet } from './reply/outlet.ts'
+import type { Route } from './route/route.ts'
+import type { CompiledProject } from './route/compiled-project.ts'
+
+/** An endpoint of ours: a project, or one server of it (names unprefixed). */
+export interface Target {
+  readonly project: string
+  readonly server: string | undefined
+}
+
+/**
+ * One request travelling through the gateway: the only record that travels. Every field exists from the start, so all
+ * exchanges have one shape; each step fills in what it is named for.
+ */
+export interface Exchange {
+  // listen
+  readonly request: IncomingMessage
+  readonly response: ServerResponse
+  readonly target: Target
+  /** Monotonic, ms. */
+  readonly startedMs: number
+  readonly out: Outlet
+  // identify
+  principal: Principal | undefined
+  // receive
+  message: Message | undefined
+  // classify
+  era: Era
+  /** The method, or `notification` / `response` for what is not a request. */
+  kind: Kind
+  session: Session | undefined
+  // route
+  project: CompiledProject | undefined
+  route: Route | undefined
+  // record
+  intentId: string | undefined
+  segment: Segment | undefined
+  // forward, reply
+  outcome: OutcomeStatus | undefined
+  outcomeCode: string | undefined
+}
+
+export type OutcomeStatus = 'ok' | 'tool-error' | 'error' | 'cancelled' | 'lost'
+
+/** What a message asks for; the columns of the step table. */
+export const KINDS = [
+  'initialize',
+  'server/discover',
+  'ping',
+  'tools/list',
+  'prompts/list',
+  'resources/list',
+  'resources/templates/list',
+  'tools/call',
+  'prompts/get',
+  'resources/read',
+  'completion/complete',
+  'resources/subscribe',
+  'resources/unsubscribe',
+  'logging/setLevel',
+  'notification',
+  'response',
+  'stream',
+  'end',
+] as const
+
+/** `stream`: GET for what the server says unasked. `end`: DELETE of a session. */
+export type Kind = (typeof KINDS)[number]
+
+/** An expected refusal: a value, never thrown. */
+export interface Refusal extends AboutFault {
+  readonly code: FaultCode
+}
+
+export function createExchange(about: {
+  readonly request: IncomingMessage
+  readonly response: ServerResponse
+  readonly target: Target
+  readonly startedMs: number
+  readonly out: Outlet
+}): Exchange {
+  return {
+    request: about.request,
+    response: about.response,
+    target: about.target,
+    startedMs: about.startedMs,
+    out: about.out,
+    principal: undefined,
+    message: undefined,
+    era: 'legacy',
+    kind: 'response',
+    session: undefined,
+    project: undefined,
+    route: undefined,
+    intentId: undefined,
+    segment: undefined,
+    outcome: undefined,
+    outcomeCode: undefined,
+  }
+}
+
+/** For steps after the one that fills the field: its absence is a bug in the table, not a condition of the request. */
+export function need<T>(value: T | undefined, field: string): T {
+  if (value === undefined) throw new TypeError(`the step table runs a step before ${field} is known`)
+  return value
+}

@@ -1,0 +1,137 @@
+import { toLegacyRequest, toModernRequest } from '../../protocol/bridge/request.ts'
+import { bridgeErrorCode, toLegacyResult, toModernResult } from '../../protocol/bridge/result.ts'
+import { rawAt, spanOf, stringAt, valueAt, type Message } from '../../protocol/message.ts'
+import { splice, type Edit } from '../../protocol/splice.ts'
+import { need, type Exchange, type OutcomeStatus, type Refusal } from '../exchange.ts'
+import { passesLevel } from './log-level.ts'
+import type { Lease } from './pool.ts'
+import type { UpstreamRequest } from './upstream.ts'
+
+/** Where the eras of client and server meet: pure, from one exchange and one connection. */
+
+export function upstreamRequest(x: Exchange, lease: Lease): UpstreamRequest {
+  const message = need(x.message, 'message')
+  const route = need(x.route, 'route')
+  return {
+    method: message.method,
+    message,
+    edits: [...route.edits, ...eraEdits(x, lease, message)],
+    name: NAMED.has(message.method) ? route.key : undefined,
+    headers: x.era === 'modern' ? paramHeaders(x) : undefined,
+    timeoutMs: route.server.spec.timeouts.callSeconds * 1000,
+  }
+}
+
+/** Methods whose `Mcp-Name` header repeats a part of the body. */
+const NAMED = new Set(['tools/call', 'prompts/get', 'resources/read'])
+
+function eraEdits(x: Exchange, lease: Lease, message: Message): Edit[] {
+  if (x.era === lease.info.era) return []
+  if (x.era === 'modern') return toLegacyRequest(message)
+  const session = need(x.session, 'session')
+  return toModernRequest(message, { clientInfo: session.clientInfo, logLevel: session.logLevel })
+}
+
+/** As an intermediary we pass on parameters that were lifted into headers (MCP 2026-07-28, custom headers). */
+function paramHeaders(x: Exchange): Record<string, string> {
+  const headers: Record<string, string> = {}
+  for (const [name, value] of Object.entries(x.request.headers)) {
+    if (name.startsWith('mcp-param-') && typeof value === 'string') headers[name] = value
+  }
+  return headers
+}
+
+/** A notification on its way to the client, or undefined when this client does not get it. */
+export function eventFor(x: Exchange, event: Message): Buffer | undefined {
+  const message = need(x.message, 'message')
+  if (event.method === 'notifications/progress') {
+    const token = rawAt(message, 'params/_meta/progressToken')
+    const at = spanOf(event, 'params/progressToken')
+    return token === undefined || at === undefined ? undefined : splice(event.bytes, [{ ...at, text: token }])
+  }
+  if (event.method === 'notifications/message') {
+    const wanted =
+      x.era === 'legacy'
+        ? x.session?.logLevel
+        : stringAt(message, 'params/_meta/io.modelcontextprotocol.logLevel')
+    // A legacy client that has set no level leaves it to the server; a modern one has to ask in each request.
+    if (wanted === undefined) return x.era === 'legacy' ? event.bytes : undefined
+    return passesLevel(stringAt(event, 'params/level'), wanted) ? event.bytes : undefined
+  }
+  return x.era === 'modern' || event.method.startsWith('notifications/') ? event.bytes : undefined
+}
+
+export interface Answer {
+  readonly status: number
+  readonly bytes: Buffer
+  readonly outcome: OutcomeStatus
+  readonly code: string | undefined
+}
+
+/** The response as this client may see it: its own id, its own era. */
+export function answerFor(x: Exchange, lease: Lease, reply: Message): Answer | Refusal {
+  const message = need(x.message, 'message')
+  const id = spanOf(reply, 'id')
+  const own = need(message.idText, 'id')
+  const edits: Edit[] = id === undefined ? [] : [{ ...id, text: own }]
+  if (reply.shape === 'error') return errorFor(x, reply, edits)
+  const resultType = rawAt(reply, 'result/resultType')
+  if (
+    x.era === 'legacy' &&
+    lease.info.era === 'modern' &&
+    resultType !== undefined &&
+    resultType !== '"complete"'
+  ) {
+    return {
+      code: 'upstream_invalid',
+      hint: 'it asks for something that a client of this protocol revision cannot give',
+    }
+  }
+  if (x.era !== lease.info.era) {
+    edits.push(
+      ...(x.era === 'modern'
+        ? toModernResult(reply, message.method, lease.info.serverInfo)
+        : toLegacyResult(reply)),
+    )
+  }
+  return {
+    status: 200,
+    bytes: splice(reply.bytes, edits),
+    outcome: rawAt(reply, 'result/isError') === 'true' ? 'tool-error' : 'ok',
+    code: undefined,
+  }
+}
+
+function errorFor(x: Exchange, reply: Message, edits: Edit[]): Answer {
+  const at = spanOf(reply, 'error/code')
+  const code = Number(rawAt(reply, 'error/code') ?? -32603)
+  const text = (valueAt(reply, 'error') as { message?: unknown } | null)?.message
+  const bridged = bridgeErrorCode(code, x.era, x.kind, typeof text === 'string' ? text : '')
+  if (at !== undefined && bridged !== code) edits.push({ ...at, text: String(bridged) })
+  if (spanOf(reply, 'id') === undefined) edits.push(insertId(reply, need(x.message?.idText, 'id')))
+  return {
+    status: statusOf(x, bridged),
+    bytes: splice(reply.bytes, edits),
+    outcome: 'error',
+    code: String(bridged),
+  }
+}
+
+/** Only for modern clients does a status say more than "here is the answer" (MCP 2026-07-28, "Status codes"). */
+function statusOf(x: Exchange, code: number): number {
+  if (x.era === 'legacy') return 200
+  if (code === -32601) return 404
+  return code === -32021 || code === -32020 || code === -32022 ? 400 : 200
+}
+
+/** Some clients wait for an answer with their id for as long as they can, so an error without one gets it. */
+const insertId = (reply: Message, id: string): Edit => {
+  const start = reply.bytes.indexOf('{') + 1
+  return { start, end: start, text: `"id":${id},` }
+}
+
+/** The server does not know the resource, so another one may. */
+export const isNotFound = (reply: Message): boolean => {
+  const code = rawAt(reply, 'error/code')
+  return code === '-32002' || code === '-32602'
+}

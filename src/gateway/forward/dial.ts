@@ -1,0 +1,154 @@
+import { createHash } from 'node:crypto'
+import { Agent, type Dispatcher } from 'undici'
+import type { StdioSpec } from '../../kinds/server.ts'
+import { err, ok, type Result } from '../../lib/result.ts'
+import type { Implementation } from '../../protocol/envelope.ts'
+import type { Era } from '../../protocol/revisions.ts'
+import type { InstanceSpec, Runtime } from '../../runtime/runtime.ts'
+import { injectEnv, injectHeaders, missingSecrets, type OpenSecret } from '../inject/credentials.ts'
+import type { ServerView } from '../snapshot.ts'
+import { LegacyHttp } from './http-legacy.ts'
+import { createModernHttp } from './http-modern.ts'
+import { probeHttp, type Verdict } from './http-probe.ts'
+import { httpTarget } from './http-target.ts'
+import { StdioUpstream } from './stdio.ts'
+import type { Upstream, UpstreamEvents, UpstreamFailure } from './upstream.ts'
+import type { WireIds } from './wire-id.ts'
+
+export interface DialDeps {
+  readonly runtime: Runtime
+  readonly openSecret: OpenSecret
+  readonly us: Implementation
+  readonly ids: WireIds
+  readonly tickMs: () => number
+}
+
+/** Makes connections to Servers; who shares them is the pool's business. */
+export interface Dial {
+  /** @param sharer '' for a connection that all share, else who it is for; part of the instance's key */
+  connect(
+    server: ServerView,
+    sharer: string,
+    events: UpstreamEvents,
+  ): Promise<Result<Upstream, UpstreamFailure>>
+  close(): Promise<void>
+}
+
+/** A legacy verdict may be outlived by an upgrade of the server, which would go on to answer `initialize`. */
+const LEGACY_VERDICT_MS = 24 * 3600 * 1000
+
+/** Connections to one origin; each carries one request at a time. */
+const MAX_CONNECTIONS = 256
+
+export function createDial(deps: DialDeps): Dial {
+  const agent: Dispatcher = new Agent({
+    connections: MAX_CONNECTIONS,
+    pipelining: 1,
+    connect: { timeout: 30_000 },
+  })
+  const eras = new Map<
+    string,
+    { readonly era: Era; readonly verdict: Verdict | undefined; readonly untilMs: number }
+  >()
+
+  function remember(server: ServerView, era: Era, verdict?: Verdict): void {
+    eras.set(server.fingerprint, {
+      era,
+      verdict,
+      untilMs: deps.tickMs() + (era === 'legacy' ? LEGACY_VERDICT_MS : Infinity),
+    })
+  }
+
+  function known(
+    server: ServerView,
+  ): { readonly era: Era; readonly verdict: Verdict | undefined } | undefined {
+    const found = eras.get(server.fingerprint)
+    if (found !== undefined && found.untilMs > deps.tickMs()) return found
+    eras.delete(server.fingerprint)
+    return undefined
+  }
+
+  async function connectHttp(
+    server: ServerView,
+    sharer: string,
+    events: UpstreamEvents,
+  ): Promise<Result<Upstream, UpstreamFailure>> {
+    if (server.spec.transport !== 'http') throw new TypeError('not an http server')
+    const { spec } = server
+    const missing = missingSecrets(spec.headers, deps.openSecret)
+    if (missing.length > 0) return err(secretMissing(missing))
+    const target = httpTarget(spec, agent, () => injectHeaders(spec, deps.openSecret))
+    let verdict = known(server)?.verdict
+    if (verdict === undefined) {
+      const probed = await probeHttp(target, deps.us, deps.ids)
+      if (!probed.ok) return probed
+      verdict = probed.value
+      remember(server, verdict.era, verdict)
+    }
+    const options = { target, us: deps.us, ids: deps.ids, events }
+    return ok(
+      verdict.era === 'modern'
+        ? createModernHttp({ ...options, info: verdict.info })
+        : new LegacyHttp({ ...options, listen: sharer === '' }),
+    )
+  }
+
+  function connectStdio(
+    server: ServerView,
+    sharer: string,
+    events: UpstreamEvents,
+  ): Result<Upstream, UpstreamFailure> {
+    if (server.spec.transport !== 'stdio') throw new TypeError('not a stdio server')
+    const { spec } = server
+    const missing = missingSecrets(spec.env, deps.openSecret)
+    if (missing.length > 0) return err(secretMissing(missing))
+    const upstream = new StdioUpstream({
+      runtime: deps.runtime,
+      spec: () => instanceSpec(server.name, sharer, spec, deps.openSecret),
+      us: deps.us,
+      ids: deps.ids,
+      events,
+      connectTimeoutMs: spec.timeouts.connectSeconds * 1000,
+      knownEra: known(server)?.era,
+    })
+    void upstream.open().then((opened) => opened.ok && remember(server, opened.value.era))
+    return ok(upstream)
+  }
+
+  return {
+    async connect(server, sharer, events) {
+      const upstream =
+        server.spec.transport === 'http'
+          ? await connectHttp(server, sharer, events)
+          : connectStdio(server, sharer, events)
+      if (!upstream.ok) return upstream
+      const opened = await upstream.value.open()
+      if (opened.ok) return upstream
+      // A verdict that no longer holds must not outlive the first failure.
+      eras.delete(server.fingerprint)
+      await upstream.value.close()
+      return opened
+    },
+    close: () => agent.destroy(),
+  }
+}
+
+function instanceSpec(server: string, sharer: string, spec: StdioSpec, open: OpenSecret): InstanceSpec {
+  const suffix = sharer === '' ? '' : `-${createHash('sha256').update(sharer).digest('hex').slice(0, 12)}`
+  return {
+    server,
+    key: `${server}${suffix}`,
+    command: spec.command,
+    args: spec.args,
+    env: injectEnv(spec, open),
+    cwd: spec.cwd,
+    mounts: spec.mounts,
+    memoryMiB: spec.limits.memoryMiB,
+    messageMiB: spec.limits.messageMiB,
+  }
+}
+
+const secretMissing = (names: readonly string[]): UpstreamFailure => ({
+  kind: 'refused',
+  message: `it needs a secret that is not there (${names.join(', ')}); create it with: castellan create secret`,
+})

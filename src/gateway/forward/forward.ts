@@ -1,0 +1,127 @@
+import type { Result } from '../../lib/result.ts'
+import { stringAt } from '../../protocol/message.ts'
+import type { Session } from '../classify/session.ts'
+import { need, type Exchange, type Refusal } from '../exchange.ts'
+import { scopeOf, upstreamRefusal, type Route } from '../route/route.ts'
+import { answerFor, eventFor, isNotFound, upstreamRequest, type Answer } from './bridge.ts'
+import type { createLogLevels } from './log-level.ts'
+import type { Lease, Pool } from './pool.ts'
+import type { UpstreamFailure } from './upstream.ts'
+
+export interface ForwardDeps {
+  readonly pool: Pool
+  readonly levels: ReturnType<typeof createLogLevels>
+  /** Called with an answer that is good, before it is given: what must be kept of it is kept first. */
+  readonly answered: (x: Exchange, answer: Answer) => Promise<void> | undefined
+}
+
+/** The step `forward`: to the server and back. Refusals are what never reached it or never came back. */
+export function createForward(deps: ForwardDeps): (x: Exchange) => Promise<Refusal | undefined> {
+  return async (x) => {
+    const route = need(x.route, 'route')
+    let refusal = await attempt(deps, x, route)
+    for (const server of route.others) {
+      if (refusal !== 'ask-next') break
+      x.route = { ...route, server, others: [] }
+      refusal = await attempt(deps, x, x.route)
+    }
+    return refusal === 'ask-next' ? { code: 'resource_not_found' } : refusal
+  }
+}
+
+async function attempt(
+  deps: ForwardDeps,
+  x: Exchange,
+  route: Route,
+): Promise<Refusal | 'ask-next' | undefined> {
+  const scope = scopeOf(x)
+  const now = deps.pool.leaseNow(route.server, scope)
+  const leased: Result<Lease, UpstreamFailure> =
+    now === undefined ? await deps.pool.lease(route.server, scope) : { ok: true, value: now }
+  if (!leased.ok) return upstreamRefusal(route.server.name, leased.error)
+  const lease = leased.value
+  const level = wantedLevel(x)
+  if (level !== undefined) await deps.levels.raise(lease, level)
+  if (x.kind === 'resources/subscribe' && lease.info.era === 'modern') {
+    return {
+      code: 'method_unavailable',
+      hint: `${route.server.name} reports changes of resources in a way that does not fit this client`,
+    }
+  }
+  return travel(deps, x, route, lease)
+}
+
+function wantedLevel(x: Exchange): string | undefined {
+  if (x.era === 'legacy') return x.session?.logLevel
+  return stringAt(need(x.message, 'message'), 'params/_meta/io.modelcontextprotocol.logLevel')
+}
+
+function travel(
+  deps: ForwardDeps,
+  x: Exchange,
+  route: Route,
+  lease: Lease,
+): Promise<Refusal | 'ask-next' | undefined> {
+  return new Promise((resolve) => {
+    const finish = openCall(x.session, need(x.message?.idText, 'id'), () => {
+      call.cancel()
+      x.outcome = 'cancelled'
+      // Nobody waits for an answer to what was cancelled, but the connection must not stay open for it.
+      x.out.empty(200)
+      done(undefined)
+    })
+    const done = (refusal: Refusal | 'ask-next' | undefined): void => {
+      finish()
+      resolve(refusal)
+    }
+    const call = lease.upstream.send(upstreamRequest(x, lease), {
+      event(message) {
+        const bytes = eventFor(x, message)
+        if (bytes !== undefined) x.out.event(bytes)
+      },
+      reply(message) {
+        if (route.others.length > 0 && message.shape === 'error' && isNotFound(message))
+          return done('ask-next')
+        const answer = answerFor(x, lease, message)
+        if (!('bytes' in answer))
+          return done({ ...answer, hint: `${route.server.name}: ${answer.hint ?? ''}` })
+        x.outcome = answer.outcome
+        x.outcomeCode = answer.code
+        const give = (): void => {
+          x.out.answer(answer.status, [answer.bytes])
+          done(undefined)
+        }
+        const kept = deps.answered(x, answer)
+        if (kept === undefined) give()
+        else void settle(kept).then((refusal) => (refusal === undefined ? give() : done(refusal)))
+      },
+      failed(failure) {
+        x.outcome = failure.kind === 'refused' || failure.kind === 'session-lost' ? 'error' : 'lost'
+        done(upstreamRefusal(route.server.name, failure))
+      },
+    })
+    // For modern clients a closed connection is the cancellation; for legacy ones it is not (MCP, cancellation).
+    if (x.era === 'modern') {
+      x.out.onGone(() => {
+        call.cancel()
+        x.outcome = 'cancelled'
+        done(undefined)
+      })
+    }
+  })
+}
+
+const settle = (kept: Promise<void>): Promise<Refusal | undefined> =>
+  kept.then(
+    () => undefined,
+    (thrown: unknown) => ({ code: 'unavailable', hint: 'try again', detail: thrown }),
+  )
+
+/** Registers a running call under its id, so that `notifications/cancelled` finds it; returns how to take it out again. */
+function openCall(session: Session | undefined, id: string, cancel: () => void): () => void {
+  if (session === undefined) return () => {}
+  session.calls.set(id, cancel)
+  return () => {
+    if (session.calls.get(id) === cancel) session.calls.delete(id)
+  }
+}

@@ -1,0 +1,273 @@
+import { err, ok, type Result } from '../../lib/result.ts'
+import type { Message } from '../../protocol/message.ts'
+import type { ServerView } from '../snapshot.ts'
+import type { Dial } from './dial.ts'
+import type { Upstream, UpstreamFailure, UpstreamInfo } from './upstream.ts'
+
+/** For whom a connection is wanted. */
+export interface Scope {
+  /** `Principal.key` */
+  readonly principal: string
+  /** Session of a legacy client; a modern client has none, its principal stands in. */
+  readonly session: string | undefined
+}
+
+export interface Lease {
+  readonly upstream: Upstream
+  readonly info: UpstreamInfo
+  /** Who shares the connection: '' for all. */
+  readonly sharer: string
+}
+
+export interface PoolEvents {
+  changed(server: ServerView, sharer: string, what: 'tools' | 'prompts' | 'resources'): void
+  notified(server: ServerView, sharer: string, message: Message): void
+  /** A stateful server was opened again after it had been lost: whatever was agreed with it is gone. */
+  reopened(server: ServerView, sharer: string): void
+}
+
+export interface ServerHealth {
+  readonly info: UpstreamInfo | undefined
+  readonly failure: UpstreamFailure | undefined
+  readonly connections: number
+  readonly losses: number
+}
+
+export interface Pool {
+  /** A connection for this caller, opened. Fails at once while the server is known to be away. */
+  lease(server: ServerView, scope: Scope): Promise<Result<Lease, UpstreamFailure>>
+  /** Only if it is open already: the hot path needs no promise then. */
+  leaseNow(server: ServerView, scope: Scope): Lease | undefined
+  health(server: ServerView): ServerHealth
+  /** Ends the connections of one front session. */
+  endSession(session: string): void
+  /** Ends the connections to a server that is gone or has changed. */
+  forget(uid: string, exceptFingerprint?: string): void
+  close(): Promise<void>
+}
+
+interface Entry {
+  readonly server: ServerView
+  readonly sharer: string
+  readonly connected: Promise<Result<Lease, UpstreamFailure>>
+  lease: Lease | undefined
+  usedMs: number
+}
+
+interface ServerRecord {
+  fingerprint: string
+  readonly entries: Map<string, Entry>
+  info: UpstreamInfo | undefined
+  failure: UpstreamFailure | undefined
+  /** Until then nobody waits for another attempt. */
+  retryMs: number
+  attempts: number
+  losses: number
+}
+
+const BACKOFF_MS = [1000, 2000, 5000, 15_000, 30_000] as const
+const IDLE_MS = 10 * 60 * 1000
+const SWEEP_MS = 60 * 1000
+/** How long a connection of an older configuration may finish its calls. */
+const RETIRE_MS = 30 * 1000
+const MAX_CONNECTIONS_PER_SERVER = 1000
+
+export interface PoolDeps {
+  readonly dial: Dial
+  readonly tickMs: () => number
+  readonly events: PoolEvents
+}
+
+export function createPool(deps: PoolDeps): Pool {
+  const servers = new Map<string, ServerRecord>()
+  const sweeper = setInterval(sweep, SWEEP_MS)
+  sweeper.unref()
+
+  function recordOf(server: ServerView): ServerRecord {
+    let record = servers.get(server.uid)
+    if (record !== undefined && record.fingerprint === server.fingerprint) return record
+    if (record !== undefined) retire(record)
+    record = {
+      fingerprint: server.fingerprint,
+      entries: new Map(),
+      info: undefined,
+      failure: undefined,
+      retryMs: 0,
+      attempts: 0,
+      losses: 0,
+    }
+    servers.set(server.uid, record)
+    return record
+  }
+
+  async function lease(server: ServerView, scope: Scope): Promise<Result<Lease, UpstreamFailure>> {
+    const record = recordOf(server)
+    const sharer = sharerOf(server, record.info, scope)
+    // Whether an HTTP server keeps sessions is known after the first connection; the first one then serves the lists.
+    if (sharer === undefined) {
+      const first = await connection(record, server, '')
+      if (!first.ok) return first
+      return lease(server, scope)
+    }
+    return connection(record, server, sharer)
+  }
+
+  function connection(
+    record: ServerRecord,
+    server: ServerView,
+    sharer: string,
+  ): Promise<Result<Lease, UpstreamFailure>> {
+    const entry = record.entries.get(sharer)
+    if (entry !== undefined && entry.lease?.upstream.alive !== false) {
+      entry.usedMs = deps.tickMs()
+      return entry.connected
+    }
+    if (record.failure !== undefined && deps.tickMs() < record.retryMs)
+      return Promise.resolve(err(record.failure))
+    if (record.entries.size >= MAX_CONNECTIONS_PER_SERVER) {
+      return Promise.resolve(err({ kind: 'unreachable', message: 'too many connections to it are open' }))
+    }
+    return openEntry(record, server, sharer, entry !== undefined)
+  }
+
+  function openEntry(
+    record: ServerRecord,
+    server: ServerView,
+    sharer: string,
+    again: boolean,
+  ): Promise<Result<Lease, UpstreamFailure>> {
+    const connected = deps.dial
+      .connect(server, sharer, {
+        changed: (what) => deps.events.changed(server, sharer, what),
+        notified: (message) => deps.events.notified(server, sharer, message),
+        lost: (failure) => lost(record, sharer, failure),
+      })
+      .then(async (upstream): Promise<Result<Lease, UpstreamFailure>> => {
+        const opened = upstream.ok ? await upstream.value.open() : upstream
+        if (!upstream.ok || !opened.ok) return failed(record, sharer, opened.ok ? lostFailure : opened.error)
+        entry.lease = { upstream: upstream.value, info: opened.value, sharer }
+        record.info = opened.value
+        record.failure = undefined
+        record.attempts = 0
+        if (again || (sharer === '' && record.losses > 0)) deps.events.reopened(server, sharer)
+        return ok(entry.lease)
+      })
+    const entry: Entry = { server, sharer, connected, lease: undefined, usedMs: deps.tickMs() }
+    record.entries.set(sharer, entry)
+    return connected
+  }
+
+  function failed(
+    record: ServerRecord,
+    sharer: string,
+    failure: UpstreamFailure,
+  ): Result<Lease, UpstreamFailure> {
+    record.entries.delete(sharer)
+    record.failure = failure
+    record.retryMs = deps.tickMs() + (BACKOFF_MS[Math.min(record.attempts++, BACKOFF_MS.length - 1)] ?? 0)
+    return err(failure)
+  }
+
+  function lost(record: ServerRecord, sharer: string, failure: UpstreamFailure): void {
+    const entry = record.entries.get(sharer)
+    record.losses++
+    record.failure = failure
+    // A copy that lived for a while is started again at once; one that dies at once is not, over and over.
+    const lived = entry === undefined ? 0 : deps.tickMs() - entry.usedMs
+    if (lived > 10_000) record.attempts = 0
+    record.retryMs =
+      record.attempts === 0
+        ? 0
+        : deps.tickMs() + (BACKOFF_MS[Math.min(record.attempts, BACKOFF_MS.length - 1)] ?? 0)
+    record.attempts++
+  }
+
+  function sweep(): void {
+    const oldest = deps.tickMs() - IDLE_MS
+    for (const record of servers.values()) {
+      for (const [sharer, entry] of record.entries) {
+        if (sharer === '' || entry.usedMs > oldest || entry.lease === undefined) continue
+        record.entries.delete(sharer)
+        void entry.lease.upstream.close()
+      }
+    }
+  }
+
+  function retire(record: ServerRecord): void {
+    for (const entry of record.entries.values()) {
+      void entry.connected.then((connected) => {
+        if (!connected.ok) return
+        setTimeout(() => void connected.value.upstream.close(), RETIRE_MS).unref()
+      })
+    }
+    record.entries.clear()
+  }
+
+  return {
+    lease,
+    leaseNow(server, scope) {
+      const record = servers.get(server.uid)
+      if (record === undefined || record.fingerprint !== server.fingerprint) return undefined
+      const sharer = sharerOf(server, record.info, scope)
+      const entry = sharer === undefined ? undefined : record.entries.get(sharer)
+      if (entry?.lease === undefined || !entry.lease.upstream.alive) return undefined
+      entry.usedMs = deps.tickMs()
+      return entry.lease
+    },
+    health(server) {
+      const record = servers.get(server.uid)
+      const live =
+        record === undefined
+          ? 0
+          : [...record.entries.values()].filter((entry) => entry.lease?.upstream.alive === true).length
+      return {
+        info: record?.info,
+        failure: live > 0 ? undefined : record?.failure,
+        connections: live,
+        losses: record?.losses ?? 0,
+      }
+    },
+    endSession(session) {
+      for (const record of servers.values()) {
+        const entry = record.entries.get(`session:${session}`)
+        if (entry === undefined) continue
+        record.entries.delete(entry.sharer)
+        void entry.connected.then((connected) =>
+          connected.ok ? connected.value.upstream.close() : undefined,
+        )
+      }
+    },
+    forget(uid, exceptFingerprint) {
+      const record = servers.get(uid)
+      if (record === undefined || record.fingerprint === exceptFingerprint) return
+      servers.delete(uid)
+      retire(record)
+    },
+    async close() {
+      clearInterval(sweeper)
+      const open: Promise<void>[] = []
+      for (const record of servers.values()) {
+        for (const { lease } of record.entries.values())
+          if (lease !== undefined) open.push(lease.upstream.close())
+      }
+      servers.clear()
+      await Promise.all(open)
+    },
+  }
+}
+
+const lostFailure: UpstreamFailure = { kind: 'unreachable', message: 'the connection to it was lost' }
+
+/**
+ * Who shares the connection that this caller is to use. For stdio that is `spec.instances`; an HTTP server that keeps
+ * sessions gets one per client session, one without is shared by all. Undefined: not known before it was connected.
+ */
+function sharerOf(server: ServerView, info: UpstreamInfo | undefined, scope: Scope): string | undefined {
+  const own = scope.session === undefined ? scope.principal : `session:${scope.session}`
+  if (server.spec.transport === 'stdio') {
+    if (server.spec.instances === 'shared') return ''
+    return server.spec.instances === 'per-principal' ? scope.principal : own
+  }
+  if (info === undefined) return undefined
+  return info.era === 'modern' || !info.stateful ? '' : own
+}

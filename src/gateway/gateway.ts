@@ -1,0 +1,185 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Authenticator } from '../access/authenticate.ts'
+import type { Recorder } from '../audit/entry.ts'
+import type { Clock } from '../lib/clock.ts'
+import type { BootEpoch } from '../lib/id.ts'
+import type { Log } from '../lib/log.ts'
+import type { Implementation } from '../protocol/envelope.ts'
+import type { Runtime } from '../runtime/runtime.ts'
+import { authorizeCall } from './authorize/authorize-call.ts'
+import type { SessionStore } from './classify/session.ts'
+import { createSessions, type Sessions } from './classify/sessions.ts'
+import { createSessionStep } from './classify/session-step.ts'
+import { createDial } from './forward/dial.ts'
+import { createForward } from './forward/forward.ts'
+import { createLogLevels } from './forward/log-level.ts'
+import { createPool, type Pool } from './forward/pool.ts'
+import { createWireIds } from './forward/wire-id.ts'
+import { createEnter, createIdentify } from './identify/identify.ts'
+import { createHostCheck } from './listen/allowed-hosts.ts'
+import { createMcpHandler } from './listen/handler.ts'
+import { classifyExchange, createAdmit, receive } from './listen/receive.ts'
+import { createRunner } from './pipeline.ts'
+import { createRecord } from './record/record.ts'
+import { createAnnouncer, type Announcer } from './reply/announce.ts'
+import {
+  createAnswerList,
+  createEndSession,
+  createSetLevel,
+  ping,
+  takeNotification,
+  takeResponse,
+} from './reply/local-answers.ts'
+import { createDiscover, createInitialize } from './reply/opening.ts'
+import { createOpenStream } from './reply/session-stream.ts'
+import { createAggregator } from './route/aggregate.ts'
+import { createCatalog, type Catalog } from './route/catalog.ts'
+import { createProjectCompiler } from './route/compiled-project.ts'
+import { createRoute } from './route/route.ts'
+import type { ServerView, SnapshotSource } from './snapshot.ts'
+import { createGatewayStatus, type GatewayStatus } from './status.ts'
+import { createSubscriptions } from './reply/subscriptions.ts'
+import { compilePipeline, type StepTable } from './steps.ts'
+
+/** What the gateway needs of the rest; `main/serve.ts` brings it together. */
+export interface GatewayDeps {
+  readonly snapshot: SnapshotSource
+  readonly authenticator: Authenticator
+  readonly recorder: Recorder
+  readonly sessions: SessionStore
+  readonly runtime: Runtime
+  readonly clock: Clock
+  readonly epoch: BootEpoch
+  readonly log: Log
+  /** How we introduce ourselves to clients and servers. */
+  readonly us: Implementation
+  /** Host names under which the daemon is known besides loopback. */
+  readonly hostNames: readonly string[]
+}
+
+export interface Gateway {
+  handle(request: IncomingMessage, response: ServerResponse): void
+  readonly status: GatewayStatus
+  /** The configuration has changed: connections, lists and clients follow. */
+  serverChanged(uid: string, now: ServerView | undefined): void
+  projectChanged(name: string): void
+  close(): Promise<void>
+}
+
+export function createGateway(deps: GatewayDeps): Gateway {
+  const parts = assemble(deps)
+  const { pool, catalog, sessions, announcer } = parts
+  return {
+    handle: createMcpHandler(parts.run, deps.clock.tickMs),
+    status: createGatewayStatus({ pool, catalog, sessions, sandbox: deps.runtime.sandbox }),
+    serverChanged(uid, now) {
+      pool.forget(uid, now?.fingerprint)
+      if (now === undefined) catalog.forget(uid)
+    },
+    projectChanged: (name) => announcer.projectChanged(name),
+    async close() {
+      await sessions.close()
+      await pool.close()
+      await parts.closeDial()
+    },
+  }
+}
+
+interface Parts {
+  readonly pool: Pool
+  readonly catalog: Catalog
+  readonly sessions: Sessions
+  readonly announcer: Announcer
+  readonly run: ReturnType<typeof createRunner>
+  closeDial(): Promise<void>
+}
+
+function assemble(deps: GatewayDeps): Parts {
+  const { clock, log, us, epoch, snapshot } = deps
+  const dial = createDial({
+    runtime: deps.runtime,
+    openSecret: (secret, key) => snapshot.secretValue(secret, key),
+    us,
+    ids: createWireIds(epoch),
+    tickMs: clock.tickMs,
+  })
+  const announcer: Announcer = createAnnouncer({ sessions: () => sessions, pool: () => pool, snapshot, log })
+  const pool: Pool = createPool({
+    dial,
+    tickMs: clock.tickMs,
+    events: {
+      changed: (server, _sharer, what) =>
+        catalog.changed(server, what === 'resources' ? ['resources', 'templates'] : [what]),
+      notified: (server, sharer, message) => announcer.notified(server, sharer, message),
+      reopened: (server, sharer) => {
+        catalog.changed(server, ['tools', 'prompts', 'resources', 'templates'])
+        announcer.reopened(server, sharer)
+      },
+    },
+  })
+  const catalog: Catalog = createCatalog({
+    pool,
+    us,
+    tickMs: clock.tickMs,
+    onChange: (server, kind) => announcer.listChanged(server, kind),
+  })
+  const sessions: Sessions = createSessions({
+    store: deps.sessions,
+    clock,
+    log,
+    onEnd: (session) => pool.endSession(session.id),
+  })
+  const record = createRecord({ recorder: deps.recorder, clock, epoch })
+  const table = stepTable(deps, { pool, catalog, sessions, announcer, record })
+  return {
+    pool,
+    catalog,
+    sessions,
+    announcer,
+    run: createRunner(compilePipeline(table), record, log),
+    closeDial: () => dial.close(),
+  }
+}
+
+function stepTable(
+  deps: GatewayDeps,
+  parts: Omit<Parts, 'run' | 'closeDial'> & { readonly record: ReturnType<typeof createRecord> },
+): StepTable {
+  const { pool, catalog, sessions, announcer, record } = parts
+  const aggregator = createAggregator({
+    catalog,
+    pool,
+    tickMs: deps.clock.tickMs,
+    epoch: deps.epoch,
+    serverInfo: JSON.stringify(deps.us),
+  })
+  const subscriptions = createSubscriptions(sessions)
+  const forward = createForward({ pool, levels: createLogLevels(), answered: subscriptions.answered })
+  const answerList = createAnswerList(aggregator)
+  return {
+    admit: createAdmit(createHostCheck(deps.hostNames)),
+    identify: createIdentify(deps.authenticator),
+    enter: createEnter(deps.snapshot, createProjectCompiler()),
+    receive,
+    classify: classifyExchange,
+    session: createSessionStep(sessions),
+    route: createRoute({ catalog }),
+    authorize: authorizeCall,
+    record: record.step,
+    forward: (x) => (subscriptions.stillWanted(x, pool) ? subscriptions.answerHere(x) : forward(x)),
+    answer: {
+      initialize: createInitialize({ pool, sessions, us: deps.us }),
+      'server/discover': createDiscover({ pool, sessions, us: deps.us }),
+      ping,
+      'tools/list': answerList,
+      'prompts/list': answerList,
+      'resources/list': answerList,
+      'resources/templates/list': answerList,
+      'logging/setLevel': createSetLevel(sessions),
+      notification: takeNotification,
+      response: takeResponse,
+      stream: createOpenStream((session) => announcer.streamOpened(session)),
+      end: createEndSession(sessions),
+    },
+  }
+}

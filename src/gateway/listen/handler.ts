@@ -1,0 +1,57 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { createExchange, type Exchange, type Target } from '../exchange.ts'
+import { createOutlet } from '../reply/outlet.ts'
+
+const PREFIX = '/projects/'
+
+/** Whether a path is ours; the rest belongs to the control API and the probes. */
+export const isMcpPath = (url: string): boolean => url.startsWith(PREFIX)
+
+/** `/projects/{project}/mcp` and `/projects/{project}/servers/{server}/mcp`; undefined for every other path. */
+export function parseTarget(url: string): Target | undefined {
+  const query = url.indexOf('?')
+  const path = query < 0 ? url : url.slice(0, query)
+  const parts = path.slice(PREFIX.length).split('/')
+  const [project, second, server, last] = parts
+  if (project === undefined || project === '') return undefined
+  if (parts.length === 2 && second === 'mcp') return { project, server: undefined }
+  if (parts.length === 4 && second === 'servers' && server !== undefined && server !== '' && last === 'mcp')
+    return { project, server }
+  return undefined
+}
+
+/** Takes requests to MCP endpoints off the wire and hands each to the pipeline as an Exchange. */
+export function createMcpHandler(
+  run: (x: Exchange) => Promise<void>,
+  tickMs: () => number,
+): (request: IncomingMessage, response: ServerResponse) => void {
+  return (request, response) => {
+    const target = parseTarget(request.url ?? '')
+    if (target === undefined) {
+      json(response, 404, {
+        error: {
+          code: 'no_endpoint',
+          message: 'MCP endpoints are /projects/{project}/mcp and /projects/{project}/servers/{server}/mcp',
+        },
+      })
+      return
+    }
+    if (request.method !== 'POST' && request.method !== 'GET' && request.method !== 'DELETE') {
+      response.setHeader('allow', 'POST, GET, DELETE')
+      json(response, 405, {
+        error: { code: 'method_not_allowed', message: 'an MCP endpoint takes POST, GET and DELETE' },
+      })
+      return
+    }
+    void run(createExchange({ request, response, target, startedMs: tickMs(), out: createOutlet(response) }))
+  }
+}
+
+function json(response: ServerResponse, status: number, body: unknown): void {
+  const text = JSON.stringify(body)
+  response.writeHead(status, {
+    'content-type': 'application/json',
+    'content-length': Buffer.byteLength(text),
+  })
+  response.end(text)
+}

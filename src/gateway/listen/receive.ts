@@ -1,0 +1,60 @@
+import { readMessage, type MessageProblem } from '../../protocol/message.ts'
+import { MAX_DEPTH } from '../../protocol/json-scan.ts'
+import { classify } from '../classify/classify.ts'
+import { need, type Exchange, type Refusal } from '../exchange.ts'
+import type { HostCheck } from './allowed-hosts.ts'
+import { MAX_BODY_BYTES, readBody } from './read-body.ts'
+
+/** Host, Origin and the headers that every request must have; nothing is read or looked up before this. */
+export function createAdmit(hosts: HostCheck): (x: Exchange) => Refusal | undefined {
+  return ({ request }) => {
+    const { headers, method } = request
+    if (!hosts.hostAllowed(headers.host) || !hosts.originAllowed(headers.origin))
+      return { code: 'origin_refused' }
+    if (method !== 'POST') return undefined
+    const type = headers['content-type'] ?? ''
+    if (!/^application\/json(?:\s*;|\s*$)/i.test(type))
+      return { code: 'unsupported_media', hint: 'send application/json' }
+    return accepts(headers.accept) ? undefined : { code: 'not_acceptable' }
+  }
+}
+
+/** Both must be acceptable, since the server picks (MCP, Streamable HTTP). No header accepts everything (RFC 9110). */
+function accepts(accept: string | undefined): boolean {
+  if (accept === undefined || accept.includes('*/*')) return true
+  return accept.includes('application/json') && accept.includes('text/event-stream')
+}
+
+/** Reads, scans and parses the body of a POST. */
+export async function receive(x: Exchange): Promise<Refusal | undefined> {
+  if (x.request.method !== 'POST') return undefined
+  const body = await readBody(x.request, MAX_BODY_BYTES)
+  if (body === 'too-large') return { code: 'too_large', hint: `at most ${MAX_BODY_BYTES} bytes` }
+  if (body === 'aborted') return { code: 'not_json', detail: 'the client went away' }
+  const message = readMessage(body, 'client')
+  if (!message.ok) return PROBLEMS[message.error]
+  x.message = message.value
+  return undefined
+}
+
+const PROBLEMS = {
+  encoding: { code: 'not_json', hint: 'it is not UTF-8' },
+  syntax: { code: 'not_json' },
+  depth: { code: 'not_jsonrpc', hint: `it is nested deeper than ${MAX_DEPTH} levels` },
+  'duplicate-key': { code: 'not_jsonrpc', hint: 'an object in it has the same key twice' },
+  batch: { code: 'not_jsonrpc', hint: 'batches are not taken; send one message per request' },
+  envelope: { code: 'not_jsonrpc' },
+} as const satisfies Record<MessageProblem, Refusal>
+
+/** What kind of request it is, and of which era. */
+export function classifyExchange(x: Exchange): Refusal | undefined {
+  if (x.request.method === 'GET' || x.request.method === 'DELETE') {
+    x.kind = x.request.method === 'GET' ? 'stream' : 'end'
+    return undefined
+  }
+  const classified = classify(need(x.message, 'message'), x.request.headers)
+  if ('refusal' in classified) return classified.refusal
+  x.era = classified.era
+  x.kind = classified.kind
+  return undefined
+}

@@ -1,0 +1,77 @@
+import type { Recorder } from '../../audit/entry.ts'
+import type { Clock } from '../../lib/clock.ts'
+import type { BootEpoch } from '../../lib/id.ts'
+import { need, type Exchange, type Refusal } from '../exchange.ts'
+
+export interface RecordDeps {
+  readonly recorder: Recorder
+  readonly clock: Clock
+  readonly epoch: BootEpoch
+}
+
+export interface Record {
+  /** The step `record`: the intent is queued, and from here on nothing leaves before it is durable. */
+  readonly step: (x: Exchange) => Refusal | undefined | Promise<Refusal | undefined>
+  /** A refusal by any step. */
+  refused(x: Exchange, refusal: Refusal): void
+  /** How a recorded exchange ended. */
+  outcome(x: Exchange): void
+}
+
+const UNAVAILABLE: Refusal = {
+  code: 'unavailable',
+  hint: 'the record of calls cannot be written (castellan status says why); nothing was forwarded',
+}
+
+export function createRecord({ recorder, clock, epoch }: RecordDeps): Record {
+  let count = 0
+
+  function intent(x: Exchange, decision: 'allow' | 'deny', reason: string | undefined): void {
+    const principal = need(x.principal, 'principal')
+    const id = `${epoch}-${++count}`
+    x.intentId = id
+    x.segment = recorder.intent({
+      type: 'intent',
+      id,
+      atMs: clock.nowMs(),
+      event: x.kind,
+      principal: principal.key,
+      principalName: principal.name,
+      project: x.target.project,
+      server: x.route?.server.name ?? x.target.server,
+      target: x.route?.exposed.slice(0, 512),
+      session: x.session?.digest,
+      decision,
+      reason,
+    })
+    if (x.project?.view.spec.audit.durability !== 'batched') x.out.after(x.segment)
+  }
+
+  return {
+    step(x) {
+      if (!recorder.accepts()) return UNAVAILABLE
+      intent(x, 'allow', undefined)
+      const segment = need(x.segment, 'segment')
+      if (x.project?.view.spec.audit.durability !== 'before-forward' || segment.committed) return undefined
+      return segment.durable.then((durable) => (durable ? undefined : UNAVAILABLE))
+    },
+    refused(x, refusal) {
+      if (refusal === UNAVAILABLE || x.intentId !== undefined) return
+      const detail = typeof refusal.detail === 'string' ? `${refusal.code}: ${refusal.detail}` : refusal.code
+      if (x.principal === undefined) recorder.refused(x.request.socket.remoteAddress ?? 'unknown', detail)
+      else if (recorder.accepts()) intent(x, 'deny', detail)
+    },
+    outcome(x) {
+      if (x.intentId === undefined || x.outcome === undefined) return
+      const atMs = clock.nowMs()
+      recorder.outcome({
+        type: 'outcome',
+        of: x.intentId,
+        atMs,
+        status: x.outcome,
+        durationMs: Math.round((clock.tickMs() - x.startedMs) * 100) / 100,
+        code: x.outcomeCode,
+      })
+    },
+  }
+}

@@ -1,0 +1,144 @@
+import type { ServerResponse } from 'node:http'
+import type { Segment } from '../../audit/entry.ts'
+import { SSE_KEEP_ALIVE, sseMessage } from '../../protocol/sse.ts'
+
+/**
+ * The way back to the client, for one exchange. Nothing leaves before the record of the call is durable, and each
+ * answer is one JSON body until a notification turns it into an event stream.
+ */
+export interface Outlet {
+  /** Everything after this waits for the segment; undefined: nothing to wait for. */
+  after(segment: Segment | undefined): void
+  /** A notification on the way to the answer. */
+  event(message: Buffer | string): void
+  /** The answer, whole. `parts` are written one after the other. */
+  answer(
+    status: number,
+    parts: readonly (Buffer | string)[],
+    headers?: Readonly<Record<string, string>>,
+  ): void
+  /** No answer at all: 202 for what needs none, or the end of a stream whose call was cancelled. */
+  empty(status: number): void
+  /** Resolves once the last byte was handed to the socket, or the client has gone. */
+  readonly done: Promise<void>
+  /** The client closed the connection before its answer was complete. */
+  readonly gone: boolean
+  onGone(listener: () => void): void
+}
+
+const KEEP_ALIVE_MS = 15_000
+
+export function createOutlet(response: ServerResponse): Outlet {
+  return new HttpOutlet(response)
+}
+
+class HttpOutlet implements Outlet {
+  readonly #response: ServerResponse
+  readonly done: Promise<void>
+  #finish: () => void = () => {}
+  #pending: (() => void)[] | undefined
+  #streaming = false
+  #keepAlive: NodeJS.Timeout | undefined
+  #goneListener: (() => void) | undefined
+  gone = false
+
+  constructor(response: ServerResponse) {
+    this.#response = response
+    this.done = new Promise((resolve) => {
+      this.#finish = resolve
+    })
+    response.once('close', () => {
+      clearInterval(this.#keepAlive)
+      if (!response.writableFinished) {
+        this.gone = true
+        this.#goneListener?.()
+      }
+      this.#finish()
+    })
+    // A socket that breaks while we write is the client's leaving, not an error of ours.
+    response.on('error', () => {})
+  }
+
+  onGone(listener: () => void): void {
+    if (this.gone) listener()
+    else this.#goneListener = listener
+  }
+
+  after(segment: Segment | undefined): void {
+    if (segment === undefined || segment.committed || this.#pending !== undefined) return
+    const waiting: (() => void)[] = []
+    this.#pending = waiting
+    // Durable or not: once a call has been forwarded its answer is delivered, and the gap is recorded.
+    void segment.durable.then(() => {
+      this.#pending = undefined
+      for (const write of waiting) write()
+    })
+  }
+
+  event(message: Buffer | string): void {
+    this.#ordered(() => {
+      if (this.gone) return
+      if (!this.#streaming) this.#startStream()
+      this.#response.write(sseMessage(message))
+    })
+  }
+
+  answer(
+    status: number,
+    parts: readonly (Buffer | string)[],
+    headers?: Readonly<Record<string, string>>,
+  ): void {
+    this.#ordered(() => {
+      if (this.gone || this.#response.writableEnded) return
+      if (this.#streaming) {
+        this.#response.end(sseMessage(parts.join('')))
+        return
+      }
+      this.#body(status, parts, headers)
+    })
+  }
+
+  empty(status: number): void {
+    this.#ordered(() => {
+      if (this.gone || this.#response.writableEnded) return
+      if (!this.#streaming) this.#response.writeHead(status, { 'content-length': '0' })
+      this.#response.end()
+    })
+  }
+
+  #body(
+    status: number,
+    parts: readonly (Buffer | string)[],
+    headers: Readonly<Record<string, string>> | undefined,
+  ): void {
+    let length = 0
+    for (const part of parts) length += Buffer.byteLength(part)
+    const response = this.#response
+    response.writeHead(status, { 'content-type': 'application/json', 'content-length': length, ...headers })
+    const [only] = parts
+    if (parts.length === 1 && only !== undefined) {
+      response.end(only)
+      return
+    }
+    response.cork()
+    for (const part of parts) response.write(part)
+    response.end()
+    response.uncork()
+  }
+
+  #ordered(write: () => void): void {
+    if (this.#pending === undefined) write()
+    else this.#pending.push(write)
+  }
+
+  #startStream(): void {
+    this.#streaming = true
+    this.#response.writeHead(200, {
+      'content-type': 'text/event-stream',
+      'cache-control': 'no-cache, no-transform',
+      'x-accel-buffering': 'no',
+    })
+    this.#keepAlive = setInterval(() => this.#response.write(SSE_KEEP_ALIVE), KEEP_ALIVE_MS)
+    this.#keepAlive.unref()
+  }
+}

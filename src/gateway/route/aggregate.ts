@@ -1,0 +1,169 @@
+import type { BootEpoch } from '../../lib/id.ts'
+import { bridgeListedItem } from '../../protocol/bridge/listed-item.ts'
+import { SERVER_INFO_KEY } from '../../protocol/envelope.ts'
+import type { Era } from '../../protocol/revisions.ts'
+import type { Pool, Scope } from '../forward/pool.ts'
+import type { ServerView } from '../snapshot.ts'
+import type { Catalog, ServerList } from './catalog.ts'
+import type { CompiledProject } from './compiled-project.ts'
+import { LIST_MEMBER, type ListedItem, type ListKind } from './listed-item.ts'
+
+/** What is wanted: one list of one endpoint, for a client of one era. */
+export interface ListQuery {
+  readonly project: CompiledProject
+  /** Absent: the aggregated endpoint, with prefixed names. */
+  readonly server: ServerView | undefined
+  readonly scope: Scope
+  readonly kind: ListKind
+  readonly era: Era
+}
+
+/** A merged list, rendered: each page the JSON text of a result, ready to be sent. */
+export interface RenderedList {
+  readonly pages: readonly Buffer[]
+  /** Part of every cursor: a cursor from another rendering is not valid here. */
+  readonly stamp: string
+}
+
+export interface Aggregator {
+  list(query: ListQuery): Promise<RenderedList>
+}
+
+export interface AggregatorDeps {
+  readonly catalog: Catalog
+  readonly pool: Pool
+  readonly tickMs: () => number
+  /** In every cursor, so that one from before a restart is known to be old. */
+  readonly epoch: BootEpoch
+  /** JSON text of our own `serverInfo`. */
+  readonly serverInfo: string
+}
+
+const PAGE_ITEMS = 1000
+const MAX_CACHED = 2000
+/** How often a cached list looks whether the lists in it are due. */
+const RECHECK_MS = 5000
+/** A modern client may keep a list this long; changes are announced besides. */
+const TTL_MS = 10_000
+
+interface Cached {
+  readonly rendered: RenderedList
+  version: number
+  checkedMs: number
+  readonly lists: readonly ServerList[]
+}
+
+export function createAggregator(deps: AggregatorDeps): Aggregator {
+  const byProject = new WeakMap<CompiledProject, Map<string, Cached>>()
+  let stamps = 0
+
+  function cacheOf(project: CompiledProject): Map<string, Cached> {
+    let cache = byProject.get(project)
+    if (cache === undefined) {
+      cache = new Map()
+      byProject.set(project, cache)
+    }
+    if (cache.size > MAX_CACHED) cache.clear()
+    return cache
+  }
+
+  const fresh = (cached: Cached): boolean =>
+    cached.version === deps.catalog.version && deps.tickMs() - cached.checkedMs < RECHECK_MS
+
+  async function list(query: ListQuery): Promise<RenderedList> {
+    const cache = cacheOf(query.project)
+    const key = cacheKey(query)
+    const cached = cache.get(key)
+    if (cached !== undefined && fresh(cached)) return cached.rendered
+    const servers = query.server === undefined ? query.project.view.servers : [query.server]
+    const lists = await Promise.all(
+      servers.map((server) => deps.catalog.load(server, query.scope, query.kind)),
+    )
+    const unchanged = cached !== undefined && lists.every((one, i) => cached.lists[i] === one)
+    const rendered = unchanged ? cached.rendered : render(query, servers, lists)
+    cache.set(key, { rendered, version: deps.catalog.version, checkedMs: deps.tickMs(), lists })
+    return rendered
+  }
+
+  function render(
+    query: ListQuery,
+    servers: readonly ServerView[],
+    lists: readonly ServerList[],
+  ): RenderedList {
+    const items: Buffer[] = []
+    for (const [i, server] of servers.entries()) {
+      const list = lists[i]
+      if (list === undefined) continue
+      const from = deps.pool.health(server).info?.era ?? 'legacy'
+      for (const [name, item] of namedItems(query, list)) {
+        const edits = name === item.key ? [] : [{ ...item.keyAt, text: JSON.stringify(name) }]
+        items.push(bridgeListedItem(item.text, edits, { from, to: query.era }))
+      }
+    }
+    const stamp = `${deps.epoch}.${(++stamps).toString(36)}`
+    return { pages: renderPages(items, query, stamp, deps.serverInfo), stamp }
+  }
+
+  return { list }
+}
+
+/** Connections that are not shared may have lists of their own. */
+function cacheKey({ project, server, scope, kind, era }: ListQuery): string {
+  const servers = server === undefined ? project.view.servers : [server]
+  const own = servers.some(({ spec }) => spec.transport === 'stdio' && spec.instances !== 'shared')
+  return `${kind} ${era} ${server?.name ?? ''} ${own ? `${scope.principal} ${scope.session ?? ''}` : ''}`
+}
+
+/** Items with the name each has on this endpoint; URIs are nobody's to change, the first server that has one keeps it. */
+function* namedItems(
+  query: ListQuery,
+  list: ServerList,
+): Generator<readonly [name: string, item: ListedItem]> {
+  if (query.kind === 'resources' || query.kind === 'templates') {
+    for (const item of list.items) yield [item.key, item]
+    return
+  }
+  for (const [exposed, item] of list.exposed) {
+    if (query.kind === 'tools' && !query.project.offers(exposed)) continue
+    yield [query.server === undefined ? exposed : item.key, item]
+  }
+}
+
+function renderPages(
+  items: readonly Buffer[],
+  query: ListQuery,
+  stamp: string,
+  serverInfo: string,
+): Buffer[] {
+  const pages: Buffer[] = []
+  const count = Math.max(1, Math.ceil(items.length / PAGE_ITEMS))
+  for (let page = 0; page < count; page++) {
+    const own = items.slice(page * PAGE_ITEMS, (page + 1) * PAGE_ITEMS)
+    const next = page + 1 < count ? `,"nextCursor":"${encodeCursor({ stamp, page: page + 1 })}"` : ''
+    const modern =
+      query.era === 'legacy'
+        ? ''
+        : `,"resultType":"complete","ttlMs":${TTL_MS},"cacheScope":"private","_meta":{"${SERVER_INFO_KEY}":${serverInfo}}`
+    const parts: Buffer[] = [Buffer.from(`{"${LIST_MEMBER[query.kind]}":[`)]
+    for (const [i, item] of own.entries()) parts.push(...(i === 0 ? [item] : [COMMA, item]))
+    pages.push(Buffer.concat([...parts, Buffer.from(`]${next}${modern}}`)]))
+  }
+  return pages
+}
+
+const COMMA = Buffer.from(',')
+
+export interface Cursor {
+  readonly stamp: string
+  readonly page: number
+}
+
+export const encodeCursor = ({ stamp, page }: Cursor): string =>
+  Buffer.from(`${page}:${stamp}`).toString('base64url')
+
+export function decodeCursor(text: string): Cursor | undefined {
+  const match = /^(\d{1,6}):([\w.-]{1,40})$/.exec(Buffer.from(text, 'base64url').toString('latin1'))
+  return match?.[1] === undefined || match[2] === undefined
+    ? undefined
+    : { page: Number(match[1]), stamp: match[2] }
+}

@@ -1,0 +1,228 @@
+import { compileFilter } from '../../protocol/glob.ts'
+import { distinctName, exposedName, foldedName } from '../../protocol/exposed-name.ts'
+import type { Implementation } from '../../protocol/envelope.ts'
+import type { Pool, Scope } from '../forward/pool.ts'
+import type { UpstreamFailure } from '../forward/upstream.ts'
+import type { ServerView } from '../snapshot.ts'
+import { fetchList } from './fetch-list.ts'
+import type { ListedItem, ListKind } from './listed-item.ts'
+
+/** One list of one server as it was last seen. Immutable; a new one takes its place. */
+export interface ServerList {
+  readonly items: readonly ListedItem[]
+  /** By the server's own name (or URI). */
+  readonly byKey: ReadonlyMap<string, ListedItem>
+  /** Name on an aggregated endpoint, in the order of `items`; for tools and prompts. */
+  readonly exposed: ReadonlyMap<string, ListedItem>
+  readonly exposedNames: ReadonlyMap<ListedItem, string>
+  /** Why the list is empty or old, if the last attempt failed. */
+  readonly failure: UpstreamFailure | undefined
+}
+
+export interface Catalog {
+  /** The list if it is known, however old; asks for a newer one in the background when it is due. */
+  peek(server: ServerView, scope: Scope, kind: ListKind): ServerList | undefined
+  /** The list if it is known; nothing is asked of anybody. */
+  seen(server: ServerView, scope: Scope, kind: ListKind): ServerList | undefined
+  /** The list, waiting for it only when nothing is known of it yet: a dead server delays only the first call. */
+  load(server: ServerView, scope: Scope, kind: ListKind): Promise<ServerList>
+  /** The list, asked for anew unless that was done a moment ago: for a name that is not in it. */
+  reload(server: ServerView, scope: Scope, kind: ListKind): Promise<ServerList>
+  /** The server says that a list has changed, or was connected anew. */
+  changed(server: ServerView, kinds: readonly ListKind[]): void
+  /** Grows with every list that changes: caches built from lists compare it. */
+  readonly version: number
+  forget(uid: string): void
+}
+
+export interface CatalogDeps {
+  readonly pool: Pool
+  readonly us: Implementation
+  readonly tickMs: () => number
+  /** Called when the content of a list differs from what was known before. */
+  readonly onChange: (server: ServerView, kind: ListKind) => void
+}
+
+/** How long a list is taken as it is; a server that announces changes is asked again much later. */
+const FRESH_MS = 60_000
+const FRESH_ANNOUNCED_MS = 30 * 60_000
+/** How long a failure is believed before the server is asked again, in the background. */
+const FAILED_MS = 15_000
+const FIRST_WAIT_MS = 10_000
+const RELOAD_PAUSE_MS = 5000
+
+interface Slot {
+  list: ServerList | undefined
+  dueMs: number
+  fetchedMs: number
+  loading: Promise<ServerList> | undefined
+}
+
+export function createCatalog(deps: CatalogDeps): Catalog {
+  const servers = new Map<string, { fingerprint: string; readonly slots: Map<string, Slot> }>()
+  let version = 1
+
+  function slotOf(server: ServerView, scope: Scope, kind: ListKind): Slot {
+    let known = servers.get(server.uid)
+    if (known === undefined || known.fingerprint !== server.fingerprint) {
+      known = { fingerprint: server.fingerprint, slots: new Map() }
+      servers.set(server.uid, known)
+      version++
+    }
+    const key = `${kind} ${listSharer(server, scope)}`
+    let slot = known.slots.get(key)
+    if (slot === undefined) {
+      slot = { list: undefined, dueMs: 0, fetchedMs: -Infinity, loading: undefined }
+      known.slots.set(key, slot)
+    }
+    return slot
+  }
+
+  function refresh(server: ServerView, scope: Scope, kind: ListKind, slot: Slot): Promise<ServerList> {
+    slot.loading ??= fetchInto(server, scope, kind, slot).finally(() => {
+      slot.loading = undefined
+    })
+    return slot.loading
+  }
+
+  async function fetchInto(
+    server: ServerView,
+    scope: Scope,
+    kind: ListKind,
+    slot: Slot,
+  ): Promise<ServerList> {
+    const waitMs = Math.min(server.spec.timeouts.callSeconds * 1000, 60_000)
+    const lease = await deps.pool.lease(server, listScope(server, scope))
+    const fetched = lease.ok ? await fetchList(lease.value, kind, deps.us, waitMs) : lease
+    const before = slot.list
+    slot.fetchedMs = deps.tickMs()
+    if (!fetched.ok) {
+      slot.dueMs = slot.fetchedMs + FAILED_MS
+      // Stale on error: what was known stays, with the failure beside it.
+      slot.list = { ...(before ?? buildList(server, kind, [])), failure: fetched.error }
+      return slot.list
+    }
+    slot.dueMs =
+      slot.fetchedMs +
+      (lease.ok && announces(lease.value.info.capabilities, kind) ? FRESH_ANNOUNCED_MS : FRESH_MS)
+    if (
+      before !== undefined &&
+      before.failure === undefined &&
+      sameItems(before, server, kind, fetched.value)
+    )
+      return before
+    slot.list = buildList(server, kind, fetched.value)
+    version++
+    if (before !== undefined) deps.onChange(server, kind)
+    return slot.list
+  }
+
+  return {
+    get version() {
+      return version
+    },
+    peek(server, scope, kind) {
+      const slot = slotOf(server, scope, kind)
+      if (slot.list !== undefined && deps.tickMs() >= slot.dueMs) void refresh(server, scope, kind, slot)
+      return slot.list
+    },
+    seen: (server, scope, kind) => slotOf(server, scope, kind).list,
+    async load(server, scope, kind) {
+      const slot = slotOf(server, scope, kind)
+      if (slot.list !== undefined) return this.peek(server, scope, kind) ?? slot.list
+      const fetching = refresh(server, scope, kind, slot)
+      return Promise.race([fetching, stillWaiting(server, kind, slot)])
+    },
+    async reload(server, scope, kind) {
+      const slot = slotOf(server, scope, kind)
+      if (slot.list !== undefined && deps.tickMs() - slot.fetchedMs < RELOAD_PAUSE_MS) return slot.list
+      return refresh(server, scope, kind, slot)
+    },
+    changed(server, kinds) {
+      for (const [key, slot] of servers.get(server.uid)?.slots ?? []) {
+        if (!kinds.some((kind) => key.startsWith(`${kind} `))) continue
+        slot.dueMs = 0
+        slot.fetchedMs = -Infinity
+        const sharer = key.slice(key.indexOf(' ') + 1)
+        if (slot.list !== undefined && sharer === '')
+          void refresh(server, { principal: '', session: undefined }, key.split(' ', 1)[0] as ListKind, slot)
+      }
+    },
+    forget(uid) {
+      if (servers.delete(uid)) version++
+    },
+  }
+}
+
+/** After the first wait the list counts as empty, so that later calls do not wait as well; it is filled when it comes. */
+function stillWaiting(server: ServerView, kind: ListKind, slot: Slot): Promise<ServerList> {
+  return new Promise((resolve) => {
+    setTimeout(() => {
+      slot.list ??= {
+        ...buildList(server, kind, []),
+        failure: { kind: 'timeout', message: 'it has not answered yet' },
+      }
+      resolve(slot.list)
+    }, FIRST_WAIT_MS).unref()
+  })
+}
+
+/** Lists of a server whose copies are not shared are asked for through the caller's own copy. */
+const listSharer = (server: ServerView, scope: Scope): string => {
+  if (server.spec.transport === 'http' || server.spec.instances === 'shared') return ''
+  return server.spec.instances === 'per-principal' ? scope.principal : (scope.session ?? scope.principal)
+}
+
+/** An HTTP server is asked for its lists on one connection of our own, so they cannot vary by client connection. */
+const listScope = (server: ServerView, scope: Scope): Scope =>
+  server.spec.transport === 'http' ? { principal: '', session: undefined } : scope
+
+function announces(
+  capabilities: {
+    readonly tools?: { listChanged?: boolean }
+    readonly prompts?: { listChanged?: boolean }
+    readonly resources?: { listChanged?: boolean }
+  },
+  kind: ListKind,
+): boolean {
+  return capabilities[kind === 'templates' ? 'resources' : kind]?.listChanged === true
+}
+
+function buildList(server: ServerView, kind: ListKind, fetched: readonly ListedItem[]): ServerList {
+  const offered = kind === 'tools' ? compileFilter(server.spec.tools) : (): boolean => true
+  const byKey = new Map<string, ListedItem>()
+  for (const item of fetched) if (offered(item.key) && !byKey.has(item.key)) byKey.set(item.key, item)
+  const items = [...byKey.values()]
+  const exposed = exposeAll(server.name, kind, items)
+  const exposedNames = new Map([...exposed].map(([name, item]) => [item, name]))
+  return { items, byKey, exposed, exposedNames, failure: undefined }
+}
+
+/** Names that clients would fold into one all get a digest, so which of them keeps its name depends on no order. */
+function exposeAll(server: string, kind: ListKind, items: readonly ListedItem[]): Map<string, ListedItem> {
+  if (kind === 'resources' || kind === 'templates') return new Map()
+  const folds = new Map<string, number>()
+  for (const { key } of items) {
+    const folded = foldedName(exposedName(server, key))
+    folds.set(folded, (folds.get(folded) ?? 0) + 1)
+  }
+  return new Map(
+    items.map((item) => {
+      const exposed = exposedName(server, item.key)
+      return [folds.get(foldedName(exposed)) === 1 ? exposed : distinctName(server, item.key), item]
+    }),
+  )
+}
+
+function sameItems(
+  before: ServerList,
+  server: ServerView,
+  kind: ListKind,
+  fetched: readonly ListedItem[],
+): boolean {
+  const after = buildList(server, kind, fetched).items
+  return (
+    after.length === before.items.length &&
+    after.every((item, i) => before.items[i]?.text.equals(item.text) === true)
+  )
+}

@@ -1,0 +1,168 @@
+import { serverOf } from '../../protocol/exposed-name.ts'
+import { spanOf, stringAt, type Message, type Span } from '../../protocol/message.ts'
+import type { Edit } from '../../protocol/splice.ts'
+import type { Scope } from '../forward/pool.ts'
+import type { UpstreamFailure } from '../forward/upstream.ts'
+import { need, type Exchange, type Refusal } from '../exchange.ts'
+import type { ServerView } from '../snapshot.ts'
+import type { Catalog, ServerList } from './catalog.ts'
+import type { CompiledProject } from './compiled-project.ts'
+import type { ListKind } from './listed-item.ts'
+import { serversWithResource } from './resource-table.ts'
+
+/** Where a request goes. */
+export interface Route {
+  readonly server: ServerView
+  /** Servers to ask next when this one does not know the resource: a URI says not whose it is. */
+  readonly others: readonly ServerView[]
+  /** The server's own name of the tool or prompt, or the URI. */
+  readonly key: string
+  /** Name on the aggregated endpoint: what rules and records speak of. */
+  readonly exposed: string
+  /** Replaces the name in the body by the server's own. */
+  readonly edits: readonly Edit[]
+}
+
+export interface RouteDeps {
+  readonly catalog: Catalog
+}
+
+export const scopeOf = (x: Exchange): Scope => ({
+  principal: need(x.principal, 'principal').key,
+  session: x.session?.id,
+})
+
+/** The servers that an endpoint stands for: all of the project, or the one it names. */
+export function endpointServers(x: Exchange): readonly ServerView[] {
+  const project = need(x.project, 'project')
+  if (x.target.server === undefined) return project.view.servers
+  const only = project.servers.get(x.target.server)
+  return only === undefined ? [] : [only]
+}
+
+const isRefusal = (found: Route | Refusal): found is Refusal => 'code' in found
+
+/** The step `route` for requests that go to one server. */
+export function createRoute({
+  catalog,
+}: RouteDeps): (x: Exchange) => Refusal | undefined | Promise<Refusal | undefined> {
+  const settle = (x: Exchange, found: Route | Refusal): Refusal | undefined => {
+    if (isRefusal(found)) return found
+    x.route = found
+    return undefined
+  }
+  return (x) => {
+    const message = need(x.message, 'message')
+    const named = namedPart(message)
+    if ('code' in named) return named
+    if (named.list === 'resources') return byUri(catalog, x, named).then((found) => settle(x, found))
+    const found = byName(catalog, x, named)
+    return found instanceof Promise ? found.then((route) => settle(x, route)) : settle(x, found)
+  }
+}
+
+interface Named {
+  readonly list: 'tools' | 'prompts' | 'resources'
+  readonly key: string
+  readonly at: Span
+}
+
+/** Which part of the body says where the request goes. */
+function namedPart(message: Message): Named | Refusal {
+  if (message.method === 'completion/complete') {
+    return stringAt(message, 'params/ref/type') === 'ref/prompt'
+      ? part(message, 'prompts', 'params/ref/name')
+      : part(message, 'resources', 'params/ref/uri')
+  }
+  if (message.method === 'tools/call') return part(message, 'tools', 'params/name')
+  if (message.method === 'prompts/get') return part(message, 'prompts', 'params/name')
+  return part(message, 'resources', 'params/uri')
+}
+
+function part(
+  message: Message,
+  list: Named['list'],
+  path: 'params/name' | 'params/uri' | 'params/ref/name' | 'params/ref/uri',
+): Named | Refusal {
+  const at = spanOf(message, path)
+  const key = stringAt(message, path)
+  if (at === undefined || key === undefined || key === '') {
+    return { code: 'invalid', problems: [`${path.replaceAll('/', '.')} must be a string that is not empty`] }
+  }
+  return { list, key, at }
+}
+
+function byName(catalog: Catalog, x: Exchange, named: Named): Route | Refusal | Promise<Route | Refusal> {
+  const project = need(x.project, 'project')
+  const name = x.target.server ?? serverOf(named.key)
+  const server = name === undefined ? undefined : project.servers.get(name)
+  if (server === undefined) return unknownName(named.list)
+  const scope = scopeOf(x)
+  const list = catalog.peek(server, scope, named.list)
+  const route = list === undefined ? undefined : inList(x, server, list, named)
+  if (route !== undefined) return route
+  return lookAgain(catalog, x, server, named)
+}
+
+/** The list is not known yet, or does not have the name: it may have grown since. */
+async function lookAgain(
+  catalog: Catalog,
+  x: Exchange,
+  server: ServerView,
+  named: Named,
+): Promise<Route | Refusal> {
+  const scope = scopeOf(x)
+  const loaded = await catalog.load(server, scope, named.list)
+  const list =
+    inList(x, server, loaded, named) === undefined ? await catalog.reload(server, scope, named.list) : loaded
+  const route = inList(x, server, list, named)
+  if (route !== undefined) return route
+  return list.failure === undefined ? unknownName(named.list) : upstreamRefusal(server.name, list.failure)
+}
+
+function inList(x: Exchange, server: ServerView, list: ServerList, named: Named): Route | undefined {
+  if (x.target.server === undefined) {
+    const item = list.exposed.get(named.key)
+    if (item === undefined) return undefined
+    return {
+      server,
+      others: [],
+      key: item.key,
+      exposed: named.key,
+      edits: [{ ...named.at, text: JSON.stringify(item.key) }],
+    }
+  }
+  const item = list.byKey.get(named.key)
+  if (item === undefined) return undefined
+  // Rules speak of names on the aggregated endpoint, also where names go without their prefix.
+  return { server, others: [], key: item.key, exposed: list.exposedNames.get(item) ?? item.key, edits: [] }
+}
+
+async function byUri(catalog: Catalog, x: Exchange, named: Named): Promise<Route | Refusal> {
+  const servers = endpointServers(x)
+  const subscribed = x.session?.subscriptions.get(named.key)
+  const owner = subscribed === undefined ? undefined : servers.find((server) => server.name === subscribed)
+  const [first, ...others] =
+    owner === undefined ? await serversWithResource(catalog, servers, scopeOf(x), named.key) : [owner]
+  if (first === undefined) return { code: 'resource_not_found' }
+  return { server: first, others, key: named.key, exposed: named.key, edits: [] }
+}
+
+const unknownName = (list: ListKind): Refusal => ({
+  code: 'not_found',
+  hint: list === 'tools' ? 'tools/list says which tools there are' : `${list}/list says which there are`,
+})
+
+/** What a client is told when the server behind an endpoint cannot serve it. */
+export function upstreamRefusal(server: string, failure: UpstreamFailure): Refusal {
+  const code =
+    failure.kind === 'timeout'
+      ? 'upstream_timeout'
+      : failure.kind === 'invalid'
+        ? 'upstream_invalid'
+        : 'upstream_unreachable'
+  return { code, hint: `${server}: ${failure.message}`, detail: failure }
+}
+
+/** The project's rules and the server's own, for one tool. */
+export const isOffered = (project: CompiledProject, route: Route): boolean => project.offers(route.exposed)

@@ -1,0 +1,71 @@
+import type { ServerStatus } from '../kinds/server.ts'
+import type { Sessions } from './classify/sessions.ts'
+import type { Pool, Scope } from './forward/pool.ts'
+import type { Catalog } from './route/catalog.ts'
+import type { ProjectView, ServerView } from './snapshot.ts'
+
+/** What the gateway has seen of servers and projects, in the form in which the kinds show it. */
+export interface GatewayStatus {
+  server(server: ServerView): ServerStatus
+  project(project: ProjectView): {
+    readonly endpoint: string
+    readonly servers: string
+    readonly sessions: number
+  }
+}
+
+export interface GatewayStatusDeps {
+  readonly pool: Pool
+  readonly catalog: Catalog
+  readonly sessions: Sessions
+  readonly sandbox: string
+}
+
+const NOBODY: Scope = { principal: '', session: undefined }
+
+export function createGatewayStatus({ pool, catalog, sessions, sandbox }: GatewayStatusDeps): GatewayStatus {
+  function server(view: ServerView): ServerStatus {
+    const { info, failure, connections, losses } = pool.health(view)
+    const stdio = view.spec.transport === 'stdio' ? { instances: connections, restarts: losses, sandbox } : {}
+    const phase =
+      failure !== undefined
+        ? info === undefined
+          ? 'Failed'
+          : 'Degraded'
+        : info === undefined
+          ? 'Pending'
+          : 'Ready'
+    if (info === undefined) return { phase, message: failure?.message ?? 'not used yet', ...stdio }
+    const tools = catalog.seen(view, NOBODY, 'tools')
+    const problem = failure ?? tools?.failure
+    return {
+      phase: problem !== undefined && phase === 'Ready' ? 'Degraded' : phase,
+      ...(problem === undefined ? {} : { message: problem.message }),
+      era: info.era,
+      protocolVersion: info.protocolVersion,
+      ...(info.serverInfo === undefined ? {} : { server: nameOf(info.serverInfo) }),
+      ...(tools === undefined ? {} : { tools: tools.items.length }),
+      ...stdio,
+    }
+  }
+
+  return {
+    server,
+    project(view) {
+      const ready = view.servers.filter((one) => server(one).phase === 'Ready').length
+      return {
+        endpoint: `/projects/${view.name}/mcp`,
+        servers: `${ready}/${view.spec.servers.length}`,
+        sessions: sessions.count(view.name),
+      }
+    },
+  }
+}
+
+function nameOf(serverInfo: string): string {
+  const { name, version } = JSON.parse(serverInfo) as { name?: unknown; version?: unknown }
+  return [name, version]
+    .filter((part) => typeof part === 'string')
+    .join(' ')
+    .slice(0, 200)
+}
