@@ -1,0 +1,189 @@
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createAuthenticator } from '../../src/access/authenticate.ts'
+import { openLocalAdmin } from '../../src/access/local-admin.ts'
+import type { Entry, Recorder, Segment } from '../../src/audit/entry.ts'
+import { createControlApi, type ControlApi } from '../../src/control/api/control-api.ts'
+import { createChanges } from '../../src/control/change/change.ts'
+import { openSnapshot, type SnapshotSource } from '../../src/control/snapshot/snapshot.ts'
+import type { Clock } from '../../src/lib/clock.ts'
+import { mintBootEpoch } from '../../src/lib/id.ts'
+import { silentLog } from '../../src/lib/log.ts'
+import { loadMasterKey } from '../../src/secrets/master-key.ts'
+import { createSealer } from '../../src/secrets/sealing.ts'
+import { openStore } from '../../src/store/open.ts'
+import { listSealingKeys } from '../../src/store/sealed.ts'
+import type { Store } from '../../src/store/store.ts'
+import { listUses } from '../../src/store/token-use.ts'
+
+/** A control plane on a real store, spoken to as a client would, without a port. */
+export interface Control {
+  readonly api: ControlApi
+  readonly store: Store
+  readonly snapshot: SnapshotSource
+  readonly credential: string
+  /** What went to the record. */
+  readonly entries: Entry[]
+  /** Whether the record takes entries, and whether they reach the disk. */
+  readonly disk: { accepts: boolean; durable: boolean }
+  readonly clock: Clock & { ms: number }
+  readonly shutdowns: { count: number }
+  call(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<Answer>
+  close(): Promise<void>
+}
+
+export interface Answer {
+  readonly status: number
+  readonly type: string
+  readonly text: string
+  /** Parsed, where it is JSON. */
+  readonly json: Body
+}
+
+/** Loose on purpose: a test says with its expectations what it wants to find. */
+export type Body = Readonly<Record<string, unknown>> & {
+  readonly error?: { readonly code: string; readonly hint?: string; readonly problems?: readonly string[] }
+  readonly items?: readonly Body[]
+  readonly results?: readonly Readonly<Record<string, unknown>>[]
+}
+
+export const makeHome = (): Promise<string> => mkdtemp(join(tmpdir(), 'castellan-control-'))
+
+export async function openControl(home: string): Promise<Control> {
+  const clock = {
+    ms: Date.parse('2026-01-02T03:04:05Z'),
+    nowMs: () => clock.ms,
+    tickMs: () => performance.now(),
+  }
+  const store = await openStore({ home }, silentLog)
+  const sealer = createSealer(await loadMasterKey({ home, sealedWith: await listSealingKeys(store.control) }))
+  const snapshot = await openSnapshot({ db: store.control, sealer })
+  const admin = await openLocalAdmin(home)
+  const disk = { accepts: true, durable: true }
+  const entries: Entry[] = []
+  const shutdowns = { count: 0 }
+  const api = createControlApi({
+    authenticator: createAuthenticator({ tokens: snapshot.tokens, admin, clock }),
+    changes: createChanges({ store, sealer, snapshot, clock }),
+    snapshot,
+    recorder: memoryRecorder(entries, disk),
+    bootEpoch: mintBootEpoch(),
+    status: {
+      server: (name) =>
+        name === 'broken' ? { phase: 'Failed', message: 'the command does not exist' } : undefined,
+      project: () => ({ sessions: 0 }),
+      daemon: () => ({
+        ...{ pid: 1, startedAtMs: clock.ms - 65_000, home: '/home', database: 'sqlite' },
+        ...{ url: 'http://127.0.0.1:7411', audit: 'ok', sandbox: 'reaper' },
+      }),
+    },
+    logs: { daemon: () => lines(['one\n', 'two\n']), server: (name) => lines([`${name}\n`]) },
+    audit: { query: () => Promise.resolve([]) },
+    tokenUses: async () =>
+      new Map((await listUses(store.state)).map(({ uid, used_at_ms }) => [uid, used_at_ms])),
+    version: { version: '0.1.0', commit: 'abc', buildDate: '2026-01-01', node: process.version },
+    shutdown: () => void (shutdowns.count += 1),
+    clock,
+    log: silentLog,
+  })
+  const credential = (await readFile(join(home, 'admin-credential'), 'utf8')).trim()
+  return {
+    ...{ api, store, snapshot, credential, entries, disk, clock, shutdowns },
+    call: (method, path, body, headers = {}) => callApi(api, { method, path, body, headers, credential }),
+    close: () => store.close(),
+  }
+}
+
+export async function withControl(work: (control: Control) => Promise<void>): Promise<void> {
+  const home = await makeHome()
+  const control = await openControl(home)
+  try {
+    await work(control)
+  } finally {
+    await control.close()
+    await rm(home, { recursive: true, force: true })
+  }
+}
+
+async function* lines(all: readonly string[]): AsyncGenerator<string> {
+  for (const line of all) yield await Promise.resolve(line)
+}
+
+/** The recorder's contract, kept in memory: the real one has its own tests. */
+function memoryRecorder(entries: Entry[], disk: Control['disk']): Recorder {
+  return {
+    accepts: () => disk.accepts,
+    intent(entry): Segment {
+      entries.push(entry)
+      return { committed: false, durable: Promise.resolve(disk.durable) }
+    },
+    outcome: (entry) => void entries.push(entry),
+    refused: (source, reason) => void entries.push({ type: 'refusals', atMs: 0, source, reason, count: 1 }),
+    flush: () => Promise.resolve(),
+    close: () => Promise.resolve(),
+  }
+}
+
+interface Sent {
+  readonly method: string
+  readonly path: string
+  readonly body: unknown
+  readonly headers: Record<string, string>
+  readonly credential: string
+}
+
+/** Text goes as YAML, everything else as JSON. */
+async function callApi(api: ControlApi, { method, path, body, headers, credential }: Sent): Promise<Answer> {
+  const isText = typeof body === 'string'
+  const request = new Request(`http://127.0.0.1${path}`, {
+    method,
+    headers: {
+      authorization: `Bearer ${credential}`,
+      ...(body === undefined ? {} : { 'content-type': isText ? 'application/yaml' : 'application/json' }),
+      ...headers,
+    },
+    ...(body === undefined ? {} : { body: isText ? body : JSON.stringify(body) }),
+  })
+  const response = await api.fetch(request, { source: '127.0.0.1' })
+  const text = await response.text()
+  const type = response.headers.get('content-type') ?? ''
+  return {
+    status: response.status,
+    type,
+    text,
+    json: (type === 'application/json' ? JSON.parse(text) : {}) as Body,
+  }
+}
+
+/** One of each kind, referring to each other. */
+export const EVERYTHING = `
+apiVersion: castellan/v1
+kind: Token
+metadata: {name: laptop, project: demo}
+spec: {description: laptop of Ada, ttl: 30d}
+---
+apiVersion: castellan/v1
+kind: Project
+metadata: {name: demo, labels: {team: blue}}
+spec: {servers: [notes, remote]}
+---
+apiVersion: castellan/v1
+kind: Server
+metadata: {name: remote}
+spec:
+  transport: http
+  url: https://mcp.example.com/mcp
+  headers:
+    - {name: Authorization, valueFrom: {secretRef: {name: keys, key: token}, prefix: 'Bearer '}}
+---
+apiVersion: castellan/v1
+kind: Server
+metadata: {name: notes}
+spec: {transport: stdio, command: notes-server, args: [--readonly]}
+---
+apiVersion: castellan/v1
+kind: Secret
+metadata: {name: keys}
+spec: {data: {token: planted-7f3c9a-secret}}
+`
