@@ -18,8 +18,12 @@ const IDLE_IN_TRANSACTION_TIMEOUT_MS = 30_000
 /** Both parts in one PostgreSQL database (15 or newer), in the schema that comes first in the user's search path. */
 export async function openPostgres(url: string, log: Log): Promise<Store> {
   const pool = openPool(url)
-  // A connection that breaks while nobody uses it: the pool has dropped it already, and the next use opens another.
-  pool.on('error', (error) => log.warn({ reason: fromPostgres(error).cause }, 'lost a database connection'))
+  // A connection may break while no statement runs on it, in a transaction too; without a listener that ends the
+  // process. The statement that comes next is refused, and the pool opens another connection.
+  pool.on('connect', (client) => {
+    client.on('error', (error) => log.warn({ reason: fromPostgres(error) }, 'lost a database connection'))
+  })
+  pool.on('error', () => undefined)
   const db = new Kysely<ControlTables & StateTables>({ dialect: new PostgresDialect({ pool: guard(pool) }) })
   const control = db as unknown as ControlDb
   const state = db as unknown as StateDb
