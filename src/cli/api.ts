@@ -1,0 +1,122 @@
+import type { IncomingMessage } from 'node:http'
+import { text } from 'node:stream/consumers'
+import { CliFailure, knownCode } from './failure.ts'
+import { noDaemon, openHttp, sendHttp, type HttpAnswer } from './http-request.ts'
+import type { Target } from './target.ts'
+
+/** Parameters of the query; absent ones are left out. */
+export type Query = Readonly<Record<string, string | number | boolean | undefined>>
+
+export interface ApiRequest {
+  readonly method?: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
+  readonly query?: Query
+  readonly body?: { readonly type: string; readonly text: string }
+}
+
+/** How long a request may stay silent, by what it does: an `apply` of thousands takes its time. */
+const TIMEOUT_MS = { GET: 30_000, POST: 120_000, PUT: 120_000, PATCH: 120_000, DELETE: 60_000 } as const
+
+/**
+ * Asks the control API.
+ *
+ * @param path segments below `/api/v1/`; each is encoded
+ * @returns the body of the answer, as text
+ * @throws CliFailure what the daemon said, or that none answers
+ */
+export async function callApi(
+  target: Target,
+  path: readonly string[],
+  request: ApiRequest = {},
+): Promise<string> {
+  const method = request.method ?? 'GET'
+  const answer = await sendHttp(addressOf(target, path, request.query), {
+    method,
+    headers: headersOf(target, request.body),
+    body: request.body?.text,
+    timeoutMs: TIMEOUT_MS[method],
+  })
+  if (answer.status >= 200 && answer.status < 300) return answer.body
+  throw refusalOf(answer)
+}
+
+/** The same, for an answer that is printed as it comes. The caller reads the stream to its end or destroys it. */
+export async function streamApi(
+  target: Target,
+  path: readonly string[],
+  query: Query,
+): Promise<IncomingMessage> {
+  const url = addressOf(target, path, query)
+  const message = await openHttp(url, {
+    method: 'GET',
+    headers: headersOf(target, undefined),
+    timeoutMs: 0,
+  }).catch((error: unknown) => {
+    throw noDaemon(url, error)
+  })
+  const status = message.statusCode ?? 0
+  if (status >= 200 && status < 300) return message
+  throw refusalOf({ status, type: message.headers['content-type'] ?? '', body: await text(message) })
+}
+
+/** A manifest as the body of a request. */
+export const jsonBody = (value: unknown): { readonly type: string; readonly text: string } => ({
+  type: 'application/json',
+  text: JSON.stringify(value),
+})
+
+function addressOf(target: Target, path: readonly string[], query: Query = {}): URL {
+  const base = target.url.pathname.replace(/\/+$/, '')
+  const url = new URL(`${base}/api/v1/${path.map(encodeURIComponent).join('/')}`, target.url)
+  for (const [name, value] of Object.entries(query)) {
+    if (value !== undefined) url.searchParams.set(name, String(value))
+  }
+  return url
+}
+
+function headersOf(target: Target, body: ApiRequest['body']): Record<string, string> {
+  return {
+    ...(target.credential === undefined ? {} : { authorization: `Bearer ${target.credential.reveal()}` }),
+    ...(body === undefined
+      ? {}
+      : { 'content-type': body.type, 'content-length': String(Buffer.byteLength(body.text)) }),
+  }
+}
+
+function refusalOf(answer: HttpAnswer): CliFailure {
+  const error = errorIn(answer)
+  if (error === undefined) {
+    return new CliFailure({
+      code: 'unavailable',
+      message: `this address answered with status ${answer.status}, and not as a Castellan daemon does`,
+      hint: 'check CASTELLAN_URL; castellan status says which daemon is asked',
+    })
+  }
+  const hint = error.hint ?? (answer.status === 401 ? SIGN_IN : undefined)
+  return new CliFailure({
+    code: knownCode(error.code),
+    message: String(error.message),
+    ...(typeof hint === 'string' ? { hint } : {}),
+    problems: Array.isArray(error.problems) ? error.problems.map(String) : [],
+  })
+}
+
+const SIGN_IN =
+  'run this as the user who started the daemon, or set CASTELLAN_TOKEN; the credential of a home is sent to its own daemon only'
+
+interface ErrorBody {
+  readonly code?: unknown
+  readonly message?: unknown
+  readonly hint?: unknown
+  readonly problems?: unknown
+}
+
+function errorIn(answer: HttpAnswer): ErrorBody | undefined {
+  if (!answer.type.includes('json')) return undefined
+  try {
+    const { error } = JSON.parse(answer.body) as { error?: ErrorBody }
+    return typeof error?.message === 'string' ? error : undefined
+  } catch {
+    // Not JSON after all: not a daemon of ours.
+    return undefined
+  }
+}

@@ -1,0 +1,110 @@
+import { request as requestHttp, type IncomingMessage, type RequestOptions } from 'node:http'
+import { text } from 'node:stream/consumers'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { unavailable } from './failure.ts'
+
+export interface HttpRequest {
+  readonly method: string
+  readonly headers: Readonly<Record<string, string>>
+  readonly body?: string | undefined
+  /** Silence after which the request is given up; 0 waits for ever (streams). */
+  readonly timeoutMs: number
+  readonly signal?: AbortSignal | undefined
+}
+
+export interface HttpAnswer {
+  readonly status: number
+  readonly type: string
+  readonly body: string
+}
+
+/** What a transport error means in words; codes that are not here are shown as they are. */
+// oxfmt-ignore
+const REASONS: Readonly<Record<string, string>> = {
+  ECONNREFUSED: 'nothing listens there',
+  ECONNRESET:   'the connection was cut',
+  ENOTFOUND:    'there is no such host',
+  EAI_AGAIN:    'the name of the host cannot be looked up now',
+  ETIMEDOUT:    'it did not answer in time',
+  EPROTO:       'it does not speak TLS; is it http rather than https?',
+  ERR_SSL_WRONG_VERSION_NUMBER: 'it does not speak TLS; is it http rather than https?',
+  HPE_INVALID_CONSTANT: 'it does not speak HTTP; is it https rather than http?',
+}
+
+export const transportReason = (error: unknown): string => {
+  const code = (error as NodeJS.ErrnoException | undefined)?.code ?? 'unknown reason'
+  return (
+    REASONS[code] ?? (/SSL|TLS|CERT|SELF_SIGNED/.test(code) ? `its certificate is refused (${code})` : code)
+  )
+}
+
+/**
+ * One request over http or https; resolves when the headers are there. `node:http`, since the built-in `fetch` costs
+ * a third of the time that a whole `castellan get` may take.
+ *
+ * @throws Error of the transport (with `code`), or of the signal
+ */
+export async function openHttp(url: URL, request: HttpRequest): Promise<IncomingMessage> {
+  const send = url.protocol === 'https:' ? (await import('node:https')).request : requestHttp
+  const options: RequestOptions = { method: request.method, headers: { ...request.headers }, agent: false }
+  if (request.signal !== undefined) options.signal = request.signal
+  return new Promise((resolve, reject) => {
+    const outgoing = send(url, options, resolve)
+    outgoing.on('error', reject)
+    if (request.timeoutMs > 0) {
+      outgoing.setTimeout(request.timeoutMs, () =>
+        outgoing.destroy(Object.assign(new Error('no answer in time'), { code: 'ETIMEDOUT' })),
+      )
+    }
+    outgoing.end(request.body)
+  })
+}
+
+const IDEMPOTENT = new Set(['GET', 'PUT', 'DELETE'])
+const MAX_ATTEMPTS = 5
+
+/**
+ * A request and its whole answer. An idempotent one that is refused with 429 or 503 is tried again, at the pace of
+ * `Retry-After` (RFC 9110 §10.2.3) or with doubling pauses; five attempts in all.
+ *
+ * @throws CliFailure when nothing answers there
+ */
+export async function sendHttp(url: URL, request: HttpRequest): Promise<HttpAnswer> {
+  for (let attempt = 1; ; attempt++) {
+    const answer = await attemptHttp(url, request)
+    const again = answer.status === 429 || answer.status === 503
+    if (!again || attempt === MAX_ATTEMPTS || !IDEMPOTENT.has(request.method)) return answer
+    await sleep(answer.retryAfterMs ?? 100 * 2 ** attempt)
+  }
+}
+
+interface Attempt extends HttpAnswer {
+  readonly retryAfterMs: number | undefined
+}
+
+async function attemptHttp(url: URL, request: HttpRequest): Promise<Attempt> {
+  try {
+    const message = await openHttp(url, request)
+    const body = await text(message)
+    return {
+      status: message.statusCode ?? 0,
+      type: message.headers['content-type'] ?? '',
+      body,
+      retryAfterMs: parseRetryAfter(message.headers['retry-after']),
+    }
+  } catch (error) {
+    throw noDaemon(url, error)
+  }
+}
+
+export const noDaemon = (url: URL, error: unknown): Error =>
+  unavailable(
+    `no daemon answers at ${url.origin}: ${transportReason(error)}`,
+    'start one with: castellan up; or name another with CASTELLAN_HOME or CASTELLAN_URL',
+    error,
+  )
+
+/** Seconds only, at most 30: nobody waits longer in front of a terminal. */
+function parseRetryAfter(header: string | undefined): number | undefined {
+  return header !== undefined && /^\d{1,6}$/.test(header) ? Math.min(Number(header), 30) * 1000 : undefined
+}

@@ -1,0 +1,122 @@
+import { Command, CommanderError, Option as CommanderOption } from 'commander'
+import type { CliContext } from './context.ts'
+import type { AnyCommand, Option, Verb } from './define-command.ts'
+import { resolveTarget } from './target.ts'
+
+export interface Chosen {
+  readonly verb: Verb
+  readonly command: AnyCommand
+  /** What stands after the words of the verb, and options that stood before it. */
+  readonly rest: readonly string[]
+}
+
+/**
+ * Parses and runs. The tree holds every verb by name and summary, which is enough for help and for suggestions; only
+ * the chosen one has arguments and options, and it parses its own part of the line, so that `--` reaches it as
+ * written.
+ *
+ * @returns exit status; what goes wrong in the command itself is thrown
+ */
+export async function runProgram(
+  argv: readonly string[],
+  verbs: readonly Verb[],
+  given: { readonly chosen: Chosen | undefined; readonly context: CliContext },
+): Promise<number> {
+  const { chosen, context } = given
+  const program = new Command('castellan')
+  prepare(program, context)
+  program
+    .description('One authenticated door between AI agents and their MCP servers.')
+    .usage('<verb> [options]')
+    .addHelpText('after', TOP_HELP)
+  const exit = { status: 0 }
+  const nodes = new Map<string, Command>()
+  for (const verb of verbs) {
+    const parent = nodes.get(verb.path.slice(0, -1).join(' ')) ?? program
+    const node = parent.command(verb.path.at(-1) ?? '', { hidden: verb.hidden === true })
+    node.summary(verb.summary).description(verb.summary)
+    prepare(node, context)
+    nodes.set(verb.path.join(' '), node)
+    if (verb === chosen?.verb) attach(node, chosen.command, { context, exit })
+  }
+  const node = chosen === undefined ? undefined : nodes.get(chosen.verb.path.join(' '))
+  try {
+    await (node ?? program).parseAsync([...(chosen?.rest ?? argv)], { from: 'user' })
+    return exit.status
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
+    throw error
+  }
+}
+
+const TOP_HELP = `
+Examples:
+  castellan up -d
+  castellan apply -f servers.yaml
+  castellan get servers
+  castellan create token laptop -p demo
+
+Every verb explains itself: castellan <verb> --help`
+
+function attach(
+  node: Command,
+  command: AnyCommand,
+  given: { readonly context: CliContext; readonly exit: { status: number } },
+): void {
+  if (command.about !== undefined) node.description(`${node.description()}\n\n${command.about}`)
+  for (const argument of command.arguments ?? []) node.argument(argument)
+  for (const [name, option] of Object.entries(command.options)) node.addOption(toCommander(name, option))
+  node.option('--home <dir>', 'where the daemon keeps its data (default: CASTELLAN_HOME, else ~/.castellan)')
+  node.addHelpText('after', `\nExamples:\n${command.examples.map((line) => `  ${line}`).join('\n')}`)
+  node.action(async () => {
+    const home = node.opts<{ home?: string }>().home
+    const all = {
+      args: node.args,
+      options: valuesOf(node, command),
+      home,
+      context: given.context,
+      target: () => resolveTarget(given.context, home),
+    }
+    // The options are read as this very definition declares them, which the type of a loaded verb no longer says.
+    given.exit.status = await (command.run as (all: unknown) => Promise<number>)(all)
+  })
+}
+
+function valuesOf(node: Command, command: AnyCommand): Record<string, unknown> {
+  const parsed: Record<string, unknown> = node.opts()
+  return Object.fromEntries(
+    Object.entries(command.options).map(([name, option]) => [name, parsed[name] ?? option.value]),
+  )
+}
+
+function toCommander(name: string, option: Option<unknown>): CommanderOption {
+  const made = new CommanderOption(option.flags, option.help)
+  // Values are stored under the name in the definition, whatever the flag is called.
+  made.attributeName = () => name
+  if (option.choices !== undefined) made.choices([...option.choices])
+  if (option.type === 'list')
+    made.argParser((value: string, before: string[] | undefined) => [...(before ?? []), value])
+  return made
+}
+
+function prepare(command: Command, context: CliContext): void {
+  command
+    .exitOverride()
+    .helpOption('-h, --help', 'show this help')
+    .helpCommand(false)
+    .showSuggestionAfterError()
+    .showHelpAfterError(`hint: ${nameOf(command)} --help`)
+    .configureHelp({ helpWidth: 100 })
+    .configureOutput({
+      writeOut: (text) => context.stdout.write(text),
+      writeErr: (text) => context.stderr.write(text),
+      outputError: (text, write) => write(withoutValues(text)),
+    })
+}
+
+const nameOf = (command: Command): string =>
+  command.parent === null ? command.name() : `${nameOf(command.parent)} ${command.name()}`
+
+/** A mistyped option or a stray word may carry a secret: the name is repeated, the value is not. */
+const withoutValues = (text: string): string =>
+  text.replace(/(--?[\w-]+)=[^'\n]*/g, '$1').replace(/(but got \d+): .*/s, '$1.\n')

@@ -1,0 +1,82 @@
+import type { Verb } from './define-command.ts'
+
+/** The verbs that speak to a daemon, in the order of help. `main/commands.ts` adds those that work locally. */
+export const VERBS: readonly Verb[] = [
+  {
+    path: ['status'],
+    summary: 'Show the daemon, its servers and projects',
+    load: async () => (await import('./commands/status.ts')).status,
+  },
+  {
+    path: ['apply'],
+    summary: 'Create or change what manifests describe',
+    load: async () => (await import('./commands/apply.ts')).apply,
+  },
+  {
+    path: ['get'],
+    summary: 'List objects of a kind, or show one',
+    load: async () => (await import('./commands/get.ts')).get,
+  },
+  {
+    path: ['describe'],
+    summary: 'Show one object in full, for reading',
+    load: async () => (await import('./commands/describe.ts')).describe,
+  },
+  {
+    path: ['delete'],
+    summary: 'Delete objects',
+    load: async () => (await import('./commands/delete.ts')).remove,
+  },
+  {
+    path: ['explain'],
+    summary: 'Explain a kind and its fields',
+    load: async () => (await import('./commands/explain.ts')).explain,
+  },
+  { path: ['create'], summary: 'Create one object from the command line' },
+  {
+    path: ['create', 'server'],
+    summary: 'Create a server from a url or a command',
+    load: async () => (await import('./commands/create-server.ts')).createServer,
+  },
+  {
+    path: ['create', 'project'],
+    summary: 'Create a project',
+    load: async () => (await import('./commands/create-project.ts')).createProject,
+  },
+  {
+    path: ['create', 'secret'],
+    summary: 'Create a secret from a prompt, a file or standard input',
+    load: async () => (await import('./commands/create-secret.ts')).createSecret,
+  },
+  {
+    path: ['create', 'token'],
+    summary: 'Create a token for a project and show it once',
+    load: async () => (await import('./commands/create-token.ts')).createToken,
+  },
+  { path: ['test'], summary: 'Check that something works' },
+  {
+    path: ['test', 'mcp'],
+    summary: 'Check an MCP endpoint as a client would use it',
+    load: async () => (await import('./commands/test-mcp.ts')).testMcp,
+  },
+  {
+    path: ['audit'],
+    summary: 'Show the record of calls and changes',
+    load: async () => (await import('./commands/audit.ts')).audit,
+  },
+  {
+    path: ['logs'],
+    summary: "Show the daemon's log, or what a stdio server wrote",
+    load: async () => (await import('./commands/logs.ts')).logs,
+  },
+  {
+    path: ['version'],
+    summary: 'Show version, commit, build date and Node',
+    load: async () => (await import('./commands/version.ts')).version,
+  },
+  {
+    path: ['completion'],
+    summary: 'Print a completion script for a shell',
+    load: async () => (await import('./commands/completion.ts')).completion,
+  },
+]

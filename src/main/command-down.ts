@@ -1,0 +1,66 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { callApi } from '../cli/api.ts'
+import { printLines, type CliContext } from '../cli/context.ts'
+import { defineCommand, flag } from '../cli/define-command.ts'
+import { CliFailure, unavailable } from '../cli/failure.ts'
+import { homeOf, isAlive, readDaemonRecord, resolveTarget } from '../cli/target.ts'
+import { isHomeLocked } from './home-lock.ts'
+
+/** A daemon lets running calls end before it goes. */
+const GRACE_MS = 30_000
+const POLL_MS = 50
+
+export const down = defineCommand({
+  options: { force: flag('--force', 'if it does not end by itself, kill it') },
+  about: 'Running calls may end first. Always about the daemon of this home, whatever CASTELLAN_URL says.',
+  examples: ['castellan down', 'castellan down --home /srv/castellan'],
+  async run({ options: { force }, home: given, context }) {
+    const home = homeOf(context, given)
+    if (!isHomeLocked(home)) {
+      printLines(context.stdout, [`no daemon is running for the home ${home}`])
+      return 0
+    }
+    const pid = readDaemonRecord(home)?.pid
+    const refused = await askToStop(home, context)
+    if (refused === undefined && (await untilUnlocked(home, GRACE_MS))) {
+      printLines(context.stdout, ['the daemon has stopped'])
+      return 0
+    }
+    if (!force) throw refused ?? stillRunning()
+    await kill(home, pid)
+    printLines(context.stdout, ['the daemon was killed'])
+    return 0
+  },
+})
+
+async function askToStop(home: string, context: CliContext): Promise<CliFailure | undefined> {
+  try {
+    // The admin credential of the home, not what the environment names for other daemons.
+    const env = { ...context.env, CASTELLAN_URL: undefined, CASTELLAN_TOKEN: undefined }
+    await callApi(resolveTarget({ ...context, env }, home), ['shutdown'], { method: 'POST' })
+    return undefined
+  } catch (error) {
+    if (error instanceof CliFailure)
+      return new CliFailure({ ...error.body, hint: 'to end it all the same: castellan down --force' }, error)
+    throw error
+  }
+}
+
+async function kill(home: string, pid: number | undefined): Promise<void> {
+  // A pid alone proves nothing, since numbers are used again: the lock says that its daemon lives.
+  if (pid === undefined || !isAlive(pid) || !isHomeLocked(home))
+    throw unavailable('it is not known which process to kill', 'look for a castellan process, or try again')
+  process.kill(pid, 'SIGKILL')
+  if (!(await untilUnlocked(home, GRACE_MS))) throw stillRunning()
+}
+
+const stillRunning = (): CliFailure =>
+  unavailable('the daemon is still running', 'calls may be ending; wait, or run: castellan down --force')
+
+async function untilUnlocked(home: string, withinMs: number): Promise<boolean> {
+  for (let waitedMs = 0; waitedMs < withinMs; waitedMs += POLL_MS) {
+    if (!isHomeLocked(home)) return true
+    await sleep(POLL_MS)
+  }
+  return false
+}

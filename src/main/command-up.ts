@@ -1,0 +1,136 @@
+import { applyManifests } from '../cli/apply-manifests.ts'
+import { printLines, type CliContext } from '../cli/context.ts'
+import { choice, defineCommand, flag, list, text } from '../cli/define-command.ts'
+import { unavailable, type CliFailure } from '../cli/failure.ts'
+import { readManifests } from '../cli/manifests.ts'
+import { readDaemonRecord, resolveTarget } from '../cli/target.ts'
+import { entryUrl } from '../lib/entry.ts'
+import { LOG_LEVELS, readServeConfig, type ServeConfig } from './config.ts'
+import { removeDaemonRecord, writeDaemonRecord } from './daemon-file.ts'
+import { startDetached } from './detach.ts'
+import { lockHome, type HomeLock } from './home-lock.ts'
+import { stopOnSignals } from './stop-signals.ts'
+
+/** What `main/serve.ts` gives back. */
+export interface Daemon {
+  readonly url: string
+  stop(): Promise<void>
+  readonly stopped: Promise<void>
+}
+
+export const up = defineCommand({
+  options: {
+    detach: flag('-d, --detach', 'run in the background; returns once it answers'),
+    host: text('--host <address>', 'address to listen on (default: 127.0.0.1)'),
+    port: text('--port <number>', 'port to listen on (default: 7411; 0: any free one)'),
+    manifests: list(
+      '-f, --filename <file>',
+      'apply this manifest (file, directory or -) once it runs; repeatable',
+    ),
+    database: text('--database <url>', 'postgres://…; default: the embedded store in the home'),
+    keyFile: text('--key-file <file>', 'the master key (default: master.key in the home)'),
+    logLevel: choice('--log-level <level>', 'from where on to log (default: info)', LOG_LEVELS),
+    logTo: choice('--log-to <where>', 'standard error, or logs/daemon.log in the home', ['stderr', 'file']),
+  },
+  about:
+    'Ctrl-C ends it gracefully, a second one at once. If it cannot start, or a manifest is not valid, nothing keeps running.',
+  examples: [
+    'castellan up',
+    'castellan up -d -f manifests/',
+    'castellan up -d --home /srv/castellan --port 7500',
+  ],
+  async run({ options: { detach, ...options }, home, context }) {
+    const config = readServeConfig({ ...options, home }, context)
+    const manifests =
+      config.manifests.length === 0 ? undefined : await readManifests(config.manifests, context)
+    return detach
+      ? await background(config, manifests, context)
+      : await foreground(config, manifests, context)
+  },
+})
+
+async function foreground(
+  config: ServeConfig,
+  manifests: string | undefined,
+  context: CliContext,
+): Promise<number> {
+  const lock = takeHome(config.home)
+  const record = { pid: process.pid, startedAtMs: Date.now(), version: context.version().version }
+  const signals = stopOnSignals()
+  try {
+    writeDaemonRecord(config.home, record)
+    const { serve } = (await import(entryUrl('main/serve').href)) as {
+      serve: (config: ServeConfig) => Promise<Daemon>
+    }
+    const daemon = await serve(config)
+    signals.stopWith(() => daemon.stop())
+    writeDaemonRecord(config.home, { ...record, url: daemon.url })
+    await announce(daemon, { config, manifests, context })
+    await daemon.stopped
+    return 0
+  } finally {
+    signals.dispose()
+    removeDaemonRecord(config.home)
+    lock.release()
+  }
+}
+
+async function announce(
+  daemon: Daemon,
+  given: {
+    readonly config: ServeConfig
+    readonly manifests: string | undefined
+    readonly context: CliContext
+  },
+): Promise<void> {
+  const { config, manifests, context } = given
+  try {
+    if (manifests !== undefined) await applyToHome(config.home, manifests, context)
+  } catch (error) {
+    await daemon.stop()
+    throw error
+  }
+  printLines(context.stdout, [`castellan listens on ${daemon.url} (home ${config.home})`])
+}
+
+async function background(
+  config: ServeConfig,
+  manifests: string | undefined,
+  context: CliContext,
+): Promise<number> {
+  // Only to say it early: the daemon takes the lock for itself.
+  takeHome(config.home).release()
+  const started = await startDetached(config, context)
+  try {
+    if (manifests !== undefined) await applyToHome(config.home, manifests, context)
+  } catch (error) {
+    await started.stop()
+    throw error
+  }
+  printLines(context.stdout, [
+    `castellan listens on ${started.url} (pid ${started.pid}, home ${config.home})`,
+  ])
+  return 0
+}
+
+function takeHome(home: string): HomeLock {
+  const lock = lockHome(home)
+  if (lock === undefined) throw alreadyRunning(home)
+  return lock
+}
+
+function alreadyRunning(home: string): CliFailure {
+  const record = readDaemonRecord(home)
+  const who = record === undefined ? '' : `, with pid ${record.pid}`
+  return unavailable(
+    `a daemon is running for the home ${home} already${who}`,
+    'use it, stop it with castellan down, or choose another home with --home',
+  )
+}
+
+/** With the admin credential of the home: what the environment names for other daemons is not meant here. */
+async function applyToHome(home: string, manifests: string, context: CliContext): Promise<void> {
+  const env = { ...context.env, CASTELLAN_URL: undefined, CASTELLAN_TOKEN: undefined }
+  const target = resolveTarget({ ...context, env }, home)
+  await applyManifests(target, { manifests, dryRun: false }, context)
+}

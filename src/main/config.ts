@@ -1,0 +1,142 @@
+import { resolve } from 'node:path'
+import type { CliContext } from '../cli/context.ts'
+import { usage } from '../cli/failure.ts'
+import { homeOf } from '../cli/target.ts'
+
+/** Everything that the start of a daemon depends on; read once, from arguments and environment. */
+export interface ServeConfig {
+  /** Absolute path. */
+  readonly home: string
+  readonly host: string
+  /** 0: any free port. */
+  readonly port: number
+  /** `postgres://…`; absent: the embedded store in the home. */
+  readonly database?: string | undefined
+  /** Files and directories that `up` applies once the daemon answers; absolute paths, or `-`. */
+  readonly manifests: readonly string[]
+  readonly logLevel: LogLevel
+  /** `file`: `<home>/logs/daemon.log`. */
+  readonly logTo: 'stderr' | 'file'
+  /** The master key, where it is not `<home>/master.key`; absolute path. */
+  readonly keyFile?: string | undefined
+}
+
+export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal'] as const
+export type LogLevel = (typeof LOG_LEVELS)[number]
+
+/** Every variable that Castellan reads. A name that begins with `CASTELLAN_` and is not here is refused. */
+// oxfmt-ignore
+export const VARIABLES = {
+  CASTELLAN_HOME:      'where the daemon keeps its data; default `~/.castellan`',
+  CASTELLAN_URL:       'the daemon that the command line asks; default: the one of the home',
+  CASTELLAN_TOKEN:     'the credential that the command line sends; default: the admin credential of the home',
+  CASTELLAN_HOST:      'address to listen on; default `127.0.0.1`',
+  CASTELLAN_PORT:      'port to listen on; default `7411`, `0` takes any free one',
+  CASTELLAN_DATABASE:  '`postgres://…`, with its password if it has one; default: the embedded store in the home',
+  CASTELLAN_LOG_LEVEL: '`trace`, `debug`, `info`, `warn`, `error` or `fatal`; default `info`',
+  CASTELLAN_LOG_TO:    '`stderr` or `file`; default `stderr` in the foreground, `file` with `-d`',
+  CASTELLAN_KEY_FILE:  'the file with the master key; default `<home>/master.key`',
+  CASTELLAN_DEBUG:     '`1`: the command line shows where in itself something went wrong',
+} as const satisfies Record<`CASTELLAN_${string}`, string>
+
+/** Options of `up` as they were given; each wins over its variable. */
+export interface ServeOptions {
+  readonly home: string | undefined
+  readonly host: string | undefined
+  readonly port: string | undefined
+  readonly database: string | undefined
+  readonly logLevel: LogLevel | undefined
+  readonly logTo: 'stderr' | 'file' | undefined
+  readonly keyFile: string | undefined
+  readonly manifests: readonly string[]
+}
+
+/** @throws CliFailure `invalid` for a value that cannot be, and for an unknown `CASTELLAN_` variable */
+export function readServeConfig(
+  options: ServeOptions,
+  context: Pick<CliContext, 'env' | 'cwd' | 'userHome'>,
+): ServeConfig {
+  const { env, cwd } = context
+  refuseUnknownVariables(env)
+  const keyFile = options.keyFile ?? nonEmpty(env['CASTELLAN_KEY_FILE'])
+  return {
+    home: homeOf(context, options.home),
+    host: options.host ?? nonEmpty(env['CASTELLAN_HOST']) ?? '127.0.0.1',
+    port: readPort(options.port ?? nonEmpty(env['CASTELLAN_PORT'])),
+    database: readDatabase(options.database, nonEmpty(env['CASTELLAN_DATABASE'])),
+    manifests: options.manifests.map((path) => (path === '-' ? path : resolve(cwd, path))),
+    logLevel:
+      options.logLevel ??
+      oneOf('CASTELLAN_LOG_LEVEL', nonEmpty(env['CASTELLAN_LOG_LEVEL']), LOG_LEVELS) ??
+      'info',
+    logTo:
+      options.logTo ??
+      oneOf('CASTELLAN_LOG_TO', nonEmpty(env['CASTELLAN_LOG_TO']), ['stderr', 'file']) ??
+      'stderr',
+    keyFile: keyFile === undefined ? undefined : resolve(cwd, keyFile),
+  }
+}
+
+export function refuseUnknownVariables(env: CliContext['env']): void {
+  const known = Object.keys(VARIABLES)
+  for (const name of Object.keys(env)) {
+    if (!name.startsWith('CASTELLAN_') || known.includes(name)) continue
+    const [nearest = ''] = known.toSorted((a, b) => distance(a, name) - distance(b, name))
+    throw usage(
+      `the environment has the variable ${name.slice(0, 64)}, which Castellan does not know`,
+      distance(nearest, name) <= 4
+        ? `did you mean ${nearest}? Otherwise unset it`
+        : 'unset it; docs/cli.md lists those there are',
+    )
+  }
+}
+
+function readPort(given: string | undefined): number {
+  if (given === undefined) return 7411
+  const port = Number(given)
+  if (!/^\d{1,5}$/.test(given) || port > 65_535)
+    throw usage('the port is not a number from 0 to 65535', 'write: --port 7411')
+  return port
+}
+
+/** A password in an argument can be read by every user of the machine, so it has to come from the environment. */
+function readDatabase(option: string | undefined, variable: string | undefined): string | undefined {
+  const given = option ?? variable
+  if (given === undefined) return undefined
+  const url = URL.canParse(given) ? new URL(given) : undefined
+  if (url?.protocol !== 'postgres:' && url?.protocol !== 'postgresql:')
+    throw usage('the database is not a postgres:// address', 'write: postgres://user@host:5432/name')
+  if (option !== undefined && (url.password !== '' || url.searchParams.has('password')))
+    throw usage(
+      'a password may not stand in an argument',
+      'give the whole address in CASTELLAN_DATABASE instead',
+    )
+  return given
+}
+
+function oneOf<Value extends string>(
+  variable: keyof typeof VARIABLES,
+  given: string | undefined,
+  values: readonly Value[],
+): Value | undefined {
+  const found = values.find((value) => value === given)
+  if (given !== undefined && found === undefined)
+    throw usage(`${variable} has a value that cannot be`, `use one of: ${values.join(', ')}`)
+  return found
+}
+
+const nonEmpty = (text: string | undefined): string | undefined => (text === '' ? undefined : text)
+
+/** Levenshtein: how many letters to add, drop or change. */
+function distance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, i) => i)
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i]
+    for (let j = 1; j <= b.length; j++) {
+      const change = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1)
+      next.push(Math.min((row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1, change))
+    }
+    row = next
+  }
+  return row[b.length] ?? 0
+}
