@@ -41,7 +41,9 @@ function sentences(issue: Issue, checked: Checked): readonly string[] {
 function unknownField(key: string, issue: Issue, { at, schema, value }: Checked): string {
   const known = fieldsAt(schema, issue.path, value)
   const meant = nearest(key, known)
-  const path = pathText(at, [...issue.path, key])
+  // Our fields are single words in letters; what looks otherwise may be a value in the wrong place.
+  const shown = /^[A-Za-z][A-Za-z0-9]{0,31}$/.test(key) ? key : '(a field)'
+  const path = `${pathText(at, issue.path)}.${shown}`
   if (meant !== undefined) return `${path}: unknown field; did you mean ${meant}?`
   return known.length === 0
     ? `${path}: unknown field`

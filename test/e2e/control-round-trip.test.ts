@@ -1,0 +1,162 @@
+import fc from 'fast-check'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { rm } from 'node:fs/promises'
+import { makeHome, openControl, type Control } from './control-harness.ts'
+
+/*
+ * `get -o yaml | apply -f -` changes nothing, for every kind, whatever the manifest was. The specs are generated
+ * within the rules of their kinds, with text that YAML has trouble with.
+ */
+
+let home: string
+let control: Control
+beforeAll(async () => {
+  home = await makeHome()
+  control = await openControl(home)
+  const base = ['Secret', 'Server', 'Project'].map((kind) => ({
+    apiVersion: 'castellan/v1',
+    kind,
+    metadata: { name: 'base' },
+  }))
+  const specs = [{ data: { token: 'x' } }, { transport: 'stdio', command: 'x' }, {}]
+  const items = base.map((manifest, i) => ({ ...manifest, spec: specs[i] }))
+  expect((await control.call('POST', '/api/v1/apply', { kind: 'List', items })).status).toBe(200)
+})
+afterAll(async () => {
+  await control.close()
+  await rm(home, { recursive: true, force: true })
+})
+
+const HARD = [
+  '',
+  ' ',
+  'null',
+  '~',
+  'yes',
+  '0x1F',
+  '1e3',
+  '-',
+  '- a',
+  ': ',
+  '#no',
+  '"',
+  "'",
+  '\\',
+  '\t',
+  '\r',
+  '\r\n',
+  'a\n',
+  '\n\n a\n',
+  '---',
+  '...',
+  '\u0085',
+  '\u2028',
+  '\uFEFF',
+  '\u0007',
+  '{{x}}',
+  '*a',
+  '&a',
+  '!!x',
+  '%a',
+  '2020-01-01',
+  '<<',
+  '\u{1F600}',
+  'é',
+]
+const anyText = (maxLength: number): fc.Arbitrary<string> =>
+  fc
+    .oneof(
+      fc.constantFrom(...HARD),
+      fc.string({ unit: 'grapheme', maxLength: 20 }),
+      fc.array(fc.constantFrom(...HARD), { maxLength: 4 }).map((parts) => parts.join('')),
+    )
+    .filter((text) => text.length <= maxLength && text.isWellFormed() && !text.includes('\0'))
+const someText = (maxLength: number) => anyText(maxLength).filter((text) => text.length > 0)
+const optional = <T>(arbitrary: fc.Arbitrary<T>) => fc.option(arbitrary, { nil: undefined })
+const name = fc.stringMatching(/^[a-z0-9]([a-z0-9-]{0,10}[a-z0-9])?$/)
+const labels = fc.dictionary(
+  fc.stringMatching(/^[A-Za-z0-9]([A-Za-z0-9._/-]{0,8}[A-Za-z0-9])?$/),
+  anyText(50),
+  { maxKeys: 4 },
+)
+const filter = fc.record({
+  allow: optional(fc.array(someText(20), { maxLength: 3 })),
+  deny: fc.array(someText(20), { maxLength: 3 }),
+})
+const common = { description: optional(anyText(100)), tools: filter }
+const variable = fc.stringMatching(/^[A-Z_][A-Z0-9_]{0,10}$/).map((text) => `${text}X`)
+const ref = fc.record({
+  secretRef: fc.constant({ name: 'base', key: 'token' }),
+  prefix: optional(anyText(20)),
+})
+const entries = (names: fc.Arbitrary<string>) =>
+  fc.uniqueArray(
+    fc.oneof(fc.record({ name: names, value: anyText(100) }), fc.record({ name: names, valueFrom: ref })),
+    { maxLength: 4, selector: (entry) => entry.name.toLowerCase() },
+  )
+
+const SPECS: Readonly<Record<string, fc.Arbitrary<unknown>>> = {
+  Secret: fc.record({
+    data: fc.dictionary(fc.stringMatching(/^[A-Za-z0-9][A-Za-z0-9._-]{0,10}$/), someText(200), {
+      maxKeys: 4,
+    }),
+  }),
+  Server: fc.oneof(
+    fc.record({
+      transport: fc.constant('stdio'),
+      command: someText(50),
+      args: fc.array(anyText(50), { maxLength: 4 }),
+      env: entries(variable),
+      instances: fc.constantFrom('shared', 'per-principal', 'per-session'),
+      ...common,
+    }),
+    fc.record({
+      transport: fc.constant('http'),
+      url: fc.constantFrom('https://mcp.example.com/mcp', 'http://127.0.0.1:1/a?b=c'),
+      headers: entries(fc.stringMatching(/^X-[A-Za-z]{1,8}Z$/)),
+      timeouts: fc.record({ callSeconds: fc.double({ min: 0.1, max: 86_400, noNaN: true }) }),
+      ...common,
+    }),
+  ),
+  Project: fc.record({
+    description: optional(anyText(100)),
+    servers: fc.constantFrom([], ['base']),
+    tools: filter,
+    instructions: optional(anyText(500)),
+  }),
+  Token: fc.record({
+    description: optional(anyText(100)),
+    ttl: fc.constantFrom('never', '30d', '2999-12-31'),
+    revoked: fc.boolean(),
+  }),
+}
+
+test.each(Object.keys(SPECS))('%s', (kind) =>
+  fc.assert(
+    fc.asyncProperty(name, labels, labels, SPECS[kind] ?? fc.constant({}), async (text, own, notes, spec) => {
+      const metadata = {
+        name: `a${text}`.slice(0, 40),
+        labels: own,
+        annotations: notes,
+        ...(kind === 'Token' ? { project: 'base' } : {}),
+      }
+      const word = `${kind.toLowerCase()}s`
+      const created = await control.call('POST', `/api/v1/${word}`, {
+        apiVersion: 'castellan/v1',
+        kind,
+        metadata,
+        spec,
+      })
+      expect(created.status, created.text).toBe(201)
+      const path = `/api/v1/${word}/${metadata.name}`
+      const yaml = (await control.call('GET', `${path}?output=yaml`)).text
+      const again = await control.call('POST', '/api/v1/apply', yaml)
+      expect(
+        again.json.results?.map(({ action }) => action),
+        `${again.text}\n${yaml}`,
+      ).toEqual(['unchanged'])
+      expect((await control.call('DELETE', path)).status).toBe(200)
+    }),
+    { numRuns: 60 },
+  ),
+)
