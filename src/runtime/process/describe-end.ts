@@ -15,7 +15,7 @@ export interface Ending {
 
 /** How the allocators of Node, Python, Go, Rust, C++ and the JVM say that the limit of the process is reached. */
 const OUT_OF_MEMORY =
-  /out of memory|OutOfMemory|MemoryError|bad_alloc|cannot allocate memory|memory allocation of \d+ bytes failed/i
+  /out of memory|OutOfMemory|MemoryError|bad_alloc|cannot allocate memory|allocation (?:of \d+ bytes )?failed/i
 
 /** Status with which shells report a program that they could not find or run. */
 const NOT_FOUND = 127
