@@ -7,7 +7,8 @@ import type { ControlTables } from './tables.ts'
  *
  * Changing transactions go one after the other on both databases (SQLite has one writer; on PostgreSQL each first
  * locks the one row of `revision`), so what is read inside stays true until the commit, and none deadlocks. Nothing
- * slow may be awaited inside: no network, no file, no user code.
+ * slow may be awaited inside: no network, no file, no user code; and every statement goes through `tx`, since on
+ * SQLite one through `store` would wait for the end of this very transaction.
  */
 export function inTransaction<T>(
   store: Pick<Store, 'control'>,

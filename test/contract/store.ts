@@ -229,10 +229,9 @@ export function storeContract(createPlace: () => Promise<StorePlace>): void {
       for (const uid of ['left', 'right']) await insertAlone(store, { uid, spec: '0' })
       const addOne = (node: Store): Promise<void> =>
         inTransaction(node, async (tx) => {
+          const rows = await listResources(tx, { kind: 'Server' })
           const revision = await bumpRevision(tx)
-          for (const uid of ['left', 'right']) {
-            const row = await findResourceByUid(tx, uid)
-            if (row === undefined) throw new Error('lost')
+          for (const row of rows) {
             const spec = String(Number(row.spec) + 1)
             await replaceResource(tx, { ...row, spec, revision, expectedRevision: row.revision })
           }

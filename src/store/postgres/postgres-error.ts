@@ -14,7 +14,8 @@ const UNIQUE_VIOLATION = '23505'
 /** SQLSTATE (PostgreSQL appendix A), whole or its class of two characters, to what can be done about it. */
 const HINT_BY_STATE: ReadonlyMap<string, string> = new Map([
   ['08', CANNOT_CONNECT], // connection exception
-  ['57', CANNOT_CONNECT], // operator intervention: shutting down, starting up, cancelled by a timeout
+  ['57', CANNOT_CONNECT], // operator intervention: shutting down, starting up
+  ['57014', REPEAT], // cancelled by a timeout: it waited too long for another
   ['25P03', CANNOT_CONNECT], // idle in a transaction for too long
   ['28', LOGIN_REFUSED], // invalid authorization
   ['3D000', LOGIN_REFUSED], // no such database
