@@ -48,17 +48,27 @@ describe('the queue', () => {
 
   test('collects while the disk is at work, and keeps its pace', () => {
     const { queue, posted } = atDisk()
-    queue.intent(intent('b-1'))
+    for (let i = 0; i < 8; i++) queue.intent(intent(`b-${i}`))
     vi.advanceTimersByTime(0)
-    queue.intent(intent('b-2'))
-    queue.intent(intent('b-3'))
+    queue.intent(intent('b-8'))
+    queue.intent(intent('b-9'))
     vi.advanceTimersByTime(1)
     expect(posted).toHaveLength(1)
     queue.committed()
     vi.advanceTimersByTime(0)
     expect(posted).toHaveLength(1)
     vi.advanceTimersByTime(1)
-    expect(posted).toMatchObject([{ count: 1 }, { count: 2 }])
+    expect(posted).toMatchObject([{ count: 8 }, { count: 2 }])
+  })
+
+  test('does not make a single caller wait', () => {
+    const { queue, posted } = atDisk()
+    for (let i = 1; i <= 3; i++) {
+      queue.intent(intent(`b-${i}`))
+      vi.advanceTimersByTime(0)
+      expect(posted).toHaveLength(i)
+      queue.committed()
+    }
   })
 
   test('lets an outcome wait for company, though not for long', () => {

@@ -45,6 +45,8 @@ export interface QueueOptions {
 const RETRY_MS = 250
 /** An outcome waits this long for an intent to ride with. */
 const OUTCOME_MS = 25
+/** From this size of a group on, commits keep their distance. */
+const CROWD_ENTRIES = 8
 /** A segment is closed at this size, so that one commit stays short. */
 const MAX_ENTRIES = 2_000
 const MAX_SIZE = 1024 * 1024
@@ -69,6 +71,7 @@ export function createSegmentQueue(options: QueueOptions): SegmentQueue {
   let failing: { sinceMs: number; reason: string } | undefined
   let scheduled = false
   let stopped = false
+  let crowded = false
   let postedAtMs = Number.NEGATIVE_INFINITY
   let pace: NodeJS.Timeout | undefined
   let lazy: NodeJS.Timeout | undefined
@@ -102,7 +105,8 @@ export function createSegmentQueue(options: QueueOptions): SegmentQueue {
   function hurry(): void {
     if (scheduled || atDisk !== undefined || stopped) return
     scheduled = true
-    const waitMs = commitEveryMs - (options.tickMs() - postedAtMs)
+    // With few callers a pause would only make each of them wait; with many it makes groups.
+    const waitMs = crowded ? commitEveryMs - (options.tickMs() - postedAtMs) : 0
     if (waitMs <= 0) setImmediate(post)
     else pace = setTimeout(post, waitMs)
   }
@@ -114,6 +118,7 @@ export function createSegmentQueue(options: QueueOptions): SegmentQueue {
     if (next === undefined) return
     if (next === open) open = new PendingSegment()
     atDisk = next
+    crowded = next.count >= CROWD_ENTRIES
     postedAtMs = options.tickMs()
     options.post(next.message())
   }
