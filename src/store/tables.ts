@@ -43,7 +43,7 @@ export interface ResourceRow {
 }
 
 /** The one row that every changing transaction updates: revisions are therefore in commit order, which no sequence is. */
-export interface RevisionRow {
+interface RevisionRow {
   readonly id: 1
   readonly value: number
 }

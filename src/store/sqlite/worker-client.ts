@@ -6,7 +6,7 @@ import { STORE_CLOSED, WORKER_ENDED } from '../database-hints.ts'
 import type { Reply, Request } from './messages.ts'
 import { fromSqlite } from './sqlite-error.ts'
 
-export type Answer = Extract<Reply, { readonly ok: true }>
+type Answer = Extract<Reply, { readonly ok: true }>
 
 /** The main thread's end of the database worker. */
 export interface DatabaseWorker {
