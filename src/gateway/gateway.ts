@@ -36,7 +36,7 @@ import { createAggregator } from './route/aggregate.ts'
 import { createCatalog, type Catalog } from './route/catalog.ts'
 import { createProjectCompiler } from './route/compiled-project.ts'
 import { createRoute } from './route/route.ts'
-import type { ServerView, SnapshotSource } from './snapshot.ts'
+import type { SnapshotSource } from './snapshot.ts'
 import { createGatewayStatus, type GatewayStatus } from './status.ts'
 import { createSubscriptions } from './reply/subscriptions.ts'
 import { compilePipeline, type StepTable } from './steps.ts'
@@ -47,6 +47,8 @@ export interface GatewayDeps {
   readonly authenticator: Authenticator
   readonly recorder: Recorder
   readonly sessions: SessionStore
+  /** Whether a principal that opened a session may still use it. */
+  readonly isActive: (principal: string) => boolean
   readonly runtime: Runtime
   readonly clock: Clock
   readonly epoch: BootEpoch
@@ -60,9 +62,8 @@ export interface GatewayDeps {
 export interface Gateway {
   handle(request: IncomingMessage, response: ServerResponse): void
   readonly status: GatewayStatus
-  /** The configuration has changed: connections, lists and clients follow. */
-  serverChanged(uid: string, now: ServerView | undefined): void
-  projectChanged(name: string): void
+  /** Connections, lists and clients follow the configuration: called after each change, with what it touched. */
+  configurationChanged(changed: readonly { readonly kind: string; readonly name: string }[]): void
   close(): Promise<void>
 }
 
@@ -72,11 +73,16 @@ export function createGateway(deps: GatewayDeps): Gateway {
   return {
     handle: createMcpHandler(parts.run, deps.clock.tickMs),
     status: createGatewayStatus({ pool, catalog, sessions, sandbox: deps.runtime.sandbox }),
-    serverChanged(uid, now) {
-      pool.forget(uid, now?.fingerprint)
-      if (now === undefined) catalog.forget(uid)
+    configurationChanged(changed) {
+      const current = deps.snapshot.current()
+      pool.reconcile((name) => current.server(name))
+      catalog.reconcile((name) => current.server(name))
+      for (const { kind, name } of changed) {
+        if (kind === 'Project') announcer.projectChanged(name)
+        if (kind === 'Server') announcer.serverChanged(name)
+        if (kind === 'Token') sessions.endInactive()
+      }
     },
-    projectChanged: (name) => announcer.projectChanged(name),
     async close() {
       await sessions.close()
       await pool.close()
@@ -128,6 +134,7 @@ function assemble(deps: GatewayDeps): Parts {
     clock,
     log,
     onEnd: (session) => pool.endSession(session.id),
+    isActive: deps.isActive,
   })
   const record = createRecord({ recorder: deps.recorder, clock, epoch })
   const table = stepTable(deps, { pool, catalog, sessions, announcer, record })

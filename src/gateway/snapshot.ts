@@ -9,6 +9,7 @@ import type { SecretValue } from '../lib/secret-value.ts'
 export interface Snapshot {
   readonly revision: number
   project(name: string): ProjectView | undefined
+  server(name: string): ServerView | undefined
 }
 
 export interface ProjectView {

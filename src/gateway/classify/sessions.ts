@@ -18,6 +18,8 @@ export interface Sessions {
   count(project: string): number
   /** Every session that this process knows. */
   all(): Iterable<Session>
+  /** Cuts the streams of principals that may no longer be here: a stream is not asked again who it is for. */
+  endInactive(): void
   close(): Promise<void>
 }
 
@@ -27,6 +29,8 @@ export interface SessionsDeps {
   readonly log: Log
   /** Told when a session has ended, whatever ended it. */
   readonly onEnd: (session: Session) => void
+  /** Whether who opened a session may still use it. */
+  readonly isActive: (principal: string) => boolean
 }
 
 /** Two of the three known agent clients never say that they are done, and one never opens a second session. */
@@ -41,7 +45,16 @@ export function createSessions(deps: SessionsDeps): Sessions {
   const timer = setInterval(() => void tend(), WRITE_EVERY_MS)
   timer.unref()
 
+  function endInactive(): void {
+    for (const session of known.values()) {
+      if (deps.isActive(session.principal)) continue
+      session.stream?.close()
+      for (const cancel of session.calls.values()) cancel()
+    }
+  }
+
   async function tend(): Promise<void> {
+    endInactive()
     try {
       await writeSeen()
       for (const id of await deps.store.expired(deps.clock.nowMs() - IDLE_MS, EXPIRE_BATCH)) await end(id)
@@ -113,6 +126,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
       return count
     },
     all: () => known.values(),
+    endInactive,
     async close() {
       clearInterval(timer)
       for (const session of known.values()) session.stream?.close()

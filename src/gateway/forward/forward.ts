@@ -68,9 +68,9 @@ function travel(
       x.outcome = 'cancelled'
       // Nobody waits for an answer to what was cancelled, but the connection must not stay open for it.
       x.out.empty(200)
-      done(undefined)
+      conclude(undefined)
     })
-    const done = (refusal: Refusal | 'ask-next' | undefined): void => {
+    const conclude = (refusal: Refusal | 'ask-next' | undefined): void => {
       finish()
       resolve(refusal)
     }
@@ -81,23 +81,23 @@ function travel(
       },
       reply(message) {
         if (route.others.length > 0 && message.shape === 'error' && isNotFound(message))
-          return done('ask-next')
+          return conclude('ask-next')
         const answer = answerFor(x, lease, message)
         if (!('bytes' in answer))
-          return done({ ...answer, hint: `${route.server.name}: ${answer.hint ?? ''}` })
+          return conclude({ ...answer, hint: `${route.server.name}: ${answer.hint ?? ''}` })
         x.outcome = answer.outcome
         x.outcomeCode = answer.code
         const give = (): void => {
           x.out.answer(answer.status, [answer.bytes])
-          done(undefined)
+          conclude(undefined)
         }
         const kept = deps.answered(x, answer)
         if (kept === undefined) give()
-        else void settle(kept).then((refusal) => (refusal === undefined ? give() : done(refusal)))
+        else void settle(kept).then((refusal) => (refusal === undefined ? give() : conclude(refusal)))
       },
       failed(failure) {
         x.outcome = failure.kind === 'refused' || failure.kind === 'session-lost' ? 'error' : 'lost'
-        done(upstreamRefusal(route.server.name, failure))
+        conclude(upstreamRefusal(route.server.name, failure))
       },
     })
     // For modern clients a closed connection is the cancellation; for legacy ones it is not (MCP, cancellation).
@@ -105,7 +105,7 @@ function travel(
       x.out.onGone(() => {
         call.cancel()
         x.outcome = 'cancelled'
-        done(undefined)
+        conclude(undefined)
       })
     }
   })

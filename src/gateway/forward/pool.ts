@@ -41,8 +41,8 @@ export interface Pool {
   health(server: ServerView): ServerHealth
   /** Ends the connections of one front session. */
   endSession(session: string): void
-  /** Ends the connections to a server that is gone or has changed. */
-  forget(uid: string, exceptFingerprint?: string): void
+  /** Ends the connections to servers that are gone or have changed. */
+  reconcile(now: (name: string) => ServerView | undefined): void
   close(): Promise<void>
 }
 
@@ -55,6 +55,7 @@ interface Entry {
 }
 
 interface ServerRecord {
+  readonly name: string
   fingerprint: string
   readonly entries: Map<string, Entry>
   info: UpstreamInfo | undefined
@@ -88,6 +89,7 @@ export function createPool(deps: PoolDeps): Pool {
     if (record !== undefined && record.fingerprint === server.fingerprint) return record
     if (record !== undefined) retire(record)
     record = {
+      name: server.name,
       fingerprint: server.fingerprint,
       entries: new Map(),
       info: undefined,
@@ -237,11 +239,13 @@ export function createPool(deps: PoolDeps): Pool {
         )
       }
     },
-    forget(uid, exceptFingerprint) {
-      const record = servers.get(uid)
-      if (record === undefined || record.fingerprint === exceptFingerprint) return
-      servers.delete(uid)
-      retire(record)
+    reconcile(now) {
+      for (const [uid, record] of servers) {
+        const view = now(record.name)
+        if (view?.uid === uid && view.fingerprint === record.fingerprint) continue
+        servers.delete(uid)
+        retire(record)
+      }
     },
     async close() {
       clearInterval(sweeper)

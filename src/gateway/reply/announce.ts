@@ -14,6 +14,8 @@ export interface Announcer {
   listChanged(server: ServerView, kind: ListKind): void
   /** Everything about a project may have changed: its servers, its rules. */
   projectChanged(project: string): void
+  /** A server was changed, made or removed. */
+  serverChanged(name: string): void
   /** A notification of a server that belongs to no call. */
   notified(server: ServerView, sharer: string, message: Message): void
   /** The server was opened anew: what sessions had agreed with it is agreed again. */
@@ -93,6 +95,13 @@ export function createAnnouncer(deps: AnnouncerDeps): Announcer {
     projectChanged(project) {
       for (const session of deps.sessions().all()) {
         if (session.project !== project) continue
+        for (const what of ['tools', 'prompts', 'resources'] as const) later(session, what)
+      }
+    },
+    serverChanged(name) {
+      for (const session of deps.sessions().all()) {
+        const project = deps.snapshot.current().project(session.project)
+        if (project?.spec.servers.includes(name) !== true) continue
         for (const what of ['tools', 'prompts', 'resources'] as const) later(session, what)
       }
     },

@@ -32,7 +32,8 @@ export interface Catalog {
   changed(server: ServerView, kinds: readonly ListKind[]): void
   /** Grows with every list that changes: caches built from lists compare it. */
   readonly version: number
-  forget(uid: string): void
+  /** Forgets the lists of servers that are gone or have changed. */
+  reconcile(now: (name: string) => ServerView | undefined): void
 }
 
 export interface CatalogDeps {
@@ -51,6 +52,12 @@ const FAILED_MS = 15_000
 const FIRST_WAIT_MS = 10_000
 const RELOAD_PAUSE_MS = 5000
 
+interface Known {
+  readonly name: string
+  readonly fingerprint: string
+  readonly slots: Map<string, Slot>
+}
+
 interface Slot {
   list: ServerList | undefined
   dueMs: number
@@ -59,13 +66,13 @@ interface Slot {
 }
 
 export function createCatalog(deps: CatalogDeps): Catalog {
-  const servers = new Map<string, { fingerprint: string; readonly slots: Map<string, Slot> }>()
+  const servers = new Map<string, Known>()
   let version = 1
 
   function slotOf(server: ServerView, scope: Scope, kind: ListKind): Slot {
     let known = servers.get(server.uid)
     if (known === undefined || known.fingerprint !== server.fingerprint) {
-      known = { fingerprint: server.fingerprint, slots: new Map() }
+      known = { name: server.name, fingerprint: server.fingerprint, slots: new Map() }
       servers.set(server.uid, known)
       version++
     }
@@ -148,8 +155,13 @@ export function createCatalog(deps: CatalogDeps): Catalog {
           void refresh(server, { principal: '', session: undefined }, key.split(' ', 1)[0] as ListKind, slot)
       }
     },
-    forget(uid) {
-      if (servers.delete(uid)) version++
+    reconcile(now) {
+      for (const [uid, { name, fingerprint }] of servers) {
+        const view = now(name)
+        if (view?.uid === uid && view.fingerprint === fingerprint) continue
+        servers.delete(uid)
+        version++
+      }
     },
   }
 }

@@ -1,0 +1,68 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { getRequestListener } from '@hono/node-server'
+import type { ControlApi } from '../control/api/control-api.ts'
+import { createHostCheck } from '../gateway/listen/allowed-hosts.ts'
+import { isMcpPath } from '../gateway/listen/handler.ts'
+import { Fault, toHttp } from '../lib/fault.ts'
+
+export interface FrontDeps {
+  readonly gateway: { handle(request: IncomingMessage, response: ServerResponse): void }
+  readonly api: ControlApi
+  /** False while starting or draining. */
+  readonly ready: () => boolean
+  readonly metrics: (request: IncomingMessage) => Promise<Answer>
+  readonly hostNames: readonly string[]
+}
+
+export interface Answer {
+  readonly status: number
+  readonly type: string
+  readonly body: string
+}
+
+/** One port: MCP endpoints straight to the gateway, the control API through Hono, probes and metrics beside them. */
+export function createFront(deps: FrontDeps): Server {
+  const hosts = createHostCheck(deps.hostNames)
+  const api = getRequestListener(
+    (request, env) => deps.api.fetch(request, { source: env.incoming.socket.remoteAddress ?? 'unknown' }),
+    { overrideGlobalObjects: false },
+  )
+  const server = createServer(
+    { keepAliveTimeout: 65_000, headersTimeout: 20_000, requestTimeout: 300_000, maxHeaderSize: 32 * 1024 },
+    (request, response) => {
+      const url = request.url ?? '/'
+      if (isMcpPath(url)) return deps.gateway.handle(request, response)
+      if (!hosts.hostAllowed(request.headers.host) || !hosts.originAllowed(request.headers.origin)) {
+        return send(response, faultAnswer(new Fault('origin_refused')))
+      }
+      if (url.startsWith('/api/')) return void api(request, response)
+      void other(deps, url, request).then((answer) => send(response, answer))
+    },
+  )
+  // Answers of calls that take long must not be cut; the gateway bounds each call itself.
+  server.timeout = 0
+  return server
+}
+
+async function other(deps: FrontDeps, url: string, request: IncomingMessage): Promise<Answer> {
+  const path = url.split('?', 1)[0]
+  if (path === '/healthz') return plain(200, 'ok\n')
+  if (path === '/readyz') return deps.ready() ? plain(200, 'ready\n') : plain(503, 'not ready\n')
+  if (path === '/metrics') return deps.metrics(request)
+  // Clients look for OAuth metadata below /.well-known and for /register; they understand a JSON 404 only.
+  return faultAnswer(
+    new Fault('no_endpoint', { hint: 'MCP endpoints are below /projects, the API below /api/v1' }),
+  )
+}
+
+const plain = (status: number, body: string): Answer => ({ status, type: 'text/plain; charset=utf-8', body })
+
+export function faultAnswer(fault: Fault): Answer {
+  const { status, body } = toHttp(fault)
+  return { status, type: 'application/json', body: JSON.stringify(body) }
+}
+
+function send(response: ServerResponse, { status, type, body }: Answer): void {
+  response.writeHead(status, { 'content-type': type, 'content-length': Buffer.byteLength(body) })
+  response.end(body)
+}

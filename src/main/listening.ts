@@ -1,0 +1,35 @@
+import type { Server } from 'node:http'
+import { Fault } from '../lib/fault.ts'
+import type { ServeConfig } from './config.ts'
+
+/** @throws Fault `unavailable` when the address cannot be taken */
+export function listenOn(server: Server, { host, port }: Pick<ServeConfig, 'host' | 'port'>): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', (cause: NodeJS.ErrnoException) =>
+      reject(new Fault('unavailable', { hint: hintFor(cause.code, port), cause })),
+    )
+    server.listen(port, host, resolve)
+  })
+}
+
+function hintFor(code: string | undefined, port: number): string {
+  if (code === 'EADDRINUSE')
+    return `port ${port} is in use; choose another with --port, or 0 for any free one`
+  if (code === 'EACCES') return `port ${port} may not be used by this user; choose one above 1023 with --port`
+  if (code === 'EADDRNOTAVAIL') return 'the address of --host is not one of this machine'
+  return 'the address given by --host and --port cannot be listened on'
+}
+
+/** Calls in flight may finish; what keeps streaming is cut after this long. */
+const DRAIN_MS = 5000
+
+export function closeFront(server: Server): Promise<void> {
+  return new Promise((resolve) => {
+    const cut = setTimeout(() => server.closeAllConnections(), DRAIN_MS)
+    server.close(() => {
+      clearTimeout(cut)
+      resolve()
+    })
+    server.closeIdleConnections()
+  })
+}
