@@ -91,6 +91,7 @@ function appendDurably(path: string, line: string): void {
     let written = 0
     while (written < bytes.length) written += writeSync(fd, bytes, written)
     fsyncSync(fd)
+    if (before === 0) syncDirectory(dirname(path))
   } catch (error) {
     ftruncateSync(fd, before)
     throw error
@@ -122,7 +123,12 @@ function replaceDurably(home: string, text: string): void {
     closeSync(fd)
   }
   renameSync(`${path}.new`, path)
-  const directory = openSync(dirname(path), 'r')
-  fsyncSync(directory)
-  closeSync(directory)
+  syncDirectory(dirname(path))
+}
+
+/** Makes a new name durable. */
+function syncDirectory(path: string): void {
+  const fd = openSync(path, 'r')
+  fsyncSync(fd)
+  closeSync(fd)
 }

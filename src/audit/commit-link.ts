@@ -57,7 +57,8 @@ export async function openCommitLink(
   events: CommitEvents,
 ): Promise<CommitLink> {
   const worker = new Worker(entryUrl('audit/commit-worker'), { workerData: data, name: 'audit-commit' })
-  const exit = once(worker, 'exit')
+  // Not `once`, which rejects for an `error` that comes before the exit.
+  const exit = new Promise<void>((resolve) => worker.once('exit', () => resolve()))
   const openedAtSeq = await opening(worker, exit)
   const ear = createEar(log, events)
   let gone = false

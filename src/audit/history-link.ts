@@ -1,4 +1,3 @@
-import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
 import { entryUrl } from '../lib/entry.ts'
 import { Fault } from '../lib/fault.ts'
@@ -78,7 +77,7 @@ export function createHistoryLink(data: HistoryWorkerData, log: Log): HistoryLin
     async close() {
       const ending = worker
       if (ending === undefined) return
-      const exit = once(ending, 'exit')
+      const exit = new Promise<void>((resolve) => ending.once('exit', () => resolve()))
       ending.postMessage({ type: 'close' } satisfies ToHistoryWorker, [])
       await exit
     },

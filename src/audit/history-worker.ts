@@ -33,7 +33,7 @@ function files(): Open {
   if (opened !== undefined) return opened
   const record = openReader(home)
   if (record === undefined) throw new Error('there is no audit record in this home')
-  opened = { record, index: openIndex(home, record.tip()?.seq ?? 0) }
+  opened = { record, index: openIndex(home, record) }
   return opened
 }
 
@@ -72,9 +72,9 @@ function answer(message: Extract<ToHistoryWorker, { id: number }>): FromHistoryW
   if (message.type === 'archive') {
     // What leaves the record must have been in the index, or the listing would lose it early.
     while (fillSlice());
-    const archive = writeArchive(home, record, { chain, ...message })
-    if (archive !== undefined) index.forget(archive.toSeq)
-    return { type: 'archive', id, archive }
+    // The archive before this one has its checkpoint by now.
+    index.forget(record.checkpoints().at(-1)?.archive.toSeq ?? 0)
+    return { type: 'archive', id, archive: writeArchive(home, record, { chain, ...message }) }
   }
   while (fillSlice());
   return { type: 'rows', id, rows: queryRows(index.db, message.filter) }

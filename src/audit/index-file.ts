@@ -3,7 +3,8 @@ import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { decodeBody } from './encode.ts'
 import type { Entry, Intent, Outcome } from './entry.ts'
-import type { SegmentRow } from './chain.ts'
+import { sameMac, type SegmentRow } from './chain.ts'
+import type { RecordReader } from './record-file.ts'
 
 /**
  * `audit-index.db`: the record once more, cut into rows that can be searched. It is made from `audit.db` alone and can
@@ -37,18 +38,17 @@ const SCHEMA = `
   CREATE INDEX calls_by_principal_name ON calls (principal_name, at_ms);
   CREATE INDEX calls_by_target ON calls (target, at_ms);
   CREATE INDEX calls_open ON calls (id) WHERE status IS NULL;
-  CREATE TABLE filled (only INTEGER PRIMARY KEY CHECK (only = 1), seq INTEGER NOT NULL) STRICT;
-  INSERT INTO filled VALUES (1, 0);
+  CREATE TABLE filled (only INTEGER PRIMARY KEY CHECK (only = 1), seq INTEGER NOT NULL, mac BLOB NOT NULL) STRICT;
+  INSERT INTO filled VALUES (1, 0, x'');
   PRAGMA user_version = ${VERSION};
 `
 
 export const indexPath = (home: string): string => join(home, 'audit-index.db')
 
-/** @param tipSeq newest segment of the record: an index that is ahead of it belongs to another record */
-export function openIndex(home: string, tipSeq: number): IndexFile {
-  const existing = tryOpen(home)
-  if (existing !== undefined && existing.filledTo() <= tipSeq) return existing
-  existing?.close()
+/** Opens the index of this very record; one that was made from another, or is damaged, is made anew. */
+export function openIndex(home: string, record: RecordReader): IndexFile {
+  const existing = tryOpen(home, record)
+  if (existing !== undefined) return existing
   for (const suffix of ['', '-wal', '-shm']) rmSync(`${indexPath(home)}${suffix}`, { force: true })
   closeSync(openSync(indexPath(home), 'a', 0o600))
   const db = connect(home)
@@ -64,12 +64,13 @@ function connect(home: string): DatabaseSync {
 }
 
 /** @returns undefined for a file that is not there, of another version, or damaged */
-function tryOpen(home: string): IndexFile | undefined {
+function tryOpen(home: string, record: RecordReader): IndexFile | undefined {
   closeSync(openSync(indexPath(home), 'a', 0o600))
   let db: DatabaseSync | undefined
   try {
     db = connect(home)
-    if (db.prepare('PRAGMA user_version').get()?.['user_version'] === VERSION) return indexOf(db)
+    const version = db.prepare('PRAGMA user_version').get()?.['user_version']
+    if (version === VERSION && isOf(db, record)) return indexOf(db)
   } catch {
     // Whatever is wrong with a file that can be made again: it is made again.
   }
@@ -77,9 +78,17 @@ function tryOpen(home: string): IndexFile | undefined {
   return undefined
 }
 
+function isOf(db: DatabaseSync, record: RecordReader): boolean {
+  const filled = db.prepare('SELECT seq, mac FROM filled').get() as
+    | { seq: number; mac: Uint8Array }
+    | undefined
+  const row = record.segment(filled?.seq ?? 0)
+  return filled?.seq === 0 || (row !== undefined && filled !== undefined && sameMac(row.mac, filled.mac))
+}
+
 function indexOf(db: DatabaseSync): IndexFile {
   const filled = db.prepare('SELECT seq FROM filled')
-  const setFilled = db.prepare('UPDATE filled SET seq = ?')
+  const setFilled = db.prepare('UPDATE filled SET seq = ?, mac = ?')
   const forget = db.prepare('DELETE FROM calls WHERE n < ?')
   const write = createRowWriter(db)
   return {
@@ -91,7 +100,7 @@ function indexOf(db: DatabaseSync): IndexFile {
       db.exec('BEGIN IMMEDIATE')
       try {
         write(segments)
-        setFilled.run(last.seq)
+        setFilled.run(last.seq, last.mac)
         db.exec('COMMIT')
       } catch (error) {
         db.exec('ROLLBACK')

@@ -86,7 +86,7 @@ export function createSegmentQueue(options: QueueOptions): SegmentQueue {
   })
 
   function put(line: string, atMs: number): PendingSegment | undefined {
-    if (queued >= hardBound) {
+    if (stopped || queued >= hardBound) {
       lost++
       gap ??= { sinceMs: options.nowMs(), entries: 0 }
       gap.entries++

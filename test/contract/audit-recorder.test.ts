@@ -291,6 +291,25 @@ test('a record that was set aside is kept whole, and the new one names it', asyn
   expect(await second.query({ limit: 5 })).toMatchObject([{ event: 'set-aside audit', target: folder }])
 })
 
+test('the listing of a record that was put in the place of another is its own', async () => {
+  const at = home()
+  for (const id of ['old-1', 'new-1']) {
+    const recorder = await start(at)
+    await recordEach(recorder, [id])
+    expect((await recorder.query({ limit: 5 })).at(-1)).toMatchObject({ id })
+    expect(await recorder.query({ limit: 5 })).toHaveLength(1)
+    await stop(recorder)
+    for (const name of ['audit.db', 'audit-anchors.jsonl']) rmSync(join(at, name))
+  }
+})
+
+test('nothing is taken after the end', async () => {
+  const recorder = await start(home())
+  await stop(recorder)
+  expect(recorder.accepts()).toBe(false)
+  expect(await recorder.intent(intent('b-1')).durable).toBe(false)
+})
+
 test('verify works beside a writer', async () => {
   const at = home()
   const recorder = await start(at)
