@@ -8,7 +8,7 @@ import { startModelStub, type ModelStub } from './model-stub.ts'
  * scripted model. Where the system allows it all of it runs in a network namespace that has only loopback, so that
  * nothing can leave. `node test/agents/run.ts [NAME]…` runs those whose command is named.
  */
-const INSIDE = 'CASTELLAN_TEST_INSIDE'
+const INSIDE = 'AGENT_TESTS_ARE_INSIDE'
 const MODULES = new URL('../../node_modules/', import.meta.url).pathname
 const PROJECT = 'agents'
 
