@@ -17,11 +17,14 @@ const authenticatorWith = (entry: TokenEntry | undefined, nowMs = NOW) =>
   })
 
 test('a token becomes its principal, the admin credential the local admin', () => {
-  const { authenticate } = authenticatorWith(ENTRY)
+  const authenticator = authenticatorWith(ENTRY)
   const principal = { kind: 'token', key: 'token:tok_1', uid: 'tok_1', name: 'laptop', project: 'demo' }
-  expect(authenticate(`Bearer ${SECRET}`)).toEqual({ ok: true, value: principal })
-  expect(authenticate(`bearer  ${SECRET}`)).toEqual({ ok: true, value: principal })
-  expect(authenticate(`Bearer ${ADMIN}`)).toMatchObject({ ok: true, value: { kind: 'local-admin' } })
+  expect(authenticator.authenticate(`Bearer ${SECRET}`)).toEqual({ ok: true, value: principal })
+  expect(authenticator.authenticate(`bearer  ${SECRET}`)).toEqual({ ok: true, value: principal })
+  expect(authenticator.authenticate(`Bearer ${ADMIN}`)).toMatchObject({
+    ok: true,
+    value: { kind: 'local-admin' },
+  })
 })
 
 test.each([

@@ -29,7 +29,12 @@ export interface Control {
   readonly disk: { accepts: boolean; durable: boolean }
   readonly clock: Clock & { ms: number }
   readonly shutdowns: { count: number }
-  call(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<Answer>
+  readonly call: (
+    method: string,
+    path: string,
+    body?: unknown,
+    headers?: Record<string, string>,
+  ) => Promise<Answer>
   close(): Promise<void>
 }
 
@@ -74,8 +79,13 @@ export async function openControl(home: string): Promise<Control> {
         name === 'broken' ? { phase: 'Failed', message: 'the command does not exist' } : undefined,
       project: () => ({ sessions: 0 }),
       daemon: () => ({
-        ...{ pid: 1, startedAtMs: clock.ms - 65_000, home: '/home', database: 'sqlite' },
-        ...{ url: 'http://127.0.0.1:7411', audit: 'ok', sandbox: 'reaper' },
+        pid: 1,
+        startedAtMs: clock.ms - 65_000,
+        home: '/home',
+        database: 'sqlite',
+        url: 'http://127.0.0.1:7411',
+        audit: 'ok',
+        sandbox: 'reaper',
       }),
     },
     logs: { daemon: () => lines(['one\n', 'two\n']), server: (name) => lines([`${name}\n`]) },
@@ -89,7 +99,14 @@ export async function openControl(home: string): Promise<Control> {
   })
   const credential = (await readFile(join(home, 'admin-credential'), 'utf8')).trim()
   return {
-    ...{ api, store, snapshot, credential, entries, disk, clock, shutdowns },
+    api,
+    store,
+    snapshot,
+    credential,
+    entries,
+    disk,
+    clock,
+    shutdowns,
     call: (method, path, body, headers = {}) => callApi(api, { method, path, body, headers, credential }),
     close: () => store.close(),
   }

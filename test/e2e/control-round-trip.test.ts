@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { rm } from 'node:fs/promises'
 import { makeHome, openControl, type Control } from './control-harness.ts'
@@ -13,13 +13,17 @@ let control: Control
 beforeAll(async () => {
   home = await makeHome()
   control = await openControl(home)
-  const base = ['Secret', 'Server', 'Project'].map((kind) => ({
+  const base = (kind: string, spec: unknown) => ({
     apiVersion: 'castellan/v1',
     kind,
     metadata: { name: 'base' },
-  }))
-  const specs = [{ data: { token: 'x' } }, { transport: 'stdio', command: 'x' }, {}]
-  const items = base.map((manifest, i) => ({ ...manifest, spec: specs[i] }))
+    spec,
+  })
+  const items = [
+    base('Secret', { data: { token: 'x' } }),
+    base('Server', { transport: 'stdio', command: 'x' }),
+    base('Project', {}),
+  ]
   expect((await control.call('POST', '/api/v1/apply', { kind: 'List', items })).status).toBe(200)
 })
 afterAll(async () => {

@@ -5,7 +5,7 @@ import { nearest } from './nearest.ts'
 type Issue = z.core.$ZodIssue
 
 export interface Checked {
-  /** Where the value stands in the manifest: `spec`, `metadata`, or `''` for all of it. */
+  /** Where the value stands in the manifest: `spec` or `metadata`. */
   readonly at: string
   readonly schema: JsonSchema
   readonly value: unknown
@@ -38,12 +38,14 @@ function sentences(issue: Issue, checked: Checked): readonly string[] {
   return [`${path}: ${complaint(issue, valueAt(checked.value, issue.path))}`]
 }
 
+/** Our fields are single words in letters; what looks otherwise may be a value in the wrong place. */
+export const shownField = (key: string): string =>
+  /^[A-Za-z][A-Za-z0-9]{0,31}$/.test(key) ? key : '(a field)'
+
 function unknownField(key: string, issue: Issue, { at, schema, value }: Checked): string {
   const known = fieldsAt(schema, issue.path, value)
   const meant = nearest(key, known)
-  // Our fields are single words in letters; what looks otherwise may be a value in the wrong place.
-  const shown = /^[A-Za-z][A-Za-z0-9]{0,31}$/.test(key) ? key : '(a field)'
-  const path = `${pathText(at, issue.path)}.${shown}`
+  const path = `${pathText(at, issue.path)}.${shownField(key)}`
   if (meant !== undefined) return `${path}: unknown field; did you mean ${meant}?`
   return known.length === 0
     ? `${path}: unknown field`
@@ -70,6 +72,7 @@ const TYPES: Readonly<Record<string, string>> = {
 }
 
 function complaint(issue: Issue, value: unknown): string {
+  if (issue.code === 'custom') return issue.message
   if (value === undefined) return 'is required'
   switch (issue.code) {
     case 'invalid_type':

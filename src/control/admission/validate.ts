@@ -3,7 +3,7 @@ import { findKind, KINDS } from '../../kinds/registry.ts'
 import { err, ok, type Result } from '../../lib/result.ts'
 import { metadataSchema, specSchema } from '../kind-schema.ts'
 import { nearest } from './nearest.ts'
-import { pathText, problemsOf } from './problems.ts'
+import { pathText, problemsOf, shownField } from './problems.ts'
 
 /** A manifest that keeps every rule that it can keep on its own; what it refers to is checked by the plan. */
 export interface Admitted {
@@ -67,7 +67,7 @@ function envelopeProblems(manifest: Record<string, unknown>): string[] {
     .filter((key) => !(ENVELOPE as readonly string[]).includes(key))
     .map((key) => {
       const meant = nearest(key, ENVELOPE)
-      return `${pathText('', [key])}: unknown field; ${meant === undefined ? `here are ${ENVELOPE.join(', ')}` : `did you mean ${meant}?`}`
+      return `${shownField(key)}: unknown field; ${meant === undefined ? `here are ${ENVELOPE.join(', ')}` : `did you mean ${meant}?`}`
     })
   if (manifest['apiVersion'] !== 'castellan/v1') problems.push('apiVersion: must be castellan/v1')
   return problems

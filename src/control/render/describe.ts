@@ -47,12 +47,14 @@ function field(name: string, value: unknown, depth: number): string[] {
   const pad = '  '.repeat(depth)
   const line = (text: string): string[] => [`${`${pad}${name}:`.padEnd(WIDTH)} ${text}`.trimEnd()]
   if (value === undefined) return []
-  if (value === null || typeof value !== 'object') return line(textOf(value, pad.length + 4))
+  if (typeof value === 'string' && value.includes('\n'))
+    return [`${pad}${name}:`, ...below(value, `${pad}    `)]
+  if (value === null || typeof value !== 'object') return line(textOf(value))
   if (Array.isArray(value)) {
     if (value.length === 0) return line('none')
     const plain = value.every((item) => item === null || typeof item !== 'object')
     return plain && name !== 'args'
-      ? line(value.map((item) => textOf(item, 0)).join(', '))
+      ? line(value.map(textOf).join(', '))
       : [`${pad}${name}:`, ...value.flatMap((item) => listed(item, depth + 1))]
   }
   const inner = Object.entries(value).filter(([, part]) => part !== undefined)
@@ -62,17 +64,16 @@ function field(name: string, value: unknown, depth: number): string[] {
 
 function listed(item: unknown, depth: number): string[] {
   const pad = '  '.repeat(depth)
-  if (item === null || typeof item !== 'object') return [`${pad}- ${textOf(item, pad.length)}`]
+  if (item === null || typeof item !== 'object') return [`${pad}- ${textOf(item)}`]
   const lines = Object.entries(item).flatMap(([key, part]) => field(oneLine(key), part, depth + 1))
   return lines.map((line, i) => (i === 0 ? `${pad}- ${line.slice(pad.length + 2)}` : line))
 }
 
-/** Text of several lines goes below its name, indented, so that nothing in it can pass for a field. */
-function textOf(value: unknown, indent: number): string {
+/** Text of several lines, indented below its name, so that nothing in it can pass for a field. */
+const below = (text: string, pad: string): string[] =>
+  text.split('\n').map((line) => `${pad}${oneLine(line)}`.trimEnd())
+
+function textOf(value: unknown): string {
   if (typeof value !== 'string') return JSON.stringify(value)
-  if (value === '') return '""'
-  const lines = value.split('\n').map((line) => oneLine(line))
-  return lines.length === 1
-    ? (lines[0] ?? '')
-    : lines.map((line) => `\n${' '.repeat(indent)}${line}`).join('')
+  return value === '' ? '""' : oneLine(value)
 }
