@@ -48,8 +48,7 @@ export function createServerLogs(deps: ServerLogDeps): ServerLogs {
   return {
     feed: (server, key) => createFeed(deps, fileOf(server), { server, key }),
     close: async () => {
-      await Promise.all([...files.values()].map((file) => file.close()))
-      files.clear()
+      await Promise.all([...files.values()].map(async (file) => file.written()))
     },
   }
 }
@@ -95,49 +94,45 @@ const printable = (text: string): string => stripVTControlCharacters(text).repla
 
 interface LogFile {
   append(line: string): void
-  close(): Promise<void>
+  /** Resolves when nothing waits for the disk. */
+  written(): Promise<void>
 }
 
 function createLogFile(path: string, log: Log): LogFile {
   let queue: string[] = []
   let queued = 0
   let left = 0
-  let handle: FileHandle | undefined
-  let size = 0
   let writing: Promise<void> | undefined
 
-  const openFile = async (): Promise<FileHandle> => {
-    if (handle !== undefined && size < MAX_FILE_BYTES) return handle
-    if (handle !== undefined) {
-      await handle.close()
-      handle = undefined
-      await rename(path, `${path}.1`)
+  /** Until nothing waits, or the file is full and has been put aside. */
+  const fill = async (): Promise<void> => {
+    const file = await openForAppending(path)
+    try {
+      for (let full = false; !full && queue.length > 0;) {
+        const batch = left > 0 ? [...queue, `castellan: ${left} lines left out\n`] : queue
+        queue = []
+        queued = 0
+        left = 0
+        await file.appendFile(batch.join(''))
+        full = (await file.stat()).size >= MAX_FILE_BYTES
+        if (full) await rename(path, `${path}.1`)
+      }
+    } finally {
+      await file.close()
     }
-    await mkdir(dirname(path), { recursive: true, mode: 0o700 })
-    handle = await open(path, 'a', 0o600)
-    size = (await handle.stat()).size
-    return size < MAX_FILE_BYTES ? handle : openFile()
   }
 
-  const writeOut = async (): Promise<void> => {
-    while (queue.length > 0) {
-      const batch = queue
-      const lost = left
+  const drain = async (): Promise<void> => {
+    try {
+      while (queue.length > 0) await fill()
+    } catch (cause) {
+      // A disk that is full or read-only costs lines of this log, nothing else.
+      log.warn({ err: cause }, 'the log of a server cannot be written')
+      left += queue.length
       queue = []
       queued = 0
-      left = 0
-      const more = lost > 0 ? `${new Date().toISOString()} castellan: ${lost} lines left out\n` : ''
-      try {
-        const bytes = Buffer.from(batch.join('') + more)
-        const file = await openFile()
-        await file.appendFile(bytes)
-        size += bytes.length
-      } catch (cause) {
-        log.warn({ err: cause }, 'the log of a server cannot be written')
-        left += batch.length
-        return
-      }
     }
+    writing = undefined
   }
 
   return {
@@ -148,12 +143,14 @@ function createLogFile(path: string, log: Log): LogFile {
       }
       queue.push(line)
       queued += line.length
-      writing ??= writeOut().finally(() => (writing = undefined))
+      writing ??= drain()
     },
-    close: async () => {
-      await writing
-      await handle?.close()
-      handle = undefined
-    },
+    written: async () => writing,
   }
+}
+
+/** Opened for each batch: no descriptor is held for a server that says nothing, or is gone. */
+async function openForAppending(path: string): Promise<FileHandle> {
+  await mkdir(dirname(path), { recursive: true, mode: 0o700 })
+  return open(path, 'a', 0o600)
 }
