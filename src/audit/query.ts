@@ -43,7 +43,7 @@ export function queryRows(db: DatabaseSync, filter: AuditFilter): AuditRow[] {
   // Each way to read the filter has an index of its own, which ends in the time: newest first is then a walk from the
   // end of a range, however much lies before it. One statement with OR would sort everything that matches.
   const found = new Map<number, Found>()
-  for (const where of readings(filter)) for (const row of newest(db, where, limit)) found.set(row.n, row)
+  for (const where of readings(db, filter)) for (const row of newest(db, where, limit)) found.set(row.n, row)
   return [...found.values()]
     .sort((a, b) => a.row.atMs - b.row.atMs || a.n - b.n)
     .slice(-limit)
@@ -57,14 +57,17 @@ interface Found {
 
 type Condition = readonly [sql: string, value: SQLInputValue]
 
-function readings({ sinceMs, untilMs, project, principal, tool }: AuditFilter): Condition[][] {
+function readings(db: DatabaseSync, filter: AuditFilter): Condition[][] {
+  const { sinceMs, untilMs, project, principal, tool } = filter
   const always: Condition[] = [
     ['at_ms >= ?', sinceMs ?? Number.MIN_SAFE_INTEGER],
     ['at_ms < ?', untilMs ?? Number.MAX_SAFE_INTEGER],
   ]
   if (project !== undefined) always.push(['project = ?', project])
-  const principals = principal === undefined ? [[]] : principalReadings(principal)
-  const tools = tool === undefined ? [[]] : toolReadings(tool)
+  // A reading that nothing matches is dropped here: together with another condition it would be looked for in all rows.
+  const matches = (way: Condition[]): boolean => way[0] === undefined || newest(db, [way[0]], 1).length > 0
+  const principals = (principal === undefined ? [[]] : principalReadings(principal)).filter(matches)
+  const tools = (tool === undefined ? [[]] : toolReadings(tool)).filter(matches)
   return principals.flatMap((who) => tools.map((what) => always.concat(who, what)))
 }
 
