@@ -71,9 +71,12 @@ export function remember(file: URL, options: object, results: object): void {
   appendFileSync(file, `${JSON.stringify(line)}\n`)
 }
 
+/** The commit, with `+` where files differ from it: such figures belong to no commit. */
 function commit(): string {
+  const git = (...args: string[]) => execFileSync('git', args, { encoding: 'utf8' }).trim()
   try {
-    return execFileSync('git', ['rev-parse', '--short', 'HEAD'], { encoding: 'utf8' }).trim()
+    const changed = git('status', '--porcelain', '--', 'src', 'bin', 'bench', 'package-lock.json')
+    return git('rev-parse', '--short', 'HEAD') + (changed === '' ? '' : '+')
   } catch {
     return 'unknown'
   }

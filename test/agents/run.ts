@@ -84,6 +84,7 @@ const CASES: readonly Case[] = [
 
 async function play(stage: Stage, cli: AgentCli, { what, script, expect, calls }: Case): Promise<Outcome> {
   const before = await countCalls(stage)
+  const { pid } = stage.daemon
   const prompt = [`This is the run of ${cli.name} for: ${what}.`, ...script].join('\n')
   const { code, output } = await runAgent(cli, prompt, {
     gatewayUrl: `${stage.daemon.origin}/projects/${PROJECT}/mcp`,
@@ -101,6 +102,8 @@ async function play(stage: Stage, cli: AgentCli, { what, script, expect, calls }
       problem: `no "${missing}" in its output; exit ${code}; offered: ${offered}\n${said}`,
     }
   }
+  if (script.includes('HOOK restart') === (stage.daemon.pid === pid))
+    return { agent, what, problem: 'the daemon was started again when it should not, or not when it should' }
   const recorded = (await countCalls(stage)) - before
   return recorded === calls
     ? { agent, what }
