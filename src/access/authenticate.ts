@@ -21,13 +21,7 @@ export interface TokenTable {
 }
 
 /** Why a credential was refused: for the record only. The public answer is the same for all of them. */
-export type AuthRefusalReason =
-  | 'no-credential'
-  | 'malformed'
-  | 'unset-variable'
-  | 'unknown'
-  | 'expired'
-  | 'revoked'
+type AuthRefusalReason = 'no-credential' | 'malformed' | 'unset-variable' | 'unknown' | 'expired' | 'revoked'
 
 export interface AuthRefusal {
   readonly reason: AuthRefusalReason

@@ -1,4 +1,5 @@
 import { Fault } from '../lib/fault.ts'
+import { createPause } from './pause.ts'
 
 /** Documents of one body; Lists are taken apart. */
 export interface ParsedDocument {
@@ -11,6 +12,7 @@ export const MAX_BODY_BYTES = 8 * 1024 * 1024
 const MAX_DOCUMENTS = 20_000
 /** How many aliases may be followed: a few anchors are useful, a billion laughs are not. */
 const MAX_ALIASES = 100
+const MAX_PROBLEMS = 20
 
 /**
  * JSON, or any number of YAML documents; a List (`kind: List` or `ServerList`, with `items`) counts as its items.
@@ -22,7 +24,10 @@ export async function parseManifests(
   format: 'json' | 'yaml',
 ): Promise<readonly ParsedDocument[]> {
   const documents = format === 'json' ? [parseJson(text)] : await parseYaml(text)
-  const parsed = documents.flatMap((value, i) => takeApart(value, `document ${i + 1}`))
+  // Empty documents count, so that the numbers are those of the file.
+  const parsed = documents.flatMap((value, i) =>
+    isSomething(value) ? takeApart(value, `document ${i + 1}`) : [],
+  )
   if (parsed.length > MAX_DOCUMENTS) {
     throw new Fault('too_large', { hint: `apply at most ${MAX_DOCUMENTS} manifests at once` })
   }
@@ -31,12 +36,14 @@ export async function parseManifests(
 
 /** JSON or YAML with exactly one document. */
 export async function parseOne(text: string, format: 'json' | 'yaml'): Promise<unknown> {
-  const documents = format === 'json' ? [parseJson(text)] : await parseYaml(text)
+  const documents = (format === 'json' ? [parseJson(text)] : await parseYaml(text)).filter(isSomething)
   if (documents.length !== 1) {
     throw new Fault('invalid', { hint: 'send one manifest here; /api/v1/apply takes several' })
   }
   return documents[0]
 }
+
+const isSomething = (value: unknown): boolean => value !== null && value !== undefined
 
 function parseJson(text: string): unknown {
   try {
@@ -49,33 +56,34 @@ function parseJson(text: string): unknown {
 
 async function parseYaml(text: string): Promise<unknown[]> {
   // Loaded on first use: a daemon that is only called has no need of it.
-  const { parseAllDocuments } = await import('yaml')
+  const { Composer, LineCounter, Parser } = await import('yaml')
+  const lines = new LineCounter()
+  const tokens = new Parser(lines.addNewLine).parse(text)
+  const values: unknown[] = []
+  const problems: string[] = []
+  const pause = createPause()
   try {
-    const documents = parseAllDocuments(text, { prettyErrors: true, logLevel: 'silent' })
-    // An empty stream is an object of its own kind, not an array.
-    const found = Array.isArray(documents) ? documents : []
-    const problems = found.flatMap((document, i) =>
-      [...document.errors, ...document.warnings].map(
-        ({ code, linePos }) =>
-          `document ${i + 1}${lineText(linePos?.[0])}: ${YAML_PROBLEMS[code] ?? 'is not valid YAML'}`,
-      ),
-    )
-    if (problems.length > 0) throw new Fault('invalid', { problems: problems.slice(0, 20) })
-    return found
-      .map((document): unknown => document.toJS({ maxAliasCount: MAX_ALIASES }))
-      .filter((value) => value !== null && value !== undefined)
+    let count = 0
+    for (const document of new Composer({ logLevel: 'silent' }).compose(tokens)) {
+      count += 1
+      for (const { code, pos } of [...document.errors, ...document.warnings]) {
+        const { line, col } = lines.linePos(pos[0])
+        problems.push(
+          `document ${count}, line ${line}, column ${col}: ${YAML_PROBLEMS[code] ?? 'is not valid YAML'}`,
+        )
+      }
+      if (problems.length === 0) values.push(document.toJS({ maxAliasCount: MAX_ALIASES }))
+      if (problems.length >= MAX_PROBLEMS) break
+      await pause()
+    }
   } catch (error) {
-    if (error instanceof Fault) throw error
     // Too many aliases, an alias to nothing, or nesting beyond the stack.
-    throw new Fault('invalid', {
-      problems: ['the YAML is nested too deeply, or uses aliases in a way that is not taken here'],
-      detail: (error as Error).name,
-    })
+    problems.push('the YAML is nested too deeply, or uses aliases in a way that is not taken here')
+    throw new Fault('invalid', { problems: problems.slice(0, MAX_PROBLEMS), detail: (error as Error).name })
   }
+  if (problems.length > 0) throw new Fault('invalid', { problems: problems.slice(0, MAX_PROBLEMS) })
+  return values
 }
-
-const lineText = (at: { line: number; col: number } | undefined): string =>
-  at === undefined ? '' : `, line ${at.line}, column ${at.col}`
 
 const YAML_PROBLEMS: Readonly<Record<string, string>> = {
   DUPLICATE_KEY: 'the same field is given twice',

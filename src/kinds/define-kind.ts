@@ -50,7 +50,7 @@ export interface Column<Spec, Status> {
   readonly wide?: boolean
 }
 
-export interface SecretValues<Spec> {
+interface SecretValues<Spec> {
   /** Path of the map, for messages: `spec.data`. */
   readonly path: string
   /** Field to value; null: keep the value that is stored. */

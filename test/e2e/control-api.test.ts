@@ -159,7 +159,7 @@ describe('one resource', () => {
       const all = await Promise.all(
         Array.from({ length: 10 }, () => call('POST', '/api/v1/projects', project)),
       )
-      expect(all.map(({ status }) => status).sort()).toEqual([201, ...Array(9).fill(409)])
+      expect(all.map(({ status }) => status).toSorted((a, b) => a - b)).toEqual([201, ...Array(9).fill(409)])
     }))
 
   test('describe says who uses it, by name', () =>
@@ -233,7 +233,10 @@ test.each([
     'aliases without end',
     'POST',
     '/api/v1/apply',
-    `a: &a [x,x,x,x,x,x,x,x,x]\n${[...'bcdefgh'].map((letter, i) => `${letter}: &${letter} [${Array(9).fill(`*${'abcdefgh'[i]}`).join(',')}]`).join('\n')}`,
+    `a: &a [x,x,x,x,x,x,x,x,x]\n${'bcdefgh'
+      .split('')
+      .map((letter, i) => `${letter}: &${letter} [${Array(9).fill(`*${'abcdefgh'[i]}`).join(',')}]`)
+      .join('\n')}`,
     {},
     400,
     undefined,

@@ -38,7 +38,7 @@ export interface Control {
   close(): Promise<void>
 }
 
-export interface Answer {
+interface Answer {
   readonly status: number
   readonly type: string
   readonly text: string
@@ -47,7 +47,7 @@ export interface Answer {
 }
 
 /** Loose on purpose: a test says with its expectations what it wants to find. */
-export type Body = Readonly<Record<string, unknown>> & {
+type Body = Readonly<Record<string, unknown>> & {
   readonly error?: { readonly code: string; readonly hint?: string; readonly problems?: readonly string[] }
   readonly items?: readonly Body[]
   readonly results?: readonly Readonly<Record<string, unknown>>[]

@@ -1,7 +1,7 @@
 import { Fault } from '../../lib/fault.ts'
 import { MAX_BODY_BYTES } from '../parse-manifests.ts'
 
-export type BodyFormat = 'json' | 'yaml'
+type BodyFormat = 'json' | 'yaml'
 
 const FORMATS: Readonly<Record<string, BodyFormat>> = {
   'application/json': 'json',

@@ -3,6 +3,7 @@ import { Fault } from '../../lib/fault.ts'
 import { validateManifest, type Admitted, type Expectation } from '../admission/validate.ts'
 import type { ApplyOptions, Changed, Changes } from '../change/change.ts'
 import type { PlanInput } from '../change/plan.ts'
+import { createPause } from '../pause.ts'
 import { parseManifests, parseOne, type ParsedDocument } from '../parse-manifests.ts'
 import { readBody } from './body.ts'
 import { findStored } from './find.ts'
@@ -110,7 +111,7 @@ export const applyRoute = (deps: ChangeRouteDeps): FixedRoute => ({
     deps.record.change(principal, { verb: 'run', kind: 'apply' }, async (before) => {
       const dryRun = flag('dryRun', query['dryRun'])
       const { text, format } = await readBody(request)
-      const inputs = admitAll(await parseManifests(text, format), { project: query['project'] })
+      const inputs = await admitAll(await parseManifests(text, format), { project: query['project'] })
       const changed = await deps.changes.apply(inputs, before, { dryRun })
       return json({ results: changed.map(resultOf) })
     }),
@@ -184,11 +185,16 @@ function admit(document: unknown, expected: Expectation): Admitted {
   throw new Fault('invalid', { problems: bounded(admitted.error), hint: EXPLAIN })
 }
 
-function admitAll(documents: readonly ParsedDocument[], expected: Expectation): readonly PlanInput[] {
+async function admitAll(
+  documents: readonly ParsedDocument[],
+  expected: Expectation,
+): Promise<readonly PlanInput[]> {
   if (documents.length === 0) throw new Fault('invalid', { problems: ['there is no manifest in the body'] })
   const problems: string[] = []
   const inputs: PlanInput[] = []
+  const pause = createPause()
   for (const { where, value } of documents) {
+    await pause()
     const admitted = validateManifest(value, expected)
     if (admitted.ok) {
       const { definition, name } = admitted.value

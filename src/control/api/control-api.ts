@@ -19,7 +19,7 @@ export interface ControlApiDeps extends Omit<DaemonRouteDeps, 'record'>, ApiReco
   readonly log: Log
 }
 
-export interface Caller {
+interface Caller {
   /** Where the request comes from, for counting refusals: an address without its port. */
   readonly source: string
 }

@@ -13,7 +13,7 @@ export interface ApiRecordDeps {
 }
 
 /** One thing that is done, or refused: `create servers` of a name. */
-export interface Act {
+interface Act {
   readonly verb: Verb
   /** Plural of the kind, or one of the daemon's own words. */
   readonly kind: string
@@ -119,7 +119,7 @@ export function createApiRecord({ recorder, bootEpoch, clock }: ApiRecordDeps): 
 }
 
 /** @throws Fault `forbidden` */
-export function requirePermission(principal: Principal, permission: Permission): void {
+function requirePermission(principal: Principal, permission: Permission): void {
   const denial = authorize(principal, permission)
   if (denial !== undefined) throw new Fault('forbidden', { detail: denial })
 }

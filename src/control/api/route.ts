@@ -4,7 +4,7 @@ import type { KindDefinition } from '../../kinds/define-kind.ts'
 import { Fault } from '../../lib/fault.ts'
 import { nearest } from '../admission/nearest.ts'
 
-export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
+type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
 
 /** What a handler gets: the request after authentication and authorization. */
 export interface Call {

@@ -19,7 +19,7 @@ export type BeforeChange = (
   steps: readonly { readonly verb: 'create' | 'edit' | 'delete'; readonly manifest: Target }[],
 ) => Promise<void>
 
-export type Target = Pick<Admitted, 'definition' | 'name' | 'project'>
+type Target = Pick<Admitted, 'definition' | 'name' | 'project'>
 
 export interface Changed {
   readonly manifest: Admitted

@@ -72,7 +72,7 @@ function noSuchField(root: JsonSchema, steps: readonly string[]): Fault {
 }
 
 /** `text`, `list of text`, `one of a, b` … */
-export function typeText(schema: JsonSchema): string {
+function typeText(schema: JsonSchema): string {
   if (schema.const !== undefined) return wordOf(schema.const)
   if (schema.enum !== undefined) return schema.enum.join(' | ')
   const options = schema.oneOf ?? schema.anyOf

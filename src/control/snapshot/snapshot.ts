@@ -11,14 +11,14 @@ import { applyDeltas, buildState, type Delta, type State } from './state.ts'
 import type { ProjectView, ServerView } from './views.ts'
 
 /** One state of the configuration. Never changes; ask `current()` again for the next. */
-export interface Snapshot {
+interface Snapshot {
   readonly revision: number
   readonly project: (name: string) => ProjectView | undefined
   readonly server: (name: string) => ServerView | undefined
 }
 
 /** What became different with a revision. */
-export interface SnapshotChange {
+interface SnapshotChange {
   readonly revision: number
   readonly changed: readonly {
     readonly kind: string
