@@ -78,7 +78,12 @@ async function chooseSandbox(
     log.warn({ reason }, 'bubblewrap does not work here: stdio servers can read what this user can read')
   }
   if (forceSandbox === 'bubblewrap') throw new Error('bubblewrap does not work on this machine')
-  return createReaperSandbox({ castellanHome: home, env, reaper: createReaper(log) })
+  return createReaperSandbox({
+    castellanHome: home,
+    env,
+    reaper: createReaper(log),
+    processes: processReader(platform),
+  })
 }
 
 interface Parts {

@@ -1,7 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process'
-import { ok } from '../../lib/result.ts'
-import { err, type Result } from '../../lib/result.ts'
+import { err, ok, type Result } from '../../lib/result.ts'
 import { limitedArgv } from '../process/limits.ts'
+import { type ReadProcesses, treeOf } from '../process/process-table.ts'
 import type { InstanceSpec } from '../runtime.ts'
 import { searchPath, serverEnvironment } from './environment.ts'
 import { locateCommand } from './locate-command.ts'
@@ -18,6 +18,7 @@ export interface ReaperDeps {
   readonly castellanHome: string
   readonly env: Readonly<Record<string, string | undefined>>
   readonly reaper: Reaper
+  readonly processes: ReadProcesses
 }
 
 /** Without namespaces: files of the user can be read, but nothing outlives the daemon and the environment is minimal. */
@@ -26,7 +27,7 @@ export function createReaperSandbox(deps: ReaperDeps): Sandbox {
     kind: 'reaper',
     confine: async (spec) => {
       const started = await startGrouped(deps, spec)
-      return started.ok ? ok(confinedBy(deps.reaper, started.value)) : started
+      return started.ok ? ok(confinedBy(deps, started.value)) : started
     },
     close: async () => deps.reaper.close(),
   }
@@ -59,7 +60,7 @@ async function startGrouped(deps: ReaperDeps, spec: InstanceSpec): Promise<Resul
   )
 }
 
-function confinedBy(reaper: Reaper, child: ChildProcess): Confined {
+function confinedBy({ reaper, processes }: ReaperDeps, child: ChildProcess): Confined {
   const group = child.pid
   const go = child.stdio[3]
   if (group !== undefined && go !== null && go !== undefined && 'end' in go) {
@@ -77,12 +78,25 @@ function confinedBy(reaper: Reaper, child: ChildProcess): Confined {
   return {
     child,
     hidesArgument: false,
-    signal: async (name) => signalGroup(name),
+    signal: async (name) => {
+      const tree = group === undefined || name === 'SIGTERM' ? [] : treeOf(await processes(), group)
+      signalGroup(name)
+      // Those that have made a group of their own; nobody but their parent knows them.
+      for (const row of tree) if (row.group !== group) killOne(row.pid)
+    },
     verdict: (code, signal) =>
       signal === null ? { how: 'code', code: code ?? 0 } : { how: 'signal', signal },
     sweep: () => {
       signalGroup('SIGKILL')
       if (group !== undefined) reaper.release(group)
     },
+  }
+}
+
+function killOne(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL')
+  } catch {
+    // Gone already: that is what was wanted.
   }
 }
