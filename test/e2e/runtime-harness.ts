@@ -49,7 +49,7 @@ export const specOf = (program: string, more: Partial<InstanceSpec> = {}): Insta
   ...more,
 })
 
-export interface Answer {
+interface Answer {
   readonly id: number
   readonly ok?: unknown
   readonly error?: string
@@ -125,7 +125,7 @@ export function processesWith(mark: string): readonly number[] {
     .map(Number)
 }
 
-export function commandLine(pid: string): string {
+function commandLine(pid: string): string {
   try {
     return readFileSync(`/proc/${pid}/cmdline`, 'utf8')
   } catch {

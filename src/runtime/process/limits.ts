@@ -9,7 +9,7 @@ const LIMIT = (kind: string, value: number): string =>
   `(ulimit -${kind} ${value}) 2>/dev/null && ulimit -${kind} ${value}`
 
 /** Shell lines: no core files (they would hold secrets), a hard bound on the data of each process. */
-export const limitsScript = (memoryMiB: number): string =>
+const limitsScript = (memoryMiB: number): string =>
   [LIMIT('c', 0), LIMIT('d', (memoryMiB + HEADROOM_MIB) * 1024)].join('\n')
 
 /** The program under its limits, as arguments of a shell: none of them is parsed by it. */
