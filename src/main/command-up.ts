@@ -4,19 +4,11 @@ import { choice, defineCommand, flag, list, text } from '../cli/define-command.t
 import { unavailable, type CliFailure } from '../cli/failure.ts'
 import { readManifests } from '../cli/manifests.ts'
 import { readDaemonRecord, resolveTarget } from '../cli/target.ts'
-import { entryUrl } from '../lib/entry.ts'
 import { LOG_LEVELS, readServeConfig, type ServeConfig } from './config.ts'
 import { removeDaemonRecord, writeDaemonRecord } from './daemon-file.ts'
 import { startDetached } from './detach.ts'
 import { lockHome, type HomeLock } from './home-lock.ts'
 import { stopOnSignals } from './stop-signals.ts'
-
-/** What `main/serve.ts` gives back. */
-export interface Daemon {
-  readonly url: string
-  stop(): Promise<void>
-  readonly stopped: Promise<void>
-}
 
 export const up = defineCommand({
   options: {
@@ -59,9 +51,7 @@ async function foreground(
   const signals = stopOnSignals()
   try {
     writeDaemonRecord(config.home, record)
-    const { serve } = (await import(entryUrl('main/serve').href)) as {
-      serve: (config: ServeConfig) => Promise<Daemon>
-    }
+    const { serve } = await import('./serve.ts')
     const daemon = await serve(config)
     signals.stopWith(() => daemon.stop())
     writeDaemonRecord(config.home, { ...record, url: daemon.url })
@@ -76,7 +66,7 @@ async function foreground(
 }
 
 async function announce(
-  daemon: Daemon,
+  daemon: { readonly url: string; stop(): Promise<void> },
   given: {
     readonly config: ServeConfig
     readonly manifests: string | undefined

@@ -15,6 +15,11 @@ export const COMMANDS: readonly Verb[] = [
   },
   ...VERBS,
   {
+    path: ['audit', 'verify'],
+    summary: 'Check that the record is as it was written',
+    load: async () => (await import('./command-audit-verify.ts')).auditVerify,
+  },
+  {
     path: ['__complete'],
     summary: 'Answer a completion script',
     hidden: true,

@@ -1,0 +1,56 @@
+import { expect, test } from 'vitest'
+import { readServeConfig, VARIABLES, type ServeOptions } from './config.ts'
+
+const NONE: ServeOptions = {
+  home: undefined,
+  host: undefined,
+  port: undefined,
+  database: undefined,
+  logLevel: undefined,
+  logTo: undefined,
+  keyFile: undefined,
+  manifests: [],
+}
+const read = (env: Record<string, string>, options: Partial<ServeOptions> = {}) =>
+  readServeConfig({ ...NONE, ...options }, { env, cwd: '/work', userHome: '/home/ada' })
+
+test('nothing given', () => {
+  expect(read({})).toEqual({
+    home: '/home/ada/.castellan',
+    host: '127.0.0.1',
+    port: 7411,
+    manifests: [],
+    logLevel: 'info',
+    logTo: 'stderr',
+  })
+})
+
+test('options win over variables, and paths become absolute', () => {
+  const env = { CASTELLAN_HOME: 'a', CASTELLAN_PORT: '1', CASTELLAN_HOST: '::1' }
+  expect(read(env, { home: 'b', port: '0', manifests: ['m', '-'] })).toMatchObject({
+    home: '/work/b',
+    host: '::1',
+    port: 0,
+    manifests: ['/work/m', '-'],
+  })
+})
+
+test.each([
+  [{ CASTELLAN_HOEM: 'x' }, {}, 'CASTELLAN_HOEM'],
+  [{ CASTELLAN_MCPD_TOKEN: 'x' }, {}, 'does not know'],
+  [{ CASTELLAN_PORT: '70000' }, {}, 'the port is not a number'],
+  [{ CASTELLAN_LOG_LEVEL: 'loud' }, {}, 'CASTELLAN_LOG_LEVEL'],
+  [{}, { database: 'mysql://x' }, 'not a postgres:// address'],
+  [{}, { database: 'postgres://u:hunter2@h/d' }, 'a password may not stand in an argument'],
+])('%j with %j is refused', (env, options, says) => {
+  expect(() => read(env as Record<string, string>, options)).toThrow(says)
+})
+
+test('a database with its password may come from the environment', () => {
+  const database = 'postgres://u:p@h/d'
+  expect(read({ CASTELLAN_DATABASE: database }).database).toBe(database)
+})
+
+test('every variable is explained', () => {
+  for (const text of Object.values(VARIABLES)) expect(text).not.toBe('')
+})
