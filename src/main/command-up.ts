@@ -1,14 +1,11 @@
 import { applyManifests } from '../cli/apply-manifests.ts'
 import { printLines, type CliContext } from '../cli/context.ts'
 import { choice, defineCommand, flag, list, text } from '../cli/define-command.ts'
-import { unavailable, type CliFailure } from '../cli/failure.ts'
 import { readManifests } from '../cli/manifests.ts'
-import { readDaemonRecord, resolveTarget } from '../cli/target.ts'
+import { resolveTarget } from '../cli/target.ts'
 import { LOG_LEVELS, readServeConfig, type ServeConfig } from './config.ts'
-import { removeDaemonRecord, writeDaemonRecord } from './daemon-file.ts'
 import { startDetached } from './detach.ts'
-import { lockHome, type HomeLock } from './home-lock.ts'
-import { stopOnSignals } from './stop-signals.ts'
+import { runDaemon, takeHome } from './run-daemon.ts'
 
 export const up = defineCommand({
   options: {
@@ -46,41 +43,11 @@ async function foreground(
   manifests: string | undefined,
   context: CliContext,
 ): Promise<number> {
-  const lock = takeHome(config.home)
-  const record = { pid: process.pid, startedAtMs: Date.now(), version: context.version().version }
-  const signals = stopOnSignals()
-  try {
-    writeDaemonRecord(config.home, record)
-    const { serve } = await import('./serve.ts')
-    const daemon = await serve(config)
-    signals.stopWith(() => daemon.stop())
-    writeDaemonRecord(config.home, { ...record, url: daemon.url })
-    await announce(daemon, { config, manifests, context })
-    await daemon.stopped
-    return 0
-  } finally {
-    signals.dispose()
-    removeDaemonRecord(config.home)
-    lock.release()
-  }
-}
-
-async function announce(
-  daemon: { readonly url: string; stop(): Promise<void> },
-  given: {
-    readonly config: ServeConfig
-    readonly manifests: string | undefined
-    readonly context: CliContext
-  },
-): Promise<void> {
-  const { config, manifests, context } = given
-  try {
+  await runDaemon(config, context.version().version, async ({ url }) => {
     if (manifests !== undefined) await applyToHome(config.home, manifests, context)
-  } catch (error) {
-    await daemon.stop()
-    throw error
-  }
-  printLines(context.stdout, [`castellan listens on ${daemon.url} (home ${config.home})`])
+    printLines(context.stdout, [`castellan listens on ${url} (home ${config.home})`])
+  })
+  return 0
 }
 
 async function background(
@@ -101,21 +68,6 @@ async function background(
     `castellan listens on ${started.url} (pid ${started.pid}, home ${config.home})`,
   ])
   return 0
-}
-
-function takeHome(home: string): HomeLock {
-  const lock = lockHome(home)
-  if (lock === undefined) throw alreadyRunning(home)
-  return lock
-}
-
-function alreadyRunning(home: string): CliFailure {
-  const record = readDaemonRecord(home)
-  const who = record === undefined ? '' : `, with pid ${record.pid}`
-  return unavailable(
-    `a daemon is running for the home ${home} already${who}`,
-    'use it, stop it with castellan down, or choose another home with --home',
-  )
 }
 
 /** With the admin credential of the home: what the environment names for other daemons is not meant here. */
