@@ -9,6 +9,8 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   process.exit(0)
 })
 
+// A command that stops waiting without an answer is a bug, and must not look like success.
+process.exitCode = 70
 process.exitCode = await runCli(
   process.argv.slice(2),
   {

@@ -42,6 +42,8 @@ export async function startDetached(config: ServeConfig, context: CliContext): P
       url,
       pid: child.pid ?? 0,
       stop: async () => {
+        // Waiting for it has to keep this process alive again.
+        child.ref()
         child.kill('SIGTERM')
         await ended
       },

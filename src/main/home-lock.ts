@@ -12,6 +12,7 @@ const SQLITE_BUSY = 5
 /**
  * Takes a home for this process, making it (0700) where there is none. The lock is a held exclusive transaction on
  * `<home>/daemon.lock`: the kernel lets go of it when the process ends, however it ends, so nothing is ever stale.
+ * Whoever takes it has to keep the value: once it is garbage, so is the lock.
  *
  * @returns undefined when another process holds it
  * @throws CliFailure `unavailable` when the home cannot be made or written

@@ -3,20 +3,27 @@ import { once } from 'node:events'
 import { existsSync, mkdtempSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { expect, test } from 'vitest'
+import { afterEach, expect, test } from 'vitest'
 import { homeFailure, isHomeLocked, lockHome } from '../../src/main/home-lock.ts'
 
 const folder = () => mkdtempSync(join(tmpdir(), 'castellan-lock-'))
 const lockModule = new URL('../../src/main/home-lock.ts', import.meta.url).href
 
+const stop: (() => void)[] = []
+afterEach(() => {
+  for (const kill of stop.splice(0)) kill()
+})
+
 /** Another process that takes the lock of a home and keeps it. */
 async function holder(home: string) {
   const script = `const { lockHome } = await import(${JSON.stringify(lockModule)})
-process.stdout.write(lockHome(${JSON.stringify(home)}) === undefined ? 'refused' : 'held')
+globalThis.lock = lockHome(${JSON.stringify(home)})
+process.stdout.write(globalThis.lock === undefined ? 'refused' : 'held')
 setInterval(() => {}, 1000)`
   const child = spawn(process.execPath, ['--input-type=module', '-e', script], {
     stdio: ['ignore', 'pipe', 'inherit'],
   })
+  stop.push(() => child.kill('SIGKILL'))
   const [said] = (await once(child.stdout, 'data')) as [Buffer]
   return {
     said: said.toString(),
