@@ -94,8 +94,7 @@ interface Parts {
 }
 
 function createRuntime({ sandbox, logs, watch, log }: Parts): Runtime {
-  const keys = new Set<string>()
-  const running = new Map<string, Instance>()
+  const running = new Set<Instance>()
   const starting = new Set<Promise<Instance>>()
   let closed = false
 
@@ -126,30 +125,22 @@ function createRuntime({ sandbox, logs, watch, log }: Parts): Runtime {
     }
     child.on('error', (cause) => log.warn({ err: cause, server: spec.server }, 'a signal was not delivered'))
     const instance = superviseInstance({ confined: confined.value, spec, events, feed, watch, log })
-    running.set(spec.key, instance)
-    void instance.ended.then(() => running.delete(spec.key))
+    running.add(instance)
+    void instance.ended.then(() => running.delete(instance))
     return instance
   }
 
   return {
     sandbox: sandbox.kind,
     start: async (spec, events) => {
-      if (keys.has(spec.key)) throw new TypeError('an instance by this key is running')
-      keys.add(spec.key)
-      const pending = start(spec, {
-        line: (line) => events.line(line),
-        ended: (end) => {
-          keys.delete(spec.key)
-          events.ended(end)
-        },
-      })
+      const pending = start(spec, events)
       starting.add(pending)
       return pending.finally(() => starting.delete(pending))
     },
     close: async () => {
       closed = true
       await Promise.allSettled(starting)
-      await Promise.all([...running.values()].map(async (instance) => instance.stop()))
+      await Promise.all([...running].map(async (instance) => instance.stop()))
       watch.close()
       await sandbox.close()
       await logs.close()

@@ -4,7 +4,10 @@ import type { SecretValue } from '../lib/secret-value.ts'
 export interface InstanceSpec {
   /** Name of the Server: for its log file and its private home. */
   readonly server: string
-  /** Unique among running instances: `<server>` or `<server>-<digest of who shares it>`. A safe file name. */
+  /**
+   * Tells instances apart in logs: `<server>` or `<server>-<digest of who shares it>`. A safe file name. Two by one key
+   * run side by side while an older one finishes its calls.
+   */
   readonly key: string
   readonly command: string
   readonly args: readonly string[]
