@@ -15,7 +15,7 @@ export interface Wanted {
 
 /** Where each wanted value stands: `at[2 * index]` is its first byte, `at[2 * index + 1]` the byte after it; −1 if absent. */
 export interface Scanned {
-  readonly at: Int32Array
+  readonly at: readonly number[]
   /** First byte of the text that is not white space: `{`, `[`, … */
   readonly opens: number
 }
@@ -50,9 +50,17 @@ const COLON = 0x3a
 /** Keys of one object, compared by hash first; a set takes over where a linear look would become quadratic. */
 const LINEAR_KEYS = 12
 
+/** Hash of a key, and where it stands between its quotes. */
+interface Key {
+  readonly hash: number
+  readonly start: number
+  readonly end: number
+}
+
 class Scanner {
   readonly #text: Buffer
-  readonly #at: Int32Array
+  // An array of small integers: a typed array of this size lives outside the heap and costs ten times as much to make.
+  readonly #at: number[]
   readonly #refuseAll: boolean
   #pos = 0
   #problem: ScanProblem = 'syntax'
@@ -63,7 +71,7 @@ class Scanner {
 
   constructor(text: Buffer, size: number, refuseAll: boolean) {
     this.#text = text
-    this.#at = new Int32Array(2 * size).fill(-1)
+    this.#at = Array.from<number>({ length: 2 * size }).fill(-1)
     this.#refuseAll = refuseAll
   }
 
@@ -77,6 +85,8 @@ class Scanner {
 
   #space(): void {
     const text = this.#text
+    // Compact JSON, as every library writes it, has none.
+    if ((text[this.#pos] ?? 0x21) > 0x20) return
     let pos = this.#pos
     for (;;) {
       const c = text[pos]
@@ -109,7 +119,7 @@ class Scanner {
     const firstKey = this.#keys.length
     const children = wanted?.children
     const compare = this.#refuseAll || children !== undefined
-    let many: Map<number, number[]> | undefined
+    let many: Set<string> | undefined
     this.#pos++
     this.#space()
     if (this.#text[this.#pos] === CLOSE_OBJECT) {
@@ -166,40 +176,34 @@ class Scanner {
   }
 
   /** Notes a key of the open object; true when it was there before. */
-  #seen(
-    firstKey: number,
-    many: Map<number, number[]> | undefined,
-    key: { readonly hash: number; readonly start: number; readonly end: number },
-  ): boolean {
+  #seen(firstKey: number, many: Set<string> | undefined, key: Key): boolean {
+    if (many !== undefined) {
+      const name = this.#decoded(key.start, key.end)
+      if (many.has(name)) return true
+      many.add(name)
+      return false
+    }
     const keys = this.#keys
-    if (many === undefined) {
-      for (let i = firstKey; i < keys.length; i += 3) {
-        if (keys[i] === key.hash && this.#sameKey(keys[i + 1], keys[i + 2], key)) return true
-      }
-      keys.push(key.hash, key.start, key.end)
-      return false
+    for (let i = firstKey; i < keys.length; i += 3) {
+      if (keys[i] === key.hash && this.#sameKey(keys[i + 1], keys[i + 2], key)) return true
     }
-    const bucket = many.get(key.hash)
-    if (bucket === undefined) {
-      many.set(key.hash, [key.start, key.end])
-      return false
-    }
-    for (let i = 0; i < bucket.length; i += 2) if (this.#sameKey(bucket[i], bucket[i + 1], key)) return true
-    bucket.push(key.start, key.end)
+    keys.push(key.hash, key.start, key.end)
     return false
   }
 
-  #gather(firstKey: number): Map<number, number[]> {
-    const many = new Map<number, number[]>()
+  /** A set of strings, since the hashes of V8 are seeded: keys made to collide in ours would else be compared each with each. */
+  #gather(firstKey: number): Set<string> {
+    const many = new Set<string>()
     const keys = this.#keys
-    for (let i = firstKey; i < keys.length; i += 3) {
-      const hash = keys[i] ?? 0
-      many.set(hash, [...(many.get(hash) ?? []), keys[i + 1] ?? 0, keys[i + 2] ?? 0])
-    }
+    for (let i = firstKey; i < keys.length; i += 3)
+      many.add(this.#decoded(keys[i + 1] ?? 0, keys[i + 2] ?? 0))
     return many
   }
 
-  #sameKey(start = 0, end = 0, key: { readonly start: number; readonly end: number }): boolean {
+  #sameKey(start = 0, end = 0, key: Key): boolean {
+    const text = this.#text
+    if (end - start === key.end - key.start && sameBytes(text, start, end, key.start)) return true
+    if (!isEscaped(text, start, end) && !isEscaped(text, key.start, key.end)) return false
     return this.#decoded(start, end) === this.#decoded(key.start, key.end)
   }
 
@@ -267,6 +271,16 @@ class Scanner {
     this.#problem = problem
     return false
   }
+}
+
+function sameBytes(text: Buffer, start: number, end: number, other: number): boolean {
+  for (let pos = start; pos < end; pos++) if (text[pos] !== text[other + pos - start]) return false
+  return true
+}
+
+function isEscaped(text: Buffer, start: number, end: number): boolean {
+  for (let pos = start; pos < end; pos++) if (text[pos] === BACKSLASH) return true
+  return false
 }
 
 /** The hash that `#string` makes of the same key written without escapes. */
