@@ -115,6 +115,7 @@ test.each([
   const ran = await runInMemory(argv, { env: envFor('http://127.0.0.1:9') })
   expect(ran.code).toBe(2)
   expect(ran.err).not.toContain('hunter2')
+  expect(ran.err).toContain('may not stand in an argument')
   expect(ran.err).toContain('--from-file KEY=PATH')
 })
 

@@ -27,8 +27,8 @@ test('nothing given', () => {
 })
 
 test('options win over variables, and paths become absolute', () => {
-  const env = { CASTELLAN_HOME: 'a', CASTELLAN_PORT: '1', CASTELLAN_HOST: '::1' }
-  expect(read(env, { home: 'b', port: '0', manifests: ['m', '-'] })).toMatchObject({
+  const env = { CASTELLAN_HOME: 'a', CASTELLAN_PORT: '1', CASTELLAN_HOST: '::2' }
+  expect(read(env, { home: 'b', host: '::1', port: '0', manifests: ['m', '-'] })).toMatchObject({
     home: '/work/b',
     host: '::1',
     port: 0,
