@@ -20,6 +20,11 @@ export const COMMANDS: readonly Verb[] = [
     load: async () => (await import('./command-audit-verify.ts')).auditVerify,
   },
   {
+    path: ['audit', 'set-aside'],
+    summary: 'Put a record that does not verify out of the way',
+    load: async () => (await import('./command-audit-set-aside.ts')).auditSetAside,
+  },
+  {
     path: ['__complete'],
     summary: 'Answer a completion script',
     hidden: true,
