@@ -77,7 +77,7 @@ export function readServeConfig(
   }
 }
 
-export function refuseUnknownVariables(env: CliContext['env']): void {
+function refuseUnknownVariables(env: CliContext['env']): void {
   const known = Object.keys(VARIABLES)
   for (const name of Object.keys(env)) {
     if (!name.startsWith('CASTELLAN_') || known.includes(name)) continue

@@ -17,7 +17,7 @@ export function buildInfo(root: string = ROOT): BuildInfo {
 }
 
 /** Reads Git's files, since git itself may not be installed; `.git` is a file in a linked work tree. */
-export function headCommit(root: string): string | undefined {
+function headCommit(root: string): string | undefined {
   const dot = readText(join(root, '.git'))
   const pointed = dot === undefined ? undefined : /^gitdir: (.+)$/m.exec(dot)?.[1]
   const folder =

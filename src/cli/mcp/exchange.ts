@@ -101,7 +101,7 @@ export async function endSession(
   }
 }
 
-export const bearer = (token: SecretValue | undefined): Record<string, string> =>
+const bearer = (token: SecretValue | undefined): Record<string, string> =>
   token === undefined ? {} : { authorization: `Bearer ${token.reveal()}` }
 
 function refuseStatus(status: number): void {
