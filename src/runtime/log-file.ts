@@ -64,21 +64,19 @@ export async function* followLog(
     let rest = ''
     while (!signal.aborted) {
       file ??= await openIfThere(path)
-      if (file !== undefined) {
-        const read = await readFrom(file, at)
-        at += read.length
-        const lines = (rest + read.toString('utf8')).split('\n')
-        rest = lines.pop() ?? ''
-        yield* lines
-        if (read.length > 0) continue
-        if (await wasRotated(file, path)) {
-          await file.close()
-          file = undefined
-          at = 0
-          continue
-        }
+      const read = file === undefined ? Buffer.alloc(0) : await readFrom(file, at)
+      at += read.length
+      const lines = (rest + read.toString('utf8')).split('\n')
+      rest = lines.pop() ?? ''
+      yield* lines
+      if (read.length > 0) continue
+      if (file === undefined || !(await wasRotated(file, path))) {
+        await pause(signal)
+        continue
       }
-      await pause(signal)
+      await file.close()
+      file = undefined
+      at = 0
     }
   } finally {
     await file?.close()

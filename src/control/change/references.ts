@@ -51,11 +51,8 @@ export async function referrersOf(kind: string, name: string, view: PlannedView)
   const referrers: Referrer[] = []
   for (const definition of mayReferTo(kind)) {
     for (const after of await view.afterAll(definition)) {
-      for (const target of referencesOf(after)) {
-        if (target.kind === kind && target.name === name) {
-          referrers.push({ label: labelOf(after), key: target.key })
-        }
-      }
+      const meant = referencesOf(after).filter((target) => target.kind === kind && target.name === name)
+      referrers.push(...meant.map(({ key }) => ({ label: labelOf(after), key })))
     }
   }
   return referrers
