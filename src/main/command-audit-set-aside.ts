@@ -1,5 +1,7 @@
+import { existsSync } from 'node:fs'
 import { runSetAside } from '../audit/command-set-aside.ts'
 import { defineCommand } from '../cli/define-command.ts'
+import { unavailable } from '../cli/failure.ts'
 import { homeOf } from '../cli/target.ts'
 
 export const auditSetAside = defineCommand({
@@ -7,9 +9,11 @@ export const auditSetAside = defineCommand({
   about:
     'For a record that does not verify: moves it into a folder of the home, where it can still be verified. The next start begins a new one that names the folder. Refused while a daemon runs.',
   examples: ['castellan audit set-aside', 'castellan audit set-aside --home /srv/castellan'],
-  async run({ home, context }) {
+  async run({ home: given, context }) {
+    const home = homeOf(context, given)
+    if (!existsSync(home)) throw unavailable('there is no such home', 'name it with --home')
     runSetAside({
-      home: homeOf(context, home),
+      home,
       nowMs: Date.now(),
       write: (text) => context.stdout.write(text),
     })
