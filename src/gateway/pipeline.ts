@@ -3,14 +3,14 @@ import type { Log } from '../lib/log.ts'
 import { errorMessage } from '../protocol/json-rpc.ts'
 import type { Exchange, Refusal } from './exchange.ts'
 import type { Record } from './record/record.ts'
-import type { Pipeline, Step } from './steps.ts'
+import type { Pipeline } from './steps.ts'
 
 /** Walks an exchange through the table; whatever happens ends in one answer and one record. */
 export function createRunner(pipeline: Pipeline, record: Record, log: Log): (x: Exchange) => Promise<void> {
   return async (x) => {
     let refusal: Refusal | undefined
     try {
-      refusal = (await walk(pipeline.head, x)) ?? (await walk(pipeline.tail[x.kind], x))
+      refusal = await walk(pipeline, x)
     } catch (thrown) {
       log.error({ err: thrown, kind: x.kind, project: x.target.project }, 'a request met a bug')
       refusal = { code: 'internal', hint: 'the log of the daemon has the reason', cause: thrown }
@@ -20,14 +20,20 @@ export function createRunner(pipeline: Pipeline, record: Record, log: Log): (x: 
   }
 }
 
-async function walk(steps: readonly Step[], x: Exchange): Promise<Refusal | undefined> {
-  for (const step of steps) {
-    const done = step(x)
+async function walk({ head, tail }: Pipeline, x: Exchange): Promise<Refusal | undefined> {
+  let steps = head
+  for (let i = 0; ; i++) {
+    if (i === steps.length) {
+      if (steps !== head) return undefined
+      // From here on it is known what the request is.
+      steps = tail[x.kind]
+      i = 0
+    }
+    const done = steps[i]?.(x)
     // Most steps only look at memory; a promise for each would cost more than the step.
     const refusal = done instanceof Promise ? await done : done
     if (refusal !== undefined) return refusal
   }
-  return undefined
 }
 
 function refuse(x: Exchange, refusal: Refusal, record: Record): void {

@@ -23,22 +23,22 @@ export const pathIndex = (path: Path): number => PATHS.indexOf(path)
 
 interface Growing {
   index: number
-  children: Map<string, Growing> | undefined
+  children: { key: string; value: Growing }[] | undefined
 }
 
 function grow(): Wanted {
-  const root: Growing = { index: -1, children: new Map() }
+  const root: Growing = { index: -1, children: [] }
   for (const [index, path] of PATHS.entries()) {
     let node = root
     for (const step of path.split('/')) {
       const key = step.replace('io.modelcontextprotocol.', 'io.modelcontextprotocol/')
-      node.children ??= new Map()
-      let next = node.children.get(key)
-      if (next === undefined) {
-        next = { index: -1, children: undefined }
-        node.children.set(key, next)
+      node.children ??= []
+      let member = node.children.find((one) => one.key === key)
+      if (member === undefined) {
+        member = { key, value: { index: -1, children: undefined } }
+        node.children.push(member)
       }
-      node = next
+      node = member.value
     }
     node.index = index
   }

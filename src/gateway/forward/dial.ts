@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { Agent, type Dispatcher } from 'undici'
+import { Pool as HttpPool } from 'undici'
 import type { StdioSpec } from '../../kinds/server.ts'
 import { err, ok, type Result } from '../../lib/result.ts'
 import type { Implementation } from '../../protocol/envelope.ts'
@@ -41,15 +41,25 @@ const LEGACY_VERDICT_MS = 24 * 3600 * 1000
 const MAX_CONNECTIONS = 256
 
 export function createDial(deps: DialDeps): Dial {
-  const agent: Dispatcher = new Agent({
-    connections: MAX_CONNECTIONS,
-    pipelining: 1,
-    connect: { timeout: 30_000 },
-  })
+  const origins = new Map<string, HttpPool>()
   const eras = new Map<
     string,
     { readonly era: Era; readonly verdict: Verdict | undefined; readonly untilMs: number }
   >()
+
+  function originOf(url: string): HttpPool {
+    const { origin } = new URL(url)
+    let pool = origins.get(origin)
+    if (pool === undefined) {
+      pool = new HttpPool(origin, {
+        connections: MAX_CONNECTIONS,
+        pipelining: 1,
+        connect: { timeout: 30_000 },
+      })
+      origins.set(origin, pool)
+    }
+    return pool
+  }
 
   function remember(server: ServerView, era: Era, verdict?: Verdict): void {
     eras.set(server.fingerprint, {
@@ -77,7 +87,7 @@ export function createDial(deps: DialDeps): Dial {
     const { spec } = server
     const missing = missingSecrets(spec.headers, deps.openSecret)
     if (missing.length > 0) return err(secretMissing(missing))
-    const target = httpTarget(spec, agent, () => injectHeaders(spec, deps.openSecret))
+    const target = httpTarget(spec, originOf(spec.url), () => injectHeaders(spec, deps.openSecret))
     let verdict = known(server)?.verdict
     if (verdict === undefined) {
       const probed = await probeHttp(target, deps.us, deps.ids)
@@ -129,7 +139,9 @@ export function createDial(deps: DialDeps): Dial {
       await upstream.value.close()
       return opened
     },
-    close: () => agent.destroy(),
+    async close() {
+      await Promise.all([...origins.values()].map((pool) => pool.destroy()))
+    },
   }
 }
 

@@ -1,4 +1,3 @@
-import type { Result } from '../../lib/result.ts'
 import { stringAt } from '../../protocol/message.ts'
 import type { Session } from '../classify/session.ts'
 import { need, type Exchange, type Refusal } from '../exchange.ts'
@@ -6,7 +5,6 @@ import { scopeOf, upstreamRefusal, type Route } from '../route/route.ts'
 import { answerFor, eventFor, isNotFound, upstreamRequest, type Answer } from './bridge.ts'
 import type { createLogLevels } from './log-level.ts'
 import type { Lease, Pool } from './pool.ts'
-import type { UpstreamFailure } from './upstream.ts'
 
 export interface ForwardDeps {
   readonly pool: Pool
@@ -17,38 +15,33 @@ export interface ForwardDeps {
 
 /** The step `forward`: to the server and back. Refusals are what never reached it or never came back. */
 export function createForward(deps: ForwardDeps): (x: Exchange) => Promise<Refusal | undefined> {
-  return async (x) => {
+  return (x) => {
     const route = need(x.route, 'route')
-    let refusal = await attempt(deps, x, route)
-    for (const server of route.others) {
-      if (refusal !== 'ask-next') break
-      x.route = { ...route, server, others: [] }
-      refusal = await attempt(deps, x, x.route)
-    }
-    return refusal === 'ask-next' ? { code: 'resource_not_found' } : refusal
+    const lease = deps.pool.leaseNow(route.server, scopeOf(x))
+    const ready = lease !== undefined && route.others.length === 0 && wantedLevel(x) === undefined
+    return ready ? travel(deps, x, route, lease) : tryEach(deps, x, route)
   }
 }
 
-async function attempt(
-  deps: ForwardDeps,
-  x: Exchange,
-  route: Route,
-): Promise<Refusal | 'ask-next' | undefined> {
-  const scope = scopeOf(x)
-  const now = deps.pool.leaseNow(route.server, scope)
-  const leased: Result<Lease, UpstreamFailure> =
-    now === undefined ? await deps.pool.lease(route.server, scope) : { ok: true, value: now }
-  if (!leased.ok) return upstreamRefusal(route.server.name, leased.error)
-  const lease = leased.value
-  const level = wantedLevel(x)
-  if (level !== undefined) await deps.levels.raise(lease, level)
-  if (x.kind === 'resources/subscribe' && lease.info.era === 'modern') {
-    return {
-      code: 'method_unavailable',
-      hint: `${route.server.name} reports changes of resources in a way that does not fit this client`,
-    }
+async function tryEach(deps: ForwardDeps, x: Exchange, route: Route): Promise<Refusal | undefined> {
+  let refusal = await attempt(deps, x, route)
+  for (const server of route.others) {
+    if (refusal !== ASK_NEXT) break
+    x.route = { ...route, server, others: [] }
+    refusal = await attempt(deps, x, x.route)
   }
-  return travel(deps, x, route, lease)
+  return refusal
+}
+
+/** The server does not know the resource. Told by identity from a refusal that says the same of the last one asked. */
+const ASK_NEXT: Refusal = { code: 'resource_not_found' }
+
+async function attempt(deps: ForwardDeps, x: Exchange, route: Route): Promise<Refusal | undefined> {
+  const leased = await deps.pool.lease(route.server, scopeOf(x))
+  if (!leased.ok) return upstreamRefusal(route.server.name, leased.error)
+  const level = wantedLevel(x)
+  if (level !== undefined) await deps.levels.raise(leased.value, level)
+  return travel(deps, x, route, leased.value)
 }
 
 function wantedLevel(x: Exchange): string | undefined {
@@ -56,12 +49,11 @@ function wantedLevel(x: Exchange): string | undefined {
   return stringAt(need(x.message, 'message'), 'params/_meta/io.modelcontextprotocol.logLevel')
 }
 
-function travel(
-  deps: ForwardDeps,
-  x: Exchange,
-  route: Route,
-  lease: Lease,
-): Promise<Refusal | 'ask-next' | undefined> {
+function travel(deps: ForwardDeps, x: Exchange, route: Route, lease: Lease): Promise<Refusal | undefined> {
+  if (x.kind === 'resources/subscribe' && lease.info.era === 'modern') {
+    const hint = `${route.server.name} reports changes of resources in a way that does not fit this client`
+    return Promise.resolve({ code: 'method_unavailable', hint })
+  }
   return new Promise((resolve) => {
     const finish = openCall(x.session, need(x.message?.idText, 'id'), () => {
       call.cancel()
@@ -70,7 +62,7 @@ function travel(
       x.out.empty(200)
       conclude(undefined)
     })
-    const conclude = (refusal: Refusal | 'ask-next' | undefined): void => {
+    const conclude = (refusal: Refusal | undefined): void => {
       finish()
       resolve(refusal)
     }
@@ -81,7 +73,7 @@ function travel(
       },
       reply(message) {
         if (route.others.length > 0 && message.shape === 'error' && isNotFound(message))
-          return conclude('ask-next')
+          return conclude(ASK_NEXT)
         const answer = answerFor(x, lease, message)
         if (!('bytes' in answer))
           return conclude({ ...answer, hint: `${route.server.name}: ${answer.hint ?? ''}` })

@@ -26,15 +26,16 @@ function accepts(accept: string | undefined): boolean {
 }
 
 /** Reads, scans and parses the body of a POST. */
-export async function receive(x: Exchange): Promise<Refusal | undefined> {
+export function receive(x: Exchange): Promise<Refusal | undefined> | undefined {
   if (x.request.method !== 'POST') return undefined
-  const body = await readBody(x.request, MAX_BODY_BYTES)
-  if (body === 'too-large') return { code: 'too_large', hint: `at most ${MAX_BODY_BYTES} bytes` }
-  if (body === 'aborted') return { code: 'not_json', detail: 'the client went away' }
-  const message = readMessage(body, 'client')
-  if (!message.ok) return PROBLEMS[message.error]
-  x.message = message.value
-  return undefined
+  return readBody(x.request, MAX_BODY_BYTES, (body) => {
+    if (body === 'too-large') return { code: 'too_large', hint: `at most ${MAX_BODY_BYTES} bytes` }
+    if (body === 'aborted') return { code: 'not_json', detail: 'the client went away' }
+    const message = readMessage(body, 'client')
+    if (!message.ok) return PROBLEMS[message.error]
+    x.message = message.value
+    return undefined
+  })
 }
 
 const PROBLEMS = {

@@ -19,14 +19,14 @@ export interface Outlet {
   ): void
   /** No answer at all: 202 for what needs none, or the end of a stream whose call was cancelled. */
   empty(status: number): void
-  /** Resolves once the last byte was handed to the socket, or the client has gone. */
-  readonly done: Promise<void>
   /** The client closed the connection before its answer was complete. */
   readonly gone: boolean
   onGone(listener: () => void): void
 }
 
 const KEEP_ALIVE_MS = 15_000
+/** Up to here a copy is cheaper than a second write. */
+const SMALL_BYTES = 16 * 1024
 
 export function createOutlet(response: ServerResponse): Outlet {
   return new HttpOutlet(response)
@@ -34,8 +34,6 @@ export function createOutlet(response: ServerResponse): Outlet {
 
 class HttpOutlet implements Outlet {
   readonly #response: ServerResponse
-  readonly done: Promise<void>
-  #finish: () => void = () => {}
   #pending: (() => void)[] | undefined
   #streaming = false
   #keepAlive: NodeJS.Timeout | undefined
@@ -44,16 +42,11 @@ class HttpOutlet implements Outlet {
 
   constructor(response: ServerResponse) {
     this.#response = response
-    this.done = new Promise((resolve) => {
-      this.#finish = resolve
-    })
-    response.once('close', () => {
+    response.on('close', () => {
       clearInterval(this.#keepAlive)
-      if (!response.writableFinished) {
-        this.gone = true
-        this.#goneListener?.()
-      }
-      this.#finish()
+      if (response.writableFinished) return
+      this.gone = true
+      this.#goneListener?.()
     })
     // A socket that breaks while we write is the client's leaving, not an error of ours.
     response.on('error', () => {})
@@ -112,12 +105,14 @@ class HttpOutlet implements Outlet {
     headers: Readonly<Record<string, string>> | undefined,
   ): void {
     let length = 0
-    for (const part of parts) length += Buffer.byteLength(part)
+    for (const part of parts) length += typeof part === 'string' ? Buffer.byteLength(part) : part.length
     const response = this.#response
     response.writeHead(status, { 'content-type': 'application/json', 'content-length': length, ...headers })
     const [only] = parts
     if (parts.length === 1 && only !== undefined) {
-      response.end(only)
+      // As a string of bytes it leaves in one write together with the head; a Buffer takes a second one.
+      if (typeof only === 'string' || length > SMALL_BYTES) response.end(only)
+      else response.end(only.toString('latin1'), 'latin1')
       return
     }
     response.cork()
