@@ -67,6 +67,16 @@ describe.runIf(bubblewrapWorks)('a program below the masked home runs', () => {
     expect(seen).toMatchObject({ word: 'found', private: [false, true] })
   })
 
+  test('under a folder that is a link to where it is', async () => {
+    const elsewhere = join(place.userHome, 'shared', 'node_modules')
+    installPackage(elsewhere, '#!/usr/bin/env node')
+    const checkout = join(place.userHome, 'checkout')
+    mkdirSync(checkout)
+    symlinkSync(elsewhere, join(checkout, 'node_modules'))
+    const seen = await runOnce({ command: join(checkout, 'node_modules', '.bin', 'thing') })
+    expect(seen).toMatchObject({ word: 'found' })
+  })
+
   test('from an nvm-like prefix found in PATH, with the node of that prefix', async () => {
     const prefix = join(place.userHome, '.nvm', 'versions', 'node', 'v24.0.0')
     mkdirSync(join(prefix, 'bin'), { recursive: true })

@@ -31,8 +31,8 @@ export function kindOf(path: string): 'directory' | 'file' | 'socket' | 'other' 
 const MAX_LINKS = 40
 
 /**
- * Every name under which the kernel passes on the way to a file: each one in a real directory, the last one the file
- * itself. A process that sees all of them can open the first.
+ * Every name under which the kernel passes on the way to a file: the one that was asked for, then each link in its
+ * real directory, the last one the file itself. A process that sees all of them can open the first.
  */
 export function linkChain(path: string): readonly string[] {
   const chain: string[] = []
@@ -41,6 +41,8 @@ export function linkChain(path: string): readonly string[] {
     const parent = realPath(dirname(next))
     if (parent === undefined) return []
     const here = join(parent, basename(next))
+    // A folder on the way is a link: a home in another place, a linked node_modules.
+    if (here !== next) chain.push(next)
     const stat = lstatSync(here, { throwIfNoEntry: false })
     if (stat === undefined) return []
     chain.push(here)
