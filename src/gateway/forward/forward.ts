@@ -72,6 +72,7 @@ function travel(deps: ForwardDeps, x: Exchange, route: Route, lease: Lease): Pro
         if (bytes !== undefined) x.out.event(bytes)
       },
       reply(message) {
+        lease.heard(undefined)
         if (route.others.length > 0 && message.shape === 'error' && isNotFound(message))
           return conclude(ASK_NEXT)
         const answer = answerFor(x, lease, message)
@@ -88,6 +89,7 @@ function travel(deps: ForwardDeps, x: Exchange, route: Route, lease: Lease): Pro
         else void settle(kept).then((refusal) => (refusal === undefined ? give() : conclude(refusal)))
       },
       failed(failure) {
+        if (failure.kind === 'unreachable' || failure.kind === 'refused') lease.heard(failure)
         x.outcome = failure.kind === 'refused' || failure.kind === 'session-lost' ? 'error' : 'lost'
         conclude(upstreamRefusal(route.server.name, failure))
       },

@@ -59,6 +59,8 @@ class ExchangeHandler implements Dispatcher.DispatchHandler, HttpCall {
   #over = false
   #aborted = false
   #kind: 'json' | 'stream' | 'other' = 'other'
+  /** The status says that it was taken: a body of another type is then no answer at all. */
+  #good = false
   #chunks: Buffer[] = []
   #size = 0
   #sse: SseParser | undefined
@@ -84,6 +86,7 @@ class ExchangeHandler implements Dispatcher.DispatchHandler, HttpCall {
     headers: Record<string, string | string[] | undefined>,
   ): void {
     if (this.#over || statusCode < 200) return
+    this.#good = statusCode < 300
     const type = String(headers['content-type'] ?? '')
     if (type.startsWith('application/json')) this.#kind = 'json'
     else if (type.startsWith('text/event-stream')) this.#kind = 'stream'
@@ -101,6 +104,7 @@ class ExchangeHandler implements Dispatcher.DispatchHandler, HttpCall {
     this.#size += chunk.length
     if (this.#size > MAX_MESSAGE_BYTES) this.#fail(OVERSIZE)
     else if (this.#kind === 'json') this.#chunks.push(chunk)
+    else if (this.#good) this.#fail(NOT_MCP)
   }
 
   onResponseEnd(): void {

@@ -17,6 +17,8 @@ export interface Lease {
   readonly info: UpstreamInfo
   /** Who shares the connection: '' for all. */
   readonly sharer: string
+  /** How the last call went: a failure that says the server is away or refuses us, or undefined when it answered. */
+  heard(failure: UpstreamFailure | undefined): void
 }
 
 export interface PoolEvents {
@@ -64,9 +66,16 @@ interface ServerRecord {
   retryMs: number
   attempts: number
   losses: number
+  /** Since when it has been open without a failure. */
+  steadySinceMs: number | undefined
+  /** Why the last call over an open connection failed. */
+  trouble: UpstreamFailure | undefined
 }
 
 const BACKOFF_MS = [1000, 2000, 5000, 15_000, 30_000] as const
+const BACKOFF_AFTER_LOSS_MS = [0, ...BACKOFF_MS] as const
+/** A server that has been open for this long is tried again at once; one that ends sooner is not, over and over. */
+const STEADY_MS = 10_000
 const IDLE_MS = 10 * 60 * 1000
 const SWEEP_MS = 60 * 1000
 /** How long a connection of an older configuration may finish its calls. */
@@ -97,6 +106,8 @@ export function createPool(deps: PoolDeps): Pool {
       retryMs: 0,
       attempts: 0,
       losses: 0,
+      steadySinceMs: undefined,
+      trouble: undefined,
     }
     servers.set(server.uid, record)
     return record
@@ -142,15 +153,21 @@ export function createPool(deps: PoolDeps): Pool {
       .connect(server, sharer, {
         changed: (what) => deps.events.changed(server, sharer, what),
         notified: (message) => deps.events.notified(server, sharer, message),
-        lost: (failure) => lost(record, sharer, failure),
+        lost: (failure) => lost(record, failure),
       })
       .then(async (upstream): Promise<Result<Lease, UpstreamFailure>> => {
         const opened = upstream.ok ? await upstream.value.open() : upstream
         if (!upstream.ok || !opened.ok) return failed(record, sharer, opened.ok ? lostFailure : opened.error)
-        entry.lease = { upstream: upstream.value, info: opened.value, sharer }
+        entry.lease = {
+          upstream: upstream.value,
+          info: opened.value,
+          sharer,
+          heard: (failure) => void (record.trouble = failure),
+        }
         record.info = opened.value
         record.failure = undefined
-        record.attempts = 0
+        record.trouble = undefined
+        record.steadySinceMs ??= deps.tickMs()
         if (again || (sharer === '' && record.losses > 0)) deps.events.reopened(server, sharer)
         return ok(entry.lease)
       })
@@ -165,23 +182,21 @@ export function createPool(deps: PoolDeps): Pool {
     failure: UpstreamFailure,
   ): Result<Lease, UpstreamFailure> {
     record.entries.delete(sharer)
-    record.failure = failure
-    record.retryMs = deps.tickMs() + (BACKOFF_MS[Math.min(record.attempts++, BACKOFF_MS.length - 1)] ?? 0)
+    holdBack(record, failure, BACKOFF_MS)
     return err(failure)
   }
 
-  function lost(record: ServerRecord, sharer: string, failure: UpstreamFailure): void {
-    const entry = record.entries.get(sharer)
+  function lost(record: ServerRecord, failure: UpstreamFailure): void {
     record.losses++
+    holdBack(record, failure, BACKOFF_AFTER_LOSS_MS)
+  }
+
+  function holdBack(record: ServerRecord, failure: UpstreamFailure, pauses: readonly number[]): void {
+    const now = deps.tickMs()
+    if (record.steadySinceMs !== undefined && now - record.steadySinceMs > STEADY_MS) record.attempts = 0
+    record.steadySinceMs = undefined
     record.failure = failure
-    // A copy that lived for a while is started again at once; one that dies at once is not, over and over.
-    const lived = entry === undefined ? 0 : deps.tickMs() - entry.usedMs
-    if (lived > 10_000) record.attempts = 0
-    record.retryMs =
-      record.attempts === 0
-        ? 0
-        : deps.tickMs() + (BACKOFF_MS[Math.min(record.attempts, BACKOFF_MS.length - 1)] ?? 0)
-    record.attempts++
+    record.retryMs = now + (pauses[Math.min(record.attempts++, pauses.length - 1)] ?? 0)
   }
 
   function sweep(): void {
@@ -224,7 +239,7 @@ export function createPool(deps: PoolDeps): Pool {
           : [...record.entries.values()].filter((entry) => entry.lease?.upstream.alive === true).length
       return {
         info: record?.info,
-        failure: live > 0 ? undefined : record?.failure,
+        failure: live > 0 ? record?.trouble : record?.failure,
         connections: live,
         losses: record?.losses ?? 0,
       }
