@@ -70,9 +70,17 @@ const REASONS: Readonly<Record<string, readonly [reason: string, hint: string]>>
   ENOENT:  ['a directory cannot be made there', 'choose another with --home'],
 }
 
+/** Primary result codes of SQLite for what the system calls otherwise (https://sqlite.org/rescode.html). */
+const SYSTEM_CODES: ReadonlyMap<number, string> = new Map([
+  [8, 'EROFS'], // SQLITE_READONLY
+  [10, 'ENOSPC'], // SQLITE_IOERR: of the empty file of the lock, only the journal is written
+  [13, 'ENOSPC'], // SQLITE_FULL
+])
+
 /** A home that cannot be used, in words that say what to do. */
 export function homeFailure(home: string, error: unknown): CliFailure {
-  const code = (error as NodeJS.ErrnoException).code ?? 'unknown reason'
+  const { errcode, code: system } = error as NodeJS.ErrnoException & { readonly errcode?: number }
+  const code = SYSTEM_CODES.get((errcode ?? 0) & 0xff) ?? system ?? 'unknown reason'
   const [reason, hint] = REASONS[code] ?? [code, 'choose another with --home']
   return new CliFailure(
     { code: 'unavailable', message: `the home ${home} cannot be used: ${reason}`, hint },

@@ -11,6 +11,9 @@ import type { WorkerError } from './messages.ts'
 /** Extended result codes of `SQLITE_CONSTRAINT` that mean "there is one already" (https://sqlite.org/rescode.html). */
 const NOT_UNIQUE: ReadonlySet<number | undefined> = new Set([1555, 2067])
 
+/** `SQLITE_IOERR_SHMSIZE`: the index of the write-ahead log cannot grow, for want of room. */
+const NO_ROOM_FOR_INDEX = 4874
+
 /** Primary result codes (the low byte) that are the machine's doing, and not a bug of ours. */
 const HINT_BY_RESULT: ReadonlyMap<number, string> = new Map([
   [5, DATABASE_BUSY], // SQLITE_BUSY
@@ -38,6 +41,8 @@ export function fromSqlite(error: WorkerError): Error {
   const hint =
     error.errcode === undefined
       ? HINT_BY_SYSTEM_CODE.get(error.code ?? '')
-      : HINT_BY_RESULT.get(error.errcode & 0xff)
+      : error.errcode === NO_ROOM_FOR_INDEX
+        ? DISK_FULL
+        : HINT_BY_RESULT.get(error.errcode & 0xff)
   return hint === undefined ? cause : new Fault('unavailable', { hint, cause })
 }
