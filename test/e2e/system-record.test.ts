@@ -36,7 +36,7 @@ interface Stand {
   readonly home: string
   readonly upstream: Upstream
   readonly token: string
-  endpoint(): Endpoint
+  readonly endpoint: () => Endpoint
 }
 
 async function start(
