@@ -7,7 +7,9 @@ import { randomUUID } from 'node:crypto'
 import { createServer as createHttpServer } from 'node:http'
 import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/streamableHttp.js'
 
-const { createServer } = await import('@modelcontextprotocol/server-everything/dist/server/index.js')
+// The package declares its program only, not the server inside it.
+const serverPackage = import.meta.resolve('@modelcontextprotocol/server-everything/package.json')
+const { createServer } = await import(new URL('dist/server/index.js', serverPackage).href)
 
 /** @type {Map<string, StreamableHTTPServerTransport>} */
 const sessions = new Map()

@@ -2,7 +2,7 @@
 export interface ClientLines {
   readonly client: string
   readonly about: string
-  /** To be pasted as they stand, at most 79 columns. */
+  /** To be pasted as they stand. */
   readonly paste: readonly string[]
 }
 
@@ -14,67 +14,58 @@ const HEADER = `Authorization: Bearer \${${VARIABLE}}`
 export const exportLine = (tokenFile: string): string => `export ${VARIABLE}="$(cat ${shellWord(tokenFile)})"`
 
 /**
- * Lines for each client that work as they are. The token is in none of them: clients that run in a shell get it from
+ * Lines for each client that work as they are. The token is in none of them: clients that start in a shell get it from
  * the environment, VS Code asks for it and keeps it in the system's store.
  */
 export function clientLines(endpoint: string): readonly ClientLines[] {
-  const shell = 'in the shell, then start it from there'
   return [
     {
       client: 'Claude Code',
-      about: shell,
+      about: 'once; then start it from a shell with the token',
       paste: [`claude mcp add -s user -t http castellan ${endpoint} \\`, `  -H '${HEADER}'`],
     },
     {
       client: 'Codex',
-      about: shell,
+      about: 'once',
       paste: [`codex mcp add castellan --url ${endpoint} \\`, `  --bearer-token-env-var ${VARIABLE}`],
     },
     {
       client: 'Gemini CLI',
-      about: shell,
+      about: 'once',
       paste: [`gemini mcp add -s user -t http castellan ${endpoint} \\`, `  -H '${HEADER}'`],
     },
     {
       client: 'VS Code',
-      about: '.vscode/mcp.json; asks for the token once',
+      about: 'into .vscode/mcp.json; it asks for the token once',
       paste: [
         '{ "servers": { "castellan": { "type": "http",',
         `    "url": "${endpoint}",`,
         '    "headers": { "Authorization": "Bearer ${input:castellan}" } } },',
-        '  "inputs": [{ "type": "promptString", "id": "castellan", "password": true,',
-        '    "description": "Token of Castellan" }] }',
+        '  "inputs": [{ "id": "castellan", "type": "promptString",',
+        '    "description": "Token of Castellan", "password": true }] }',
       ],
     },
     {
       client: 'Cursor',
-      about: '.cursor/mcp.json; start it from the shell',
+      about: 'into .cursor/mcp.json; start it from a shell with the token',
       paste: [
         '{ "mcpServers": { "castellan": {',
         `    "url": "${endpoint}",`,
         `    "headers": { "Authorization": "Bearer \${env:${VARIABLE}}" } } } }`,
       ],
     },
-    { client: 'curl', about: 'one call, no session needed', paste: curlLines(endpoint) },
+    { client: 'curl', about: 'a call, from this folder', paste: curlLines(endpoint) },
   ]
 }
 
 /**
- * A call of the 2026-07-28 revision: it needs no handshake before it. The header with the token comes to curl on its
- * standard input (`printf` is part of the shell), since the arguments of a process can be read by every user.
+ * A call of the 2026-07-28 revision, which needs no handshake before it. The header with the token comes to curl on
+ * its standard input (`printf` is part of the shell), since every user can read the arguments of a process.
  */
 const curlLines = (endpoint: string): readonly string[] => [
-  `printf 'header = "Authorization: Bearer %s"' "$${VARIABLE}" |`,
-  `curl -sS -K - ${endpoint} \\`,
-  `  -H 'Content-Type: application/json' \\`,
-  `  -H 'Accept: application/json, text/event-stream' \\`,
-  `  -H 'MCP-Protocol-Version: 2026-07-28' \\`,
-  `  -H 'Mcp-Method: tools/call' -H 'Mcp-Name: everything__echo' \\`,
-  `  -d '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{`,
-  `    "name":"everything__echo","arguments":{"message":"hi"},"_meta":{`,
-  `    "io.modelcontextprotocol/protocolVersion":"2026-07-28",`,
-  `    "io.modelcontextprotocol/clientInfo":{"name":"curl","version":"8"},`,
-  `    "io.modelcontextprotocol/clientCapabilities":{}}}}'`,
+  `printf 'header = "Authorization: Bearer %s"' "$${VARIABLE}" | curl -sS -K - \\`,
+  `  -H @examples/quickstart/curl/echo.headers -d @examples/quickstart/curl/echo.json \\`,
+  `  ${endpoint}`,
 ]
 
 const shellWord = (text: string): string =>

@@ -7,7 +7,7 @@ import type { ServeConfig } from '../config.ts'
 import { daemonLogPath } from '../daemon-log.ts'
 import { isHomeLocked } from '../home-lock.ts'
 import { runDaemon } from '../run-daemon.ts'
-import { startEverythingHttp } from './everything-http.ts'
+import { startEverythingHttp, type EverythingHttp } from './everything-http.ts'
 import { showEntrance, showServers } from './entrance.ts'
 import { keepToken, type KeptToken } from './kept-token.ts'
 import { quickstartManifests } from './manifests.ts'
@@ -36,19 +36,23 @@ export async function runQuickstart(quickstart: Quickstart): Promise<number> {
   if (isHomeLocked(home)) return await showRunning(quickstart, home)
   const port = await choosePort(quickstart)
 
-  const http = screen.begin('Starting server-everything over HTTP')
-  const everything = await startEverythingHttp(root, home)
-  http.done(`server-everything over HTTP, on 127.0.0.1:${everything.port}`)
+  const everything = startEverythingHttp(root, home)
+  // Its failure is met where it is waited for.
+  everything.catch(() => undefined)
+  const starting = screen.begin('Starting the daemon')
   try {
-    const starting = screen.begin('Starting the daemon')
     await runDaemon(configFor(home, port), version, async ({ url }) => {
       starting.done(`Daemon on ${url}, its home is ${relative(root, home)}/`)
-      await applyExamples({ ...quickstart, home, httpUrl: everything.url })
+      await applyExamples({ ...quickstart, home, everything })
       await enter({ ...quickstart, home })
-      screen.lines([screen.paint('dim', `  Ctrl-C stops all of it. Log: ${daemonLogPath(home)}`), ''])
+      const log = `${screen.paint('dim', 'Log'.padEnd(10))}${daemonLogPath(home)}`
+      screen.lines([`  ${log}`, '', `  Ready in ${screen.seconds()}. Ctrl-C stops all of it.`, ''])
     })
   } finally {
-    await everything.stop()
+    await everything.then(
+      (started) => started.stop(),
+      () => undefined,
+    )
   }
   screen.lines(['', '  Stopped; nothing of it keeps running.', ''])
   return 0
@@ -82,13 +86,17 @@ interface AtHome extends Quickstart {
   readonly home: string
 }
 
-async function applyExamples(at: AtHome & { readonly httpUrl: string }): Promise<void> {
-  const step = at.screen.begin('Applying examples/quickstart')
-  const manifests = await quickstartManifests(at.root, at.httpUrl)
+async function applyExamples(at: AtHome & { readonly everything: Promise<EverythingHttp> }): Promise<void> {
+  const { screen, root } = at
+  const starting = screen.begin('Waiting for server-everything over HTTP')
+  const { url, port } = await at.everything
+  starting.done(`server-everything over HTTP, on 127.0.0.1:${port}`)
+  const applying = screen.begin('Applying examples/quickstart')
+  const manifests = await quickstartManifests(root, url)
   const answer = await callApi(targetOf(at), ['apply'], { method: 'POST', body: jsonBody(manifests) })
   const { results } = JSON.parse(answer) as { readonly results: readonly { readonly action: string }[] }
   const changed = results.filter(({ action }) => action !== 'unchanged').length
-  step.done(`examples/quickstart applied: ${results.length} manifests, ${changed} of them new or changed`)
+  applying.done(`${results.length} manifests of examples/quickstart applied, ${changed} new or changed`)
 }
 
 const TOKEN_ORIGINS = {
@@ -107,9 +115,9 @@ async function enter(at: AtHome): Promise<void> {
   checking.done(TOKEN_ORIGINS[kept.origin])
   const calling = screen.begin('Calling a tool as a client would; the servers start for it')
   const tried = await tryAsClient(endpoint, kept.token)
-  calling.done(`${tried.tools} tools listed, ${tried.tool} called`)
-  showServers(screen, await callApi(target, ['servers'], { query: { output: 'json' } }))
-  showEntrance(screen, { endpoint: endpoint.href, tokenFile: kept.file, root: at.root, tried })
+  calling.done(`${tried.tool} called; ${tried.tools.length} tools behind one endpoint`)
+  showServers(screen, await callApi(target, ['servers'], { query: { output: 'json' } }), tried.tools)
+  showEntrance(screen, { endpoint: endpoint.href, tokenFile: kept.file, tried })
 }
 
 async function showRunning(quickstart: Quickstart, home: string): Promise<number> {

@@ -10,6 +10,8 @@ export interface Screen {
   failed(): void
   lines(lines: readonly string[]): void
   paint(style: Style, text: string): string
+  /** Since the process began: `1.4 s`. */
+  seconds(): string
 }
 
 export interface Step {
@@ -48,9 +50,10 @@ export function createScreen(terminal: Terminal, env: Readonly<Record<string, st
 
   return {
     paint,
+    seconds: () => inSeconds(performance.now()),
     begin(label) {
       const began = performance.now()
-      const seconds = (): string => `${((performance.now() - began) / 1000).toFixed(1)} s`
+      const seconds = (): string => inSeconds(performance.now() - began)
       let frame = 0
       const draw = (): void => {
         const mark = paint('cyan', FRAMES[frame++ % FRAMES.length] ?? '')
@@ -77,3 +80,5 @@ export function createScreen(terminal: Terminal, env: Readonly<Record<string, st
     },
   }
 }
+
+const inSeconds = (ms: number): string => `${(ms / 1000).toFixed(1)} s`

@@ -4,7 +4,8 @@ import { McpFailure } from '../../cli/mcp/exchange.ts'
 import type { SecretValue } from '../../lib/secret-value.ts'
 
 export interface Tried {
-  readonly tools: number
+  /** Names. */
+  readonly tools: readonly string[]
   readonly tool: string
   readonly arguments: Readonly<Record<string, unknown>>
   /** The text of the result. */
@@ -25,7 +26,7 @@ export async function tryAsClient(endpoint: URL, token: SecretValue): Promise<Tr
   try {
     const client = await connectMcp({ url: endpoint, token, timeoutMs: TIMEOUT_MS })
     try {
-      const tools = await countTools(client)
+      const tools = await listTools(client)
       const { content } = await client.request('tools/call', { name: TOOL, arguments: ARGUMENTS })
       const [first] = content as readonly { readonly text?: string }[]
       return { tools, tool: TOOL, arguments: ARGUMENTS, result: first?.text ?? 'a result without text' }
@@ -38,13 +39,13 @@ export async function tryAsClient(endpoint: URL, token: SecretValue): Promise<Tr
   }
 }
 
-async function countTools(client: McpClient): Promise<number> {
-  let count = 0
+async function listTools(client: McpClient): Promise<readonly string[]> {
+  const names: string[] = []
   let cursor: unknown
   do {
     const page = await client.request('tools/list', cursor === undefined ? {} : { cursor })
-    count += (page['tools'] as readonly unknown[]).length
+    names.push(...(page['tools'] as readonly { readonly name: string }[]).map(({ name }) => name))
     cursor = page['nextCursor']
   } while (cursor !== undefined)
-  return count
+  return names
 }
