@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { MAX_DEPTH, scanJson, type Scanned, type ScanProblem, type Wanted } from './json-scan.ts'
 
@@ -231,17 +231,18 @@ test('arbitrary bytes get a verdict; nothing throws', () => {
   )
 })
 
-/** A JSON string in which some characters are written as escapes. */
-const written = (text: string, escape: readonly boolean[]): string =>
-  `"${[...text]
-    .flatMap((char, i) =>
+/** A JSON string in which some UTF-16 units are written as escapes. */
+function written(text: string, escape: readonly boolean[]): string {
+  let out = ''
+  for (const [i, char] of Array.from(text).entries()) {
+    const units = Array.from({ length: char.length }, (_, n) => char.charCodeAt(n))
+    out +=
       escape[i % escape.length] === true
-        ? Array.from(char, (_, n) => char.charCodeAt(n))
-            .concat(char.length > 1 ? [char.charCodeAt(1)] : [])
-            .map((unit) => `\\u${unit.toString(16).padStart(4, '0')}`)
-        : [JSON.stringify(char).slice(1, -1)],
-    )
-    .join('')}"`
+        ? units.map((unit) => `\\u${unit.toString(16).padStart(4, '0')}`).join('')
+        : JSON.stringify(char).slice(1, -1)
+  }
+  return `"${out}"`
+}
 
 test('a key is repeated exactly when it is the same after decoding, however it is written', () => {
   const name = fc.oneof(

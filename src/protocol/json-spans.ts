@@ -5,9 +5,15 @@ import type { Span } from './message.ts'
  * messages off the hot path, where the interesting keys are not known beforehand.
  */
 
-/** The members of the object at `span`: decoded key to the place of the value. Empty when it is no object. */
-export function members(text: Buffer, span: Span): Map<string, Span & { readonly keyStart: number }> {
-  const found = new Map<string, Span & { readonly keyStart: number }>()
+/** One member of an object: its decoded key, where that key stands, and the place of the value. */
+export interface Member extends Span {
+  readonly key: string
+  readonly keyStart: number
+}
+
+/** The members of the object at `span` in the order of the text, repeated keys included. Empty when it is no object. */
+export function memberList(text: Buffer, span: Span): Member[] {
+  const found: Member[] = []
   if (text[span.start] !== 0x7b) return found
   let pos = skipSpace(text, span.start + 1)
   while (text[pos] === 0x22) {
@@ -16,13 +22,17 @@ export function members(text: Buffer, span: Span): Map<string, Span & { readonly
     const key = JSON.parse(text.toString('utf8', pos, keyEnd)) as string
     const start = skipSpace(text, skipSpace(text, keyEnd) + 1)
     const end = skipValue(text, start)
-    found.set(key, { start, end, keyStart })
+    found.push({ key, keyStart, start, end })
     pos = skipSpace(text, end)
     if (text[pos] !== 0x2c) break
     pos = skipSpace(text, pos + 1)
   }
   return found
 }
+
+/** The members by key; of a repeated key the last, as with `JSON.parse`. */
+export const members = (text: Buffer, span: Span): Map<string, Member> =>
+  new Map(memberList(text, span).map((member) => [member.key, member]))
 
 /** The places of the elements of the array at `span`. Empty when it is no array. */
 export function elements(text: Buffer, span: Span): Span[] {

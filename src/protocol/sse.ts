@@ -16,10 +16,13 @@ export interface SseParser {
 
 const LF = 0x0a
 const CR = 0x0d
+const NOTHING = Buffer.alloc(0)
 
 /** @param maxBytes bound of one event's lines together */
 export function createSseParser(maxBytes: number, onEvent: (event: SseEvent) => void): SseParser {
-  let pending: Buffer | undefined
+  // Bytes of a line whose end has not come: grown by doubling, so that many small chunks cost no more than few large ones.
+  let held: Buffer = NOTHING
+  let heldBytes = 0
   let skipLf = false
   let first = true
   let event = ''
@@ -27,6 +30,29 @@ export function createSseParser(maxBytes: number, onEvent: (event: SseEvent) => 
   let size = 0
   let id: string | undefined
   let retryMs: number | undefined
+
+  function hold(part: Buffer): void {
+    if (heldBytes + part.length > held.length) {
+      const larger = Buffer.allocUnsafe(Math.max(2 * held.length, heldBytes + part.length))
+      held.copy(larger, 0, 0, heldBytes)
+      held = larger
+    }
+    heldBytes += part.copy(held, heldBytes)
+  }
+
+  /** The line that ends with `part`. */
+  function whole(part: Buffer): Buffer {
+    let bytes = part
+    if (heldBytes > 0) {
+      hold(part)
+      bytes = held.subarray(0, heldBytes)
+      held = NOTHING
+      heldBytes = 0
+    }
+    const marked = first && bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf
+    first = false
+    return marked ? bytes.subarray(3) : bytes
+  }
 
   function line(bytes: Buffer): void {
     if (bytes.length === 0) {
@@ -55,32 +81,27 @@ export function createSseParser(maxBytes: number, onEvent: (event: SseEvent) => 
       return retryMs
     },
     feed(chunk) {
-      let bytes = pending === undefined ? chunk : Buffer.concat([pending, chunk])
-      pending = undefined
-      if (first && bytes.length >= 3) {
-        first = false
-        if (bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf) bytes = bytes.subarray(3)
-      }
       let start = 0
-      for (let pos = 0; pos < bytes.length; pos++) {
-        const c = bytes[pos]
+      for (let pos = 0; pos < chunk.length; pos++) {
+        const c = chunk[pos]
         if (c !== LF && c !== CR) continue
         if (c === LF && skipLf && pos === start) {
           skipLf = false
           start = pos + 1
           continue
         }
-        size += pos - start
+        size += heldBytes + pos - start
         if (size > maxBytes) return false
-        line(bytes.subarray(start, pos))
+        line(whole(chunk.subarray(start, pos)))
         skipLf = c === CR
         start = pos + 1
       }
-      if (start < bytes.length) {
-        pending = Buffer.from(bytes.subarray(start))
+      if (start < chunk.length) {
+        if (size + heldBytes + chunk.length - start > maxBytes) return false
+        hold(chunk.subarray(start))
         skipLf = false
       }
-      return size + (pending?.length ?? 0) <= maxBytes
+      return true
     },
   }
 }

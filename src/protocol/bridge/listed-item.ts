@@ -1,4 +1,5 @@
-import { members } from '../json-spans.ts'
+import { elements, memberList, members } from '../json-spans.ts'
+import type { Span } from '../message.ts'
 import type { Era } from '../revisions.ts'
 import { splice, type Edit } from '../splice.ts'
 import { removeMembers } from './request.ts'
@@ -18,32 +19,38 @@ export function bridgeListedItem(
   return splice(item, edits)
 }
 
-/** Legacy output schemas describe objects; any other is wrapped as the member `result` of one. */
+/**
+ * Legacy output schemas describe objects; any other is wrapped as the member `result` of one. What the server wrote
+ * stays as it is but for the dialect, which belongs at the root, and for pointers, which start two levels further down.
+ */
 function objectSchema(item: Buffer): Edit[] {
   const span = members(item, { start: 0, end: item.length }).get('outputSchema')
-  if (span === undefined) return []
-  const schema = JSON.parse(item.toString('utf8', span.start, span.end)) as Record<string, unknown>
-  if (schema['type'] === 'object') return []
-  const { $schema, ...rest } = schema
-  const wrapped = {
-    ...($schema === undefined ? {} : { $schema }),
-    type: 'object',
-    properties: { result: moveReferences(rest) },
-    required: ['result'],
-  }
-  return [{ ...span, text: JSON.stringify(wrapped) }]
+  if (span === undefined || !isSchema(item, span)) return []
+  const own = members(item, span)
+  const type = own.get('type')
+  if (type !== undefined && textAt(item, type) === '"object"') return []
+  const dialect = own.get('$schema')
+  const root = dialect === undefined ? '' : `"$schema":${textAt(item, dialect)},`
+  return [
+    { start: span.start, end: span.start, text: `{${root}"type":"object","properties":{"result":` },
+    ...removeMembers(item, span, ['$schema']),
+    ...movedPointers(item, span),
+    { start: span.end, end: span.end, text: '},"required":["result"]}' },
+  ]
 }
 
-/** References into the same document now start two levels further down. */
-function moveReferences(node: unknown): unknown {
-  if (Array.isArray(node)) return node.map(moveReferences)
-  if (typeof node !== 'object' || node === null) return node
-  return Object.fromEntries(
-    Object.entries(node).map(([key, value]) => [
-      key,
-      key === '$ref' && typeof value === 'string' && value.startsWith('#')
-        ? value.replace(/^#/, '#/properties/result')
-        : moveReferences(value),
-    ]),
+/** An object or a boolean (JSON Schema 2020-12, 4.3); what is neither is the server's to answer for. */
+const isSchema = (item: Buffer, span: Span): boolean =>
+  item[span.start] === 0x7b || ['true', 'false'].includes(textAt(item, span))
+
+function movedPointers(item: Buffer, span: Span): Edit[] {
+  const inArrays = elements(item, span).flatMap((element) => movedPointers(item, element))
+  const inMembers = memberList(item, span).flatMap((member) =>
+    member.key === '$ref' && /^"#["/]/.test(textAt(item, member))
+      ? [{ start: member.start + 2, end: member.start + 2, text: '/properties/result' }]
+      : movedPointers(item, member),
   )
+  return [...inArrays, ...inMembers]
 }
+
+const textAt = (item: Buffer, span: Span): string => item.toString('utf8', span.start, span.end)

@@ -1,5 +1,5 @@
 import { CAPABILITIES_KEY, CLIENT_INFO_KEY, ENVELOPE_KEYS, LOG_LEVEL_KEY, VERSION_KEY } from '../envelope.ts'
-import { members } from '../json-spans.ts'
+import { memberList } from '../json-spans.ts'
 import { spanOf, type Message, type Span } from '../message.ts'
 import { LATEST_MODERN } from '../revisions.ts'
 import type { Edit } from '../splice.ts'
@@ -25,8 +25,11 @@ export function toModernRequest(message: Message, client: LegacyClient): Edit[] 
       : [`${JSON.stringify(LOG_LEVEL_KEY)}:${JSON.stringify(client.logLevel)}`]),
   ].join(',')
   const meta = spanOf(message, 'params/_meta')
-  if (meta !== undefined && message.bytes[meta.start] === 0x7b)
-    return [insertMember(message.bytes, meta, envelope)]
+  if (meta !== undefined) {
+    return message.bytes[meta.start] === 0x7b
+      ? [insertMember(message.bytes, meta, envelope)]
+      : [{ ...meta, text: `{${envelope}}` }]
+  }
   const params = spanOf(message, 'params')
   if (params !== undefined) return [insertMember(message.bytes, params, `"_meta":{${envelope}}`)]
   const method = spanOf(message, 'method')
@@ -47,22 +50,22 @@ export function toLegacyRequest(message: Message): Edit[] {
 
 /** Puts `text` (one or more members) first into the object at `span`. */
 export function insertMember(bytes: Buffer, span: Span, text: string): Edit {
-  const isEmpty = members(bytes, span).size === 0
+  const isEmpty = memberList(bytes, span).length === 0
   return { start: span.start + 1, end: span.start + 1, text: isEmpty ? text : `${text},` }
 }
 
 /** Takes members out of the object at `span`, each with the comma that goes with it. */
 export function removeMembers(bytes: Buffer, span: Span, keys: readonly string[]): Edit[] {
-  const all = [...members(bytes, span)]
+  const all = memberList(bytes, span)
   const edits: Edit[] = []
   let keptEnd: number | undefined
-  for (const [i, [key, member]] of all.entries()) {
-    if (!keys.includes(key)) {
+  for (const [i, member] of all.entries()) {
+    if (!keys.includes(member.key)) {
       keptEnd = member.end
       continue
     }
     const previous = edits.at(-1)
-    const next = all[i + 1]?.[1]
+    const next = all[i + 1]
     const start = keptEnd ?? member.keyStart
     const end = keptEnd === undefined && next !== undefined ? next.keyStart : member.end
     if (previous !== undefined && previous.end >= start)

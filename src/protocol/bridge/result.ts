@@ -24,9 +24,10 @@ export function toModernResult(message: Message, method: string, serverInfo: str
   const info = serverInfo === undefined ? undefined : `${JSON.stringify(SERVER_INFO_KEY)}:${serverInfo}`
   if (info !== undefined && meta === undefined) added.push(`"_meta":{${info}}`)
   const edits = added.length === 0 ? [] : [insertMember(message.bytes, result, added.join(','))]
-  if (info !== undefined && meta !== undefined && !members(message.bytes, meta).has(SERVER_INFO_KEY)) {
+  if (info === undefined || meta === undefined) return edits
+  if (message.bytes[meta.start] !== 0x7b) edits.push({ start: meta.start, end: meta.end, text: `{${info}}` })
+  else if (!members(message.bytes, meta).has(SERVER_INFO_KEY))
     edits.push(insertMember(message.bytes, meta, info))
-  }
   return edits
 }
 
