@@ -4,15 +4,29 @@ import type { Segment } from '../audit/entry.ts'
 import type { AboutFault, FaultCode } from '../lib/fault.ts'
 import type { Message } from '../protocol/message.ts'
 import type { Era } from '../protocol/revisions.ts'
+import type { Edit } from '../protocol/splice.ts'
 import type { Session } from './classify/session.ts'
 import type { Outlet } from './reply/outlet.ts'
-import type { Route } from './route/route.ts'
 import type { CompiledProject } from './route/compiled-project.ts'
+import type { ServerView } from './snapshot.ts'
 
 /** An endpoint of ours: a project, or one server of it (names unprefixed). */
 export interface Target {
   readonly project: string
   readonly server: string | undefined
+}
+
+/** Where a request goes. */
+export interface Route {
+  readonly server: ServerView
+  /** Servers to ask next when this one does not know the resource: a URI says not whose it is. */
+  readonly others: readonly ServerView[]
+  /** The server's own name of the tool or prompt, or the URI. */
+  readonly key: string
+  /** Name on the aggregated endpoint: what rules and records speak of. */
+  readonly exposed: string
+  /** Replaces the name in the body by the server's own. */
+  readonly edits: readonly Edit[]
 }
 
 /**

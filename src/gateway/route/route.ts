@@ -1,27 +1,13 @@
 import { serverOf } from '../../protocol/exposed-name.ts'
 import { spanOf, stringAt, type Message, type Span } from '../../protocol/message.ts'
-import type { Edit } from '../../protocol/splice.ts'
 import type { Scope } from '../forward/pool.ts'
 import type { UpstreamFailure } from '../forward/upstream.ts'
-import { need, type Exchange, type Refusal } from '../exchange.ts'
+import { need, type Exchange, type Refusal, type Route } from '../exchange.ts'
 import type { ServerView } from '../snapshot.ts'
 import type { Catalog, ServerList } from './catalog.ts'
 import type { CompiledProject } from './compiled-project.ts'
 import type { ListKind } from './listed-item.ts'
 import { serversWithResource } from './resource-table.ts'
-
-/** Where a request goes. */
-export interface Route {
-  readonly server: ServerView
-  /** Servers to ask next when this one does not know the resource: a URI says not whose it is. */
-  readonly others: readonly ServerView[]
-  /** The server's own name of the tool or prompt, or the URI. */
-  readonly key: string
-  /** Name on the aggregated endpoint: what rules and records speak of. */
-  readonly exposed: string
-  /** Replaces the name in the body by the server's own. */
-  readonly edits: readonly Edit[]
-}
 
 export interface RouteDeps {
   readonly catalog: Catalog
