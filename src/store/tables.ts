@@ -1,4 +1,4 @@
-import type { Kysely } from 'kysely'
+import type { Kysely, Transaction } from 'kysely'
 
 /*
  * Rows as they are in both databases: times are integer milliseconds, JSON is text, and `''` stands for "none" where
@@ -21,6 +21,8 @@ export interface StateTables {
 }
 
 export type ControlDb = Kysely<ControlTables>
+/** An open transaction on the configuration. */
+export type ControlTransaction = Transaction<ControlTables>
 export type StateDb = Kysely<StateTables>
 
 export interface ResourceRow {

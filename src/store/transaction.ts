@@ -1,6 +1,5 @@
-import type { Transaction } from 'kysely'
 import type { Store } from './store.ts'
-import type { ControlTables } from './tables.ts'
+import type { ControlTransaction } from './tables.ts'
 
 /**
  * Runs `work` as one transaction on the configuration: all of it is committed, or nothing.
@@ -12,7 +11,7 @@ import type { ControlTables } from './tables.ts'
  */
 export function inTransaction<T>(
   store: Pick<Store, 'control'>,
-  work: (tx: Transaction<ControlTables>) => Promise<T>,
+  work: (tx: ControlTransaction) => Promise<T>,
 ): Promise<T> {
   return store.control.transaction().execute(async (tx) => {
     await tx

@@ -1,4 +1,3 @@
-import type { Transaction } from 'kysely'
 import { mintToken } from '../../access/token.ts'
 import { expiryOf } from '../../kinds/token-ttl.ts'
 import { Fault } from '../../lib/fault.ts'
@@ -7,7 +6,7 @@ import type { SecretValue } from '../../lib/secret-value.ts'
 import type { Sealer } from '../../secrets/sealing.ts'
 import { insertResource, replaceResource } from '../../store/resources.ts'
 import { listSealed, putSealed, removeSealed } from '../../store/sealed.ts'
-import type { ControlTables, ResourceRow, SealedRow, TokenRow } from '../../store/tables.ts'
+import type { ControlTransaction, ResourceRow, SealedRow, TokenRow } from '../../store/tables.ts'
 import { insertToken } from '../../store/tokens.ts'
 import { toStored, type Stored } from '../stored.ts'
 import type { PlannedChange } from './plan.ts'
@@ -23,7 +22,7 @@ export interface Written {
 }
 
 export interface WriteDeps {
-  readonly tx: Transaction<ControlTables>
+  readonly tx: ControlTransaction
   readonly sealer: Pick<Sealer, 'seal'>
   readonly revision: number
   readonly nowMs: number
