@@ -64,6 +64,8 @@ export interface Gateway {
   readonly status: GatewayStatus
   /** Connections, lists and clients follow the configuration: called after each change, with what it touched. */
   configurationChanged(changed: readonly { readonly kind: string; readonly name: string }[]): void
+  /** Ends the streams that would otherwise stay open for as long as their clients do; calls in flight go on. */
+  drain(): void
   close(): Promise<void>
 }
 
@@ -83,6 +85,7 @@ export function createGateway(deps: GatewayDeps): Gateway {
         if (kind === 'Token') sessions.endInactive()
       }
     },
+    drain: () => sessions.endStreams(),
     async close() {
       await sessions.close()
       await pool.close()

@@ -102,7 +102,11 @@ export async function serve(config: ServeConfig): Promise<Daemon> {
     await listenOn(front, config)
     const { port } = front.address() as AddressInfo
     url = `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${port}`
-    closers.push(() => closeFront(front))
+    closers.push(() => {
+      const closed = closeFront(front)
+      gateway.drain()
+      return closed
+    })
     state = 'ready'
     log.info({ url, version: build.version, sandbox: runtime.sandbox }, 'castellan is ready')
     const finished = Promise.withResolvers<void>()

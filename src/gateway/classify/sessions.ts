@@ -20,6 +20,8 @@ export interface Sessions {
   all(): Iterable<Session>
   /** Cuts the streams of principals that may no longer be here: a stream is not asked again who it is for. */
   endInactive(): void
+  /** Ends every stream; the sessions live on. */
+  endStreams(): void
   close(): Promise<void>
 }
 
@@ -51,6 +53,10 @@ export function createSessions(deps: SessionsDeps): Sessions {
       session.stream?.close()
       for (const cancel of session.calls.values()) cancel()
     }
+  }
+
+  function endStreams(): void {
+    for (const session of known.values()) session.stream?.close()
   }
 
   async function tend(): Promise<void> {
@@ -127,9 +133,10 @@ export function createSessions(deps: SessionsDeps): Sessions {
     },
     all: () => known.values(),
     endInactive,
+    endStreams,
     async close() {
       clearInterval(timer)
-      for (const session of known.values()) session.stream?.close()
+      endStreams()
       await writeSeen()
     },
   }
