@@ -43,9 +43,11 @@ function response(message: Message): Verdict | undefined {
     : undefined
 }
 
-/** `initialize` opens the legacy era, unless its envelope claims a modern revision; then it is an unknown method. */
+/** `initialize` opens the legacy era, unless a valid envelope claims a modern revision; then it is an unknown method. */
 function initialize(message: Message, headers: ClassifiedHeaders): Verdict | undefined {
-  if (message.method !== 'initialize' || message.shape !== 'request' || hasClaim(message)) return undefined
+  if (message.method !== 'initialize' || message.shape !== 'request') return undefined
+  if (hasClaim(message) && envelopeProblem(message) === undefined && claimsModern(claimOf(message)))
+    return undefined
   if (claimsModern(headerOf(headers['mcp-protocol-version']) ?? '')) {
     return mismatch('initialize belongs to an older revision than MCP-Protocol-Version names')
   }
@@ -64,7 +66,12 @@ function modernClaim(message: Message, headers: ClassifiedHeaders): Verdict | un
 /** A modern header on a request without an envelope: the sender meant to be modern and forgot the keys. */
 function headerWithoutClaim(message: Message, headers: ClassifiedHeaders): Verdict | undefined {
   if (!claimsModern(headerOf(headers['mcp-protocol-version']) ?? '')) return undefined
-  if (message.shape === 'notification') return { era: 'modern', kind: 'notification' }
+  if (message.shape === 'notification') {
+    const method = headerOf(headers['mcp-method'])
+    return method === undefined || method === message.method
+      ? { era: 'modern', kind: 'notification' }
+      : mismatch('Mcp-Method differs from the method')
+  }
   return {
     refusal: {
       code: 'invalid_envelope',
@@ -99,16 +106,22 @@ const MODERN_METHODS = new Map<string, Kind>(
 const hasClaim = (message: Message): boolean =>
   hasPath(message, `params/_meta/io.modelcontextprotocol.protocolVersion`)
 
+const claimOf = (message: Message): string =>
+  stringAt(message, 'params/_meta/io.modelcontextprotocol.protocolVersion') ?? ''
+
 function envelopeProblem(message: Message): Refusal | undefined {
   const problems: string[] = []
   if (stringAt(message, 'params/_meta/io.modelcontextprotocol.protocolVersion') === undefined) {
     problems.push(`params._meta[${VERSION_KEY}] must be a string`)
   }
+  // A notification is asked for its revision only: nothing is answered, so nothing depends on the rest.
+  const isRequest = message.shape === 'request'
   const capabilities = rawAt(message, 'params/_meta/io.modelcontextprotocol.clientCapabilities')
-  if (message.shape === 'request' && capabilities?.startsWith('{') !== true) {
+  if (isRequest && capabilities?.startsWith('{') !== true) {
     problems.push(`params._meta[${CAPABILITIES_KEY}] must be an object`)
   }
-  if (hasPath(message, 'params/_meta/io.modelcontextprotocol.clientInfo') && !isImplementation(message)) {
+  const hasInfo = hasPath(message, 'params/_meta/io.modelcontextprotocol.clientInfo')
+  if (isRequest && hasInfo && !isImplementation(message)) {
     problems.push(`params._meta[${CLIENT_INFO_KEY}] must have a name and a version`)
   }
   return problems.length === 0 ? undefined : { code: 'invalid_envelope', problems }
@@ -129,7 +142,7 @@ function isImplementation(message: Message): boolean {
 
 /** MCP 2026-07-28: version known, then the three standard headers present and equal to the body, in this order. */
 function modernHeaderProblem(message: Message, headers: ClassifiedHeaders): Refusal | undefined {
-  const claimed = stringAt(message, 'params/_meta/io.modelcontextprotocol.protocolVersion') ?? ''
+  const claimed = claimOf(message)
   const version = headerOf(headers['mcp-protocol-version'])
   if (version !== undefined && version !== claimed)
     return mismatchOf('MCP-Protocol-Version differs from params._meta')
