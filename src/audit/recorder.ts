@@ -27,7 +27,7 @@ export interface RecorderOptions {
   readonly retentionDays?: number
   /** Longest time from a commit to its anchor. Default 1,000. */
   readonly anchorEveryMs?: number
-  /** Shortest time between two commits under load. Default 1. */
+  /** Shortest time between two commits under load. Default 3. */
   readonly commitEveryMs?: number
 }
 
@@ -45,7 +45,7 @@ export interface AuditRecorder extends Recorder {
   retain(): Promise<number>
 }
 
-const DEFAULTS = { maxQueuedEntries: 50_000, retentionDays: 90, anchorEveryMs: 1_000, commitEveryMs: 1 }
+const DEFAULTS = { maxQueuedEntries: 50_000, retentionDays: 90, anchorEveryMs: 1_000, commitEveryMs: 3 }
 /** The index follows this long after a commit, and waits for quieter times above this rate. */
 const FILL_MS = 1_000
 const BUSY_ENTRIES = 2_000

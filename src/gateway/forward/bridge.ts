@@ -15,7 +15,7 @@ export function upstreamRequest(x: Exchange, lease: Lease): UpstreamRequest {
   return {
     method: message.method,
     message,
-    edits: [...route.edits, ...eraEdits(x, lease, message)],
+    edits: x.era === lease.info.era ? route.edits : [...route.edits, ...eraEdits(x, message)],
     name: NAMED.has(message.method) ? route.key : undefined,
     headers: x.era === 'modern' ? paramHeaders(x) : undefined,
     timeoutMs: route.server.spec.timeouts.callSeconds * 1000,
@@ -25,20 +25,22 @@ export function upstreamRequest(x: Exchange, lease: Lease): UpstreamRequest {
 /** Methods whose `Mcp-Name` header repeats a part of the body. */
 const NAMED = new Set(['tools/call', 'prompts/get', 'resources/read'])
 
-function eraEdits(x: Exchange, lease: Lease, message: Message): Edit[] {
-  if (x.era === lease.info.era) return []
+function eraEdits(x: Exchange, message: Message): Edit[] {
   if (x.era === 'modern') return toLegacyRequest(message)
   const session = need(x.session, 'session')
   return toModernRequest(message, { clientInfo: session.clientInfo, logLevel: session.logLevel })
 }
 
 /** As an intermediary we pass on parameters that were lifted into headers (MCP 2026-07-28, custom headers). */
-function paramHeaders(x: Exchange): Record<string, string> {
-  const headers: Record<string, string> = {}
-  for (const [name, value] of Object.entries(x.request.headers)) {
-    if (name.startsWith('mcp-param-') && typeof value === 'string') headers[name] = value
+function paramHeaders(x: Exchange): Record<string, string> | undefined {
+  let found: Record<string, string> | undefined
+  const { headers } = x.request
+  for (const name in headers) {
+    if (!name.startsWith('mcp-param-')) continue
+    const value = headers[name]
+    if (typeof value === 'string') (found ??= {})[name] = value
   }
-  return headers
+  return found
 }
 
 /** A notification on its way to the client, or undefined when this client does not get it. */

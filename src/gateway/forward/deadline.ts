@@ -4,8 +4,21 @@ export interface Deadline {
   clear(): void
 }
 
-export function startDeadline(ms: number, expired: () => void): Deadline {
-  const timer = setTimeout(expired, ms)
-  timer.unref()
-  return { extend: () => void timer.refresh(), clear: () => clearTimeout(timer) }
+export const startDeadline = (ms: number, expired: () => void): Deadline => new TimerDeadline(ms, expired)
+
+class TimerDeadline implements Deadline {
+  readonly #timer: NodeJS.Timeout
+
+  constructor(ms: number, expired: () => void) {
+    this.#timer = setTimeout(expired, ms)
+    this.#timer.unref()
+  }
+
+  extend(): void {
+    this.#timer.refresh()
+  }
+
+  clear(): void {
+    clearTimeout(this.#timer)
+  }
 }

@@ -59,7 +59,7 @@ function travel(deps: ForwardDeps, x: Exchange, route: Route, lease: Lease): Pro
       call.cancel()
       x.outcome = 'cancelled'
       // Nobody waits for an answer to what was cancelled, but the connection must not stay open for it.
-      x.out.empty(200)
+      x.out.cancelled()
       conclude(undefined)
     })
     const conclude = (refusal: Refusal | undefined): void => {

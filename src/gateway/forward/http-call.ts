@@ -1,6 +1,6 @@
 import { spanOf, type Message } from '../../protocol/message.ts'
-import { startDeadline } from './deadline.ts'
-import { httpExchange, type HttpCall, type HttpRequest } from './http-exchange.ts'
+import { startDeadline, type Deadline } from './deadline.ts'
+import { httpExchange, type HttpCall, type HttpRequest, type HttpSink } from './http-exchange.ts'
 import type { HttpTarget } from './http-target.ts'
 import type { Sink, UpstreamCall, UpstreamFailure } from './upstream.ts'
 
@@ -10,6 +10,11 @@ export interface PostedRequest {
   readonly body: Buffer | string
   readonly wireId: string
   readonly timeoutMs: number
+  /** What the connection adds; the same object for all of its calls. */
+  readonly rules: PostRules
+}
+
+export interface PostRules {
   /** Told before the sink: what the status means to the connection. A failure returned here ends the call. */
   status?(
     status: number,
@@ -18,72 +23,85 @@ export interface PostedRequest {
   /** Requests of the server on this stream, and notifications that are about more than this request. */
   aside?(message: Message): boolean
   /** After a timeout: how the server is told that nobody waits any more. */
-  abandoned?(): void
+  abandoned?(wireId: string): void
 }
 
 /** Posts one JSON-RPC request and follows its answer, be it one JSON body or a stream, to the response that matches. */
 export function postRequest(request: PostedRequest, sink: Sink): UpstreamCall {
-  let over = false
-  let failedStatus: number | undefined
-  let call: HttpCall | undefined
-  const deadline = startDeadline(request.timeoutMs, () => {
-    finish(() => sink.failed({ kind: 'timeout', message: 'it did not answer in time' }))
-    request.abandoned?.()
-    call?.abort()
-  })
+  return new PostedCall(request, sink)
+}
 
-  function finish(tell: () => void): void {
-    if (over) return
-    over = true
-    deadline.clear()
-    tell()
+/** A class and not closures, since one is made for every call. */
+class PostedCall implements UpstreamCall, HttpSink {
+  readonly #request: PostedRequest
+  readonly #sink: Sink
+  readonly #deadline: Deadline
+  readonly #call: HttpCall
+  #over = false
+  #failedStatus: number | undefined
+
+  constructor(request: PostedRequest, sink: Sink) {
+    this.#request = request
+    this.#sink = sink
+    this.#deadline = startDeadline(request.timeoutMs, () => this.#expired())
+    this.#call = httpExchange(request.target.dispatcher, httpRequest(request), this)
   }
 
-  call = httpExchange(request.target.dispatcher, httpRequest(request), {
-    status(status, headers) {
-      const failure = request.status?.(status, headers) ?? statusFailure(status)
-      if (failure === undefined) return
-      // A JSON-RPC error in the body says more than the status, and is the server's own answer.
-      if (status === 400 || (status === 404 && failure.kind !== 'session-lost')) failedStatus = status
-      else finish(() => sink.failed(failure))
-    },
-    message(message) {
-      if (over) return
-      if (message.shape === 'request' || message.shape === 'notification') {
-        if (request.aside?.(message) === true) return
-        if (message.shape === 'notification') {
-          if (message.method === 'notifications/progress') deadline.extend()
-          sink.event(message)
-        }
-        return
-      }
-      // Errors may come without an id: the request could not be read. On a POST of one request it is clear which.
-      if (message.idText !== undefined && message.idText !== request.wireId) return
-      if (message.idText === undefined && spanOf(message, 'error') === undefined) return
-      finish(() => sink.reply(message))
-    },
-    end() {
-      finish(() =>
-        sink.failed(
-          failedStatus === undefined
-            ? { kind: 'unreachable', message: 'it ended its answer before the response had come' }
-            : {
-                kind: 'invalid',
-                message: `it answered with HTTP status ${failedStatus}`,
-                status: failedStatus,
-              },
-        ),
-      )
-    },
-    error: (failure) =>
-      finish(() => sink.failed(failedStatus === undefined ? failure : { ...failure, status: failedStatus })),
-  })
+  cancel(): void {
+    this.#finish()
+    this.#call.abort()
+  }
 
-  return {
-    cancel() {
-      finish(() => {})
-      call?.abort()
-    },
+  status(status: number, headers: Readonly<Record<string, string | string[] | undefined>>): void {
+    const failure = this.#request.rules.status?.(status, headers) ?? statusFailure(status)
+    if (failure === undefined) return
+    // A JSON-RPC error in the body says more than the status, and is the server's own answer.
+    if (status === 400 || (status === 404 && failure.kind !== 'session-lost')) this.#failedStatus = status
+    else this.#fail(failure)
+  }
+
+  message(message: Message): void {
+    if (this.#over) return
+    if (message.shape === 'request' || message.shape === 'notification') return this.#aside(message)
+    // Errors may come without an id: the request could not be read. On a POST of one request it is clear which.
+    if (message.idText !== undefined && message.idText !== this.#request.wireId) return
+    if (message.idText === undefined && spanOf(message, 'error') === undefined) return
+    if (this.#finish()) this.#sink.reply(message)
+  }
+
+  end(): void {
+    const status = this.#failedStatus
+    if (status === undefined)
+      this.#fail({ kind: 'unreachable', message: 'it ended its answer before the response had come' })
+    else this.#fail({ kind: 'invalid', message: `it answered with HTTP status ${status}`, status })
+  }
+
+  error(failure: UpstreamFailure): void {
+    this.#fail(this.#failedStatus === undefined ? failure : { ...failure, status: this.#failedStatus })
+  }
+
+  #aside(message: Message): void {
+    if (this.#request.rules.aside?.(message) === true || message.shape !== 'notification') return
+    if (message.method === 'notifications/progress') this.#deadline.extend()
+    this.#sink.event(message)
+  }
+
+  #expired(): void {
+    this.#fail({ kind: 'timeout', message: 'it did not answer in time' })
+    this.#request.rules.abandoned?.(this.#request.wireId)
+    this.#call.abort()
+  }
+
+  #fail(failure: UpstreamFailure): void {
+    if (this.#finish()) this.#sink.failed(failure)
+  }
+
+  /** False when it was over already. */
+  #finish(): boolean {
+    if (this.#over) return false
+    this.#over = true
+    this.#deadline.clear()
+    return true
   }
 }
 

@@ -5,7 +5,7 @@ import type { Message } from '../../protocol/message.ts'
 import { changedList, initializeRequest, readInitializeResult } from './handshake.ts'
 import { createLegacyFeed, type LegacyFeed } from './http-legacy-feed.ts'
 import { httpExchange } from './http-exchange.ts'
-import { postRequest } from './http-call.ts'
+import { postRequest, type PostRules } from './http-call.ts'
 import type { HttpTarget } from './http-target.ts'
 import { outgoingBytes } from './outgoing.ts'
 import type {
@@ -33,10 +33,18 @@ const NOT_SERVED = { code: -32601, message: 'not served by this client', data: {
 
 const nothing = (): void => {}
 
+const SESSION_LOST: UpstreamFailure = {
+  kind: 'session-lost',
+  message: 'it has forgotten our session',
+  status: 404,
+}
+
 /** A server of 2025-03-26 … 2025-11-25 over Streamable HTTP: one connection is one session of it. */
 export class LegacyHttp implements Upstream {
   readonly #options: LegacyHttpOptions
   readonly #feed: LegacyFeed
+  readonly #session: SessionPort
+  readonly #rules: PostRules
   #sessionId: string | undefined
   #version: string | undefined
   #opening: Promise<Result<UpstreamInfo, UpstreamFailure>> | undefined
@@ -50,6 +58,19 @@ export class LegacyHttp implements Upstream {
       message: (message) => this.#unattributed(message),
       reopened: () => this.#options.events.changed('tools'),
     })
+    this.#rules = {
+      status: (status) => (status === 404 && this.#sessionId !== undefined ? SESSION_LOST : undefined),
+      aside: (message) => this.#aside(message),
+      abandoned: (wireId) => this.#cancel(wireId, 'nobody waits any more'),
+    }
+    this.#session = {
+      id: () => this.#sessionId,
+      alive: () => this.#alive,
+      nextWireId: () => this.#options.ids.next(),
+      post: (request, wireId, sink) => this.#post(request, wireId, sink),
+      reopen: (lostId) => this.#reopen(lostId),
+      cancelled: (wireId) => this.#cancel(wireId, 'cancelled by the client'),
+    }
   }
 
   get alive(): boolean {
@@ -62,20 +83,8 @@ export class LegacyHttp implements Upstream {
   }
 
   send(request: UpstreamRequest, sink: Sink): UpstreamCall {
-    const wireId = this.#options.ids.next()
     if (request.method === 'resources/subscribe' && this.#sessionId !== undefined) this.#feed.start()
-    let call = this.#post(request, wireId, {
-      ...forwardTo(sink),
-      failed: (failure) => {
-        if (failure.kind !== 'session-lost' || !this.#alive) return sink.failed(failure)
-        // 404 with a session id: forgotten, and the request was not processed (MCP, session management).
-        void this.#reopen().then((opened) => {
-          if (opened.ok) call = this.#post(request, this.#options.ids.next(), sink)
-          else sink.failed(opened.error)
-        })
-      },
-    })
-    return { cancel: () => call.cancel() }
+    return new SessionCall(this.#session, request, sink)
   }
 
   async close(): Promise<void> {
@@ -97,28 +106,17 @@ export class LegacyHttp implements Upstream {
   }
 
   #post(request: UpstreamRequest, wireId: string, sink: Sink): UpstreamCall {
-    const posted = postRequest(
+    return postRequest(
       {
         target: this.#options.target,
         headers: this.#headers(),
         body: outgoingBytes(request, wireId),
         wireId,
         timeoutMs: request.timeoutMs,
-        status: (status) =>
-          status === 404 && this.#sessionId !== undefined
-            ? { kind: 'session-lost', message: 'it has forgotten our session', status }
-            : undefined,
-        aside: (message) => this.#aside(message),
-        abandoned: () => this.#cancel(wireId, 'nobody waits any more'),
+        rules: this.#rules,
       },
       sink,
     )
-    return {
-      cancel: () => {
-        posted.cancel()
-        this.#cancel(wireId, 'cancelled by the client')
-      },
-    }
   }
 
   #initialize(): Promise<Result<UpstreamInfo, UpstreamFailure>> {
@@ -134,10 +132,12 @@ export class LegacyHttp implements Upstream {
           body: initializeRequest(wireId, us),
           wireId,
           timeoutMs: target.connectTimeoutMs,
-          status: (_status, headers) => {
-            const id = headers['mcp-session-id']
-            if (typeof id === 'string' && /^[\x21-\x7e]{1,1024}$/.test(id)) this.#sessionId = id
-            return undefined
+          rules: {
+            status: (_status, headers) => {
+              const id = headers['mcp-session-id']
+              if (typeof id === 'string' && /^[\x21-\x7e]{1,1024}$/.test(id)) this.#sessionId = id
+              return undefined
+            },
           },
         },
         {
@@ -161,7 +161,9 @@ export class LegacyHttp implements Upstream {
     return ok(info.value)
   }
 
-  #reopen(): Promise<Result<UpstreamInfo, UpstreamFailure>> {
+  /** Once per lost session, however many calls find out. */
+  #reopen(lostId: string | undefined): Promise<Result<UpstreamInfo, UpstreamFailure>> {
+    if (lostId !== this.#sessionId && this.#opening !== undefined) return this.#opening
     this.#feed.pause()
     this.#opening = this.#initialize()
     return this.#opening
@@ -213,7 +215,60 @@ export class LegacyHttp implements Upstream {
   }
 }
 
-const forwardTo = (sink: Sink): Pick<Sink, 'event' | 'reply'> => ({
-  event: (message) => sink.event(message),
-  reply: (message) => sink.reply(message),
-})
+/** What a call needs of its session. */
+interface SessionPort {
+  id(): string | undefined
+  alive(): boolean
+  nextWireId(): string
+  post(request: UpstreamRequest, wireId: string, sink: Sink): UpstreamCall
+  reopen(lostId: string | undefined): Promise<Result<UpstreamInfo, UpstreamFailure>>
+  cancelled(wireId: string): void
+}
+
+/** One call in a session; should the session turn out to be lost, the call is made once more in a new one. */
+class SessionCall implements UpstreamCall, Sink {
+  readonly #session: SessionPort
+  readonly #request: UpstreamRequest
+  readonly #sink: Sink
+  readonly #sessionId: string | undefined
+  #wireId: string
+  #call: UpstreamCall | undefined
+  #cancelled = false
+
+  constructor(session: SessionPort, request: UpstreamRequest, sink: Sink) {
+    this.#session = session
+    this.#request = request
+    this.#sink = sink
+    this.#sessionId = session.id()
+    this.#wireId = session.nextWireId()
+    this.#call = session.post(request, this.#wireId, this)
+  }
+
+  cancel(): void {
+    this.#cancelled = true
+    this.#call?.cancel()
+    this.#session.cancelled(this.#wireId)
+  }
+
+  event(message: Message): void {
+    this.#sink.event(message)
+  }
+
+  reply(message: Message): void {
+    this.#sink.reply(message)
+  }
+
+  failed(failure: UpstreamFailure): void {
+    if (failure.kind !== 'session-lost' || !this.#session.alive()) this.#sink.failed(failure)
+    // 404 with a session id: forgotten, and the request was not processed (MCP, session management).
+    else void this.#again()
+  }
+
+  async #again(): Promise<void> {
+    const opened = await this.#session.reopen(this.#sessionId)
+    if (this.#cancelled) return
+    if (!opened.ok) return this.#sink.failed(opened.error)
+    this.#wireId = this.#session.nextWireId()
+    this.#call = this.#session.post(this.#request, this.#wireId, this.#sink)
+  }
+}

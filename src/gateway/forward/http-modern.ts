@@ -28,6 +28,9 @@ export interface ModernHttpOptions {
   readonly events: UpstreamEvents
 }
 
+/** Every request stands alone, so there is nothing to add to one. */
+const NO_RULES = {}
+
 /** A server of 2026-07-28 over Streamable HTTP: every request stands alone, so one connection serves every caller. */
 export function createModernHttp(options: ModernHttpOptions): Upstream {
   const { target, info, ids } = options
@@ -50,6 +53,7 @@ export function createModernHttp(options: ModernHttpOptions): Upstream {
           body: outgoingBytes(request, wireId),
           wireId,
           timeoutMs: request.timeoutMs,
+          rules: NO_RULES,
         },
         sink,
       )

@@ -20,13 +20,28 @@ export function parseTarget(url: string): Target | undefined {
   return undefined
 }
 
+/** Clients send the same few paths over and over. */
+const MAX_REMEMBERED = 1000
+
+function rememberTargets(): (url: string) => Target | undefined {
+  const known = new Map<string, Target>()
+  return (url) => {
+    const found = known.get(url)
+    if (found !== undefined) return found
+    const target = parseTarget(url)
+    if (target !== undefined && known.size < MAX_REMEMBERED) known.set(url, target)
+    return target
+  }
+}
+
 /** Takes requests to MCP endpoints off the wire and hands each to the pipeline as an Exchange. */
 export function createMcpHandler(
   run: (x: Exchange) => Promise<void>,
   tickMs: () => number,
 ): (request: IncomingMessage, response: ServerResponse) => void {
+  const targetOf = rememberTargets()
   return (request, response) => {
-    const target = parseTarget(request.url ?? '')
+    const target = targetOf(request.url ?? '')
     if (target === undefined) {
       json(response, 404, {
         error: {

@@ -17,8 +17,10 @@ export interface Outlet {
     parts: readonly (Buffer | string)[],
     headers?: Readonly<Record<string, string>>,
   ): void
-  /** No answer at all: 202 for what needs none, or the end of a stream whose call was cancelled. */
+  /** No body: for what needs no answer. */
   empty(status: number): void
+  /** The call was cancelled: the end of its stream, without an answer. Clients take no other type for a request. */
+  cancelled(): void
   /** The client closed the connection before its answer was complete. */
   readonly gone: boolean
   onGone(listener: () => void): void
@@ -94,7 +96,14 @@ class HttpOutlet implements Outlet {
   empty(status: number): void {
     this.#ordered(() => {
       if (this.gone || this.#response.writableEnded) return
-      if (!this.#streaming) this.#response.writeHead(status, { 'content-length': '0' })
+      this.#response.writeHead(status, { 'content-length': '0' }).end()
+    })
+  }
+
+  cancelled(): void {
+    this.#ordered(() => {
+      if (this.gone || this.#response.writableEnded) return
+      if (!this.#streaming) this.#startStream()
       this.#response.end()
     })
   }
