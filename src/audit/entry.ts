@@ -54,8 +54,6 @@ export interface Refusals {
 
 export type Entry = Intent | Outcome | Gap | Refusals
 
-export type Durability = 'before-reply' | 'before-forward' | 'batched'
-
 /** The group of entries that is committed together. */
 export interface Segment {
   /** Set once the commit has succeeded: lets the hot path skip a promise. */

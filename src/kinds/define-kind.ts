@@ -124,14 +124,6 @@ export const ManifestMetadata = z.strictObject({
 })
 export type ManifestMetadata = z.output<typeof ManifestMetadata>
 
-/** A manifest whose `spec` has been validated by its kind. */
-export interface Manifest<Spec = unknown> {
-  readonly apiVersion: 'castellan/v1'
-  readonly kind: string
-  readonly metadata: ManifestMetadata
-  readonly spec: Spec
-}
-
 /** Fills the type parameters in from the argument; the value is the definition itself. */
 export function defineKind<const Kind extends string, Spec extends z.ZodType, Status extends z.ZodType>(
   definition: KindDefinition<Kind, Spec, Status>,

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { defineKind, type ResourceOf, type SpecOf } from './define-kind.ts'
+import { defineKind, type ResourceOf } from './define-kind.ts'
 
 const Key = z.string().regex(/^[A-Za-z0-9._-]{1,128}$/, 'must be 1 to 128 of A-Z, a-z, 0-9, ".", "_" and "-"')
 
@@ -39,4 +39,3 @@ export const Secret = defineKind({
 })
 
 export type Secret = ResourceOf<typeof Secret>
-export type SecretSpec = SpecOf<typeof Secret>
