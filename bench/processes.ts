@@ -26,7 +26,7 @@ async function firstLine(child: ChildProcess): Promise<string> {
   throw new Error('the program ended before it said where it listens')
 }
 
-export function end(child: ChildProcess): Promise<void> {
+function end(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return Promise.resolve()
   const ended = new Promise<void>((resolve) => {
     child.once('exit', () => resolve())
