@@ -58,7 +58,9 @@ export function bridgeErrorCode(code: number, to: 'legacy' | 'modern', method: s
     return code
   }
   if (code <= -32020 && code >= -32022) return -32603
-  return code === -32602 && method === 'resources/read' && /not found|unknown resource/i.test(text)
+  return code === -32602 &&
+    method === 'resources/read' &&
+    /not found|(?:unknown|no such) resource/i.test(text)
     ? -32002
     : code
 }
