@@ -28,8 +28,12 @@ export interface AuthRefusal {
 }
 
 export interface Authenticator {
-  /** @param authorization the Authorization header as it came */
-  authenticate(authorization: string | undefined): Result<Principal, AuthRefusal>
+  /**
+   * @param authorization the Authorization header as it came
+   * @param connection what the request came on: the digest of a credential that is repeated on it is made once.
+   *   Whether the token is good is looked up every time.
+   */
+  authenticate(authorization: string | undefined, connection?: object): Result<Principal, AuthRefusal>
 }
 
 export interface AuthenticatorDeps {
@@ -75,8 +79,22 @@ export function createAuthenticator({ tokens, admin, clock }: AuthenticatorDeps)
     return timingSafeEqual(digest, admin.digest) ? LOCAL_ADMIN : REFUSED.unknown
   }
 
-  function authenticateToken(credential: string): Result<Principal, AuthRefusal> {
-    const entry = tokens.byDigest(hash('sha256', credential, 'hex'))
+  const digests = new WeakMap<object, { readonly credential: string; readonly digest: string }>()
+
+  function digestOf(credential: string, connection: object | undefined): string {
+    const known = connection === undefined ? undefined : digests.get(connection)
+    // Who compares here has sent the first of the two as well, so the time it takes tells nobody anything.
+    if (known?.credential === credential) return known.digest
+    const digest = hash('sha256', credential, 'hex')
+    if (connection !== undefined) digests.set(connection, { credential, digest })
+    return digest
+  }
+
+  function authenticateToken(
+    credential: string,
+    connection: object | undefined,
+  ): Result<Principal, AuthRefusal> {
+    const entry = tokens.byDigest(digestOf(credential, connection))
     if (entry === undefined) return REFUSED.unknown
     if (entry.revoked) return REFUSED.revoked
     if (entry.expiresAtMs !== undefined && entry.expiresAtMs <= clock.nowMs()) return REFUSED.expired
@@ -90,11 +108,11 @@ export function createAuthenticator({ tokens, admin, clock }: AuthenticatorDeps)
   }
 
   return {
-    authenticate(authorization) {
+    authenticate(authorization, connection) {
       if (authorization === undefined || authorization === '') return REFUSED.none
       const credential = CREDENTIAL.exec(authorization)?.[1]
       if (credential === undefined) return UNSET.test(authorization) ? REFUSED.unset : REFUSED.malformed
-      if (credential.startsWith('cst_')) return authenticateToken(credential)
+      if (credential.startsWith('cst_')) return authenticateToken(credential, connection)
       return credential.startsWith('csa_') ? authenticateAdmin(credential) : REFUSED.malformed
     },
   }

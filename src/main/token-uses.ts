@@ -35,8 +35,8 @@ export function createTokenUses(db: StateDb, clock: Clock, log: Log): TokenUses 
 
   return {
     watch: (authenticator) => ({
-      authenticate(authorization) {
-        const found = authenticator.authenticate(authorization)
+      authenticate(authorization, connection) {
+        const found = authenticator.authenticate(authorization, connection)
         if (found.ok && found.value.kind === 'token') used.set(found.value.uid, clock.nowMs())
         return found
       },

@@ -8,7 +8,7 @@ export interface Edit {
 /** The bytes with the edits made and everything else as it was. Edits may come in any order but must not overlap. */
 export function splice(bytes: Buffer, edits: readonly Edit[]): Buffer {
   if (edits.length === 0) return bytes
-  const ordered = edits.length === 1 ? edits : edits.toSorted((a, b) => a.start - b.start || a.end - b.end)
+  const ordered = isOrdered(edits) ? edits : edits.toSorted((a, b) => a.start - b.start || a.end - b.end)
   let size = bytes.length
   for (const edit of ordered) size += Buffer.byteLength(edit.text) - (edit.end - edit.start)
   const out = Buffer.allocUnsafe(size)
@@ -21,4 +21,18 @@ export function splice(bytes: Buffer, edits: readonly Edit[]): Buffer {
   }
   bytes.copy(out, to, from)
   return out
+}
+
+/** They nearly always are: most are made in the order of the message. */
+function isOrdered(edits: readonly Edit[]): boolean {
+  let before: Edit | undefined
+  for (const edit of edits) {
+    if (
+      before !== undefined &&
+      (edit.start < before.start || (edit.start === before.start && edit.end < before.end))
+    )
+      return false
+    before = edit
+  }
+  return true
 }

@@ -7,7 +7,7 @@ import type { CompileProject } from '../route/compiled-project.ts'
 /** Who is calling, from the Authorization header alone. Runs before the body is read. */
 export function createIdentify(authenticator: Authenticator): (x: Exchange) => Refusal | undefined {
   return (x) => {
-    const found = authenticator.authenticate(x.request.headers.authorization)
+    const found = authenticator.authenticate(x.request.headers.authorization, x.request.socket)
     if (!found.ok) return { code: 'unauthenticated', detail: found.error.reason, hint: HINT }
     x.principal = found.value
     return undefined
