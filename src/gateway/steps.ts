@@ -1,3 +1,4 @@
+import type { FaultCode } from '../lib/fault.ts'
 import type { Exchange, Kind, Refusal } from './exchange.ts'
 import { KINDS } from './exchange.ts'
 
@@ -39,7 +40,7 @@ interface Row {
   readonly on: readonly Kind[]
   /** For the drawing: what it does, and with which faults it can end the exchange. */
   readonly does: string
-  readonly faults: readonly string[]
+  readonly faults: readonly FaultCode[]
 }
 
 const without = (...kinds: readonly Kind[]): readonly Kind[] => KINDS.filter((kind) => !kinds.includes(kind))
@@ -50,13 +51,13 @@ export const STEPS: readonly Row[] = [
   { step: 'identify',  on: KINDS, does: 'Authorization header to Principal', faults: ['unauthenticated'] },
   { step: 'enter',     on: KINDS, does: 'may this Principal use this endpoint, and is there one', faults: ['forbidden', 'no_endpoint'] },
   { step: 'receive',   on: without('stream', 'end'), does: 'body read, bounded, scanned once', faults: ['too_large', 'not_json', 'not_jsonrpc'] },
-  { step: 'classify',  on: KINDS, does: 'era and method; headers held against the body', faults: ['header_mismatch', 'invalid_envelope', 'unsupported_version', 'method_not_found', 'method_unavailable'] },
+  { step: 'classify',  on: KINDS, does: 'era and method; headers held against the body', faults: ['header_mismatch', 'invalid_envelope', 'unsupported_version', 'method_not_found', 'method_unavailable', 'invalid', 'not_jsonrpc'] },
   { step: 'session',   on: without('initialize', 'server/discover'), does: 'legacy: the session, bound to its Principal', faults: ['session_missing', 'session_lost', 'unsupported_version'] },
-  { step: 'route',     on: FORWARDED, does: 'name or URI to Server and its own name', faults: ['invalid', 'not_found', 'resource_not_found', 'upstream_unreachable'] },
+  { step: 'route',     on: FORWARDED, does: 'name or URI to Server and its own name', faults: ['invalid', 'not_found', 'resource_not_found', 'upstream_unreachable', 'upstream_timeout', 'upstream_invalid'] },
   { step: 'authorize', on: ['tools/call'], does: 'the rules of the Project on this tool', faults: ['not_found'] },
   { step: 'record',    on: without(...SILENT), does: 'the intent is queued; nothing leaves before it is durable', faults: ['unavailable'] },
-  { step: 'forward',   on: FORWARDED, does: 'credentials in, to the Server and back, era to era', faults: ['upstream_unreachable', 'upstream_timeout', 'upstream_invalid', 'method_unavailable'] },
-  { step: 'answer',    on: without(...FORWARDED), does: 'answered here: opening, lists, levels, sessions', faults: ['invalid'] },
+  { step: 'forward',   on: FORWARDED, does: 'credentials in, to the Server and back, era to era', faults: ['upstream_unreachable', 'upstream_timeout', 'upstream_invalid', 'method_unavailable', 'resource_not_found', 'unavailable'] },
+  { step: 'answer',    on: without(...FORWARDED), does: 'answered here: opening, lists, levels, sessions', faults: ['invalid', 'too_large', 'not_acceptable'] },
 ]
 
 /** Steps before the kind of a request is known: they apply to every exchange, in this order. */
