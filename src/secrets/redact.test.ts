@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { SecretValue } from '../lib/secret-value.ts'
-import { createRedactor } from './redact.ts'
+import { createJsonRedactor, createRedactor } from './redact.ts'
 
 const redactor = (...values: string[]): ((text: string) => string) =>
   createRedactor(values.map((value) => new SecretValue(value)))
@@ -27,3 +27,43 @@ test('values under 6 characters are left: they would blacken ordinary words', ()
 test('without values, text is what it was', () => {
   expect(redactor()('text')).toBe('text')
 })
+
+const json = (secret: string, value: unknown): unknown => {
+  const redact = createJsonRedactor([new SecretValue(secret)])
+  return JSON.parse(redact?.(Buffer.from(JSON.stringify(value))).toString() ?? 'null')
+}
+
+test.each([
+  ['as it is', 'k/Zm9v+YmFy=="', { text: 'k/Zm9v+YmFy=="' }, { text: '[redacted]' }],
+  [
+    'in JSON in a text',
+    'quo"te\\d 1234',
+    { text: '{"k":"quo\\"te\\\\d 1234"}' },
+    { text: '{"k":"[redacted]"}' },
+  ],
+  ['with other letters', 'schlüssel-1234', { k: 'x schlüssel-1234' }, { k: 'x [redacted]' }],
+  ['in the name of a field', 'abcdefgh-1234', { 'abcdefgh-1234': 1 }, { '[redacted]': 1 }],
+  ['a line of a key', '-----BEGIN KEY-----\nMIIEvQIBADAN8\n', ['MIIEvQIBADAN8'], ['[redacted]']],
+])('in JSON of others, a value is found %s', (_, secret, value, clean) => {
+  expect(json(secret, value)).toEqual(clean)
+})
+
+test('in JSON, letters beyond ASCII may be escaped', () => {
+  const redact = createJsonRedactor([new SecretValue('schlüssel-1234')])
+  expect(redact?.(Buffer.from('"schl\\u00fcssel-1234"')).toString()).toBe('"[redacted]"')
+})
+
+test('JSON without a secret in it is the same Buffer, and stays JSON whatever the secret is', () => {
+  const redact = createJsonRedactor([new SecretValue('","a":"b12345')])
+  const buffer = Buffer.from('{"k":"v","a":"b12345"}')
+  expect(redact?.(buffer)).toBe(buffer)
+})
+
+test.each(['production', 'productionenvironment', '-----BEGIN KEY-----', 'short-1'])(
+  'in JSON, %s is left: it may be an ordinary word of an answer',
+  (secret) => {
+    expect(
+      createJsonRedactor([new SecretValue(secret)])?.(Buffer.from(JSON.stringify(secret))).toString() ?? '',
+    ).not.toContain('[redacted]')
+  },
+)

@@ -16,6 +16,40 @@ export function createRedactor(values: Iterable<SecretValue>): (text: string) =>
       if (spelling.length >= MIN_LENGTH) spellings.add(spelling)
     }
   }
+  return replacing(spellings)
+}
+
+/**
+ * The same for JSON that a server sent and that others will work with, so it changes less: nothing that could be an
+ * ordinary word, and nothing but the inside of strings. JSON stays JSON.
+ *
+ * @returns undefined when there is nothing to look for; a function that returns the same Buffer when nothing is found
+ */
+export function createJsonRedactor(values: Iterable<SecretValue>): ((json: Buffer) => Buffer) | undefined {
+  const spellings = new Set<string>()
+  for (const value of values) {
+    for (const spelling of spell(value.reveal())) {
+      if (!isTelling(spelling)) continue
+      const once = inJson(spelling)
+      // Servers like to put JSON into the text of a result. Some encoders leave nothing but ASCII.
+      for (const form of [once, inJson(once), ascii(once), inJson(ascii(once))]) spellings.add(form)
+    }
+  }
+  if (spellings.size === 0) return undefined
+  const needles = [...spellings].map((spelling) => Buffer.from(spelling))
+  const redact = replacing(spellings)
+  return (json) =>
+    needles.some((needle) => json.includes(needle)) ? Buffer.from(redact(json.toString('utf8'))) : json
+}
+
+/** Long, and more than a word or the frame of a PEM key: `production` may be kept in a Secret too, and must not vanish from every answer. */
+const isTelling = (text: string): boolean => text.length >= 12 && !/^(?:\p{L}*$|-----)/u.test(text)
+
+const inJson = (text: string): string => JSON.stringify(text).slice(1, -1)
+const ascii = (json: string): string =>
+  json.replace(/[\u0080-\uffff]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
+
+function replacing(spellings: ReadonlySet<string>): (text: string) => string {
   if (spellings.size === 0) return (text) => text
   // Longest first: one secret may be the beginning of another.
   const longestFirst = [...spellings].sort((a, b) => b.length - a.length)
@@ -29,7 +63,7 @@ function* spell(value: string): Generator<string> {
   if (value.length < MIN_LENGTH) return
   yield value
   for (const line of value.split(/\r?\n/)) yield line.trim()
-  yield JSON.stringify(value).slice(1, -1)
+  yield inJson(value)
   if (value.isWellFormed()) yield encodeURIComponent(value)
   const bytes = Buffer.from(value)
   yield bytes.toString('base64')

@@ -5,7 +5,14 @@ import { err, ok, type Result } from '../../lib/result.ts'
 import type { Implementation } from '../../protocol/envelope.ts'
 import type { Era } from '../../protocol/revisions.ts'
 import type { InstanceSpec, Runtime } from '../../runtime/runtime.ts'
-import { injectEnv, injectHeaders, missingSecrets, type OpenSecret } from '../inject/credentials.ts'
+import { createJsonRedactor } from '../../secrets/redact.ts'
+import {
+  injectEnv,
+  injectHeaders,
+  missingSecrets,
+  secretsIn,
+  type OpenSecret,
+} from '../inject/credentials.ts'
 import type { ServerView } from '../snapshot.ts'
 import { LegacyHttp } from './http-legacy.ts'
 import { createModernHttp } from './http-modern.ts'
@@ -14,6 +21,7 @@ import { httpTarget } from './http-target.ts'
 import { StdioUpstream } from './stdio.ts'
 import type { Upstream, UpstreamEvents, UpstreamFailure } from './upstream.ts'
 import type { WireIds } from './wire-id.ts'
+import { eventsWithoutSecrets, withoutSecrets } from './without-secrets.ts'
 
 export interface DialDeps {
   readonly runtime: Runtime
@@ -126,14 +134,16 @@ export function createDial(deps: DialDeps): Dial {
   }
 
   return {
-    async connect(server, sharer, events) {
+    async connect(server, sharer, given) {
+      const redact = createJsonRedactor(secretsIn(server.spec, deps.openSecret))
+      const events = redact === undefined ? given : eventsWithoutSecrets(given, redact)
       const upstream =
         server.spec.transport === 'http'
           ? await connectHttp(server, sharer, events)
           : connectStdio(server, sharer, events)
       if (!upstream.ok) return upstream
       const opened = await upstream.value.open()
-      if (opened.ok) return upstream
+      if (opened.ok) return redact === undefined ? upstream : ok(withoutSecrets(upstream.value, redact))
       // A verdict that no longer holds must not outlive the first failure.
       eras.delete(server.fingerprint)
       await upstream.value.close()

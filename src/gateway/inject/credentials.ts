@@ -25,6 +25,12 @@ export function injectEnv(spec: StdioSpec, open: OpenSecret): Record<string, str
   return env
 }
 
+/** Every secret that a Server is given, as it is kept. */
+export const secretsIn = (spec: HttpSpec | StdioSpec, open: OpenSecret): SecretValue[] =>
+  (spec.transport === 'http' ? spec.headers : spec.env).flatMap(({ valueFrom }) =>
+    valueFrom === undefined ? [] : (open(valueFrom.secretRef.name, valueFrom.secretRef.key) ?? []),
+  )
+
 /** Secrets that the entries name and that are not there, as `name/key`. */
 export const missingSecrets = (entries: readonly NamedValue[], open: OpenSecret): string[] =>
   entries.flatMap(({ valueFrom }) => {
