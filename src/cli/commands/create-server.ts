@@ -38,6 +38,8 @@ export const createServer = defineCommand({
         'a server needs either --url or a command',
         'write: castellan create server NAME -- COMMAND [ARGS]',
       )
+    if (/^https?:/i.test(command[0] ?? ''))
+      throw usage('the command is an address', 'write: castellan create server NAME --url URL')
     const spec = {
       ...(url === undefined ? stdioSpec(command, options) : httpSpec(url, options)),
       ...(description === undefined ? {} : { description }),

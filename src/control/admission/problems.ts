@@ -38,9 +38,8 @@ function sentences(issue: Issue, checked: Checked): readonly string[] {
   return [`${path}: ${complaint(issue, valueAt(checked.value, issue.path))}`]
 }
 
-/** Our fields are single words in letters; what looks otherwise may be a value in the wrong place. */
-export const shownField = (key: string): string =>
-  /^[A-Za-z][A-Za-z0-9]{0,31}$/.test(key) ? key : '(a field)'
+/** Our fields are single words in letters; what looks otherwise, a digit in it, may be a value in the wrong place. */
+export const shownField = (key: string): string => (/^[A-Za-z]{1,32}$/.test(key) ? key : '(a field)')
 
 function unknownField(key: string, issue: Issue, { at, schema, value }: Checked): string {
   const known = fieldsAt(schema, issue.path, value)

@@ -215,9 +215,10 @@ const EXPLAIN = 'castellan explain KIND shows its fields'
 function labelFor(where: string, document: unknown): string {
   const { kind, metadata } = (document ?? {}) as { kind?: unknown; metadata?: { name?: unknown } | null }
   const name = metadata?.name
-  const plain = (text: unknown): text is string =>
-    typeof text === 'string' && /^[A-Za-z0-9-]{1,40}$/.test(text)
-  return plain(kind) && plain(name) ? `${where} (${kind}/${name})` : where
+  const fits = (text: unknown, form: RegExp): text is string => typeof text === 'string' && form.test(text)
+  return fits(kind, /^[A-Za-z]{1,32}$/) && fits(name, /^[A-Za-z0-9-]{1,40}$/)
+    ? `${where} (${kind}/${name})`
+    : where
 }
 
 const MAX_PROBLEMS = 50

@@ -3,6 +3,8 @@ import { createExchange, type Exchange, type Target } from '../exchange.ts'
 import { createOutlet } from '../reply/outlet.ts'
 
 const PREFIX = '/projects/'
+/** Whatever else stands in a path, a token even, is no name: it goes no further, to no record and no log. */
+const NAME = /^[a-z0-9-]{1,40}$/
 
 /** Whether a path is ours; the rest belongs to the control API and the probes. */
 export const isMcpPath = (url: string): boolean => url.startsWith(PREFIX)
@@ -12,10 +14,10 @@ export function parseTarget(url: string): Target | undefined {
   const query = url.indexOf('?')
   const path = query < 0 ? url : url.slice(0, query)
   const parts = path.slice(PREFIX.length).split('/')
-  const [project, second, server, last] = parts
-  if (project === undefined || project === '') return undefined
+  const [project = '', second, server = '', last] = parts
+  if (!NAME.test(project)) return undefined
   if (parts.length === 2 && second === 'mcp') return { project, server: undefined }
-  if (parts.length === 4 && second === 'servers' && server !== undefined && server !== '' && last === 'mcp')
+  if (parts.length === 4 && second === 'servers' && NAME.test(server) && last === 'mcp')
     return { project, server }
   return undefined
 }
