@@ -16,8 +16,9 @@ export function drawRequest(steps: typeof STEPS = STEPS): string {
     'A dot: the step applies. What is not a request (a notification, a response, the GET that opens a stream, the DELETE ' +
       'that ends a session) has a row as well.',
     fenced(matrix(steps)),
-    '',
-  ].join('\n\n')
+  ]
+    .join('\n\n')
+    .concat('\n')
 }
 
 const fenced = (lines: readonly string[]): string => ['```text', ...lines, '```'].join('\n')

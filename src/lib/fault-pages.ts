@@ -122,8 +122,9 @@ export function faultPages(): string {
       'and ends with the exit status. Written from `src/lib/fault.ts` and `src/lib/fault-pages.ts` by `npm run docs`; a test ' +
       'fails when they differ.',
     ...faultCodes().flatMap(section),
-    '',
-  ].join('\n\n')
+  ]
+    .join('\n\n')
+    .concat('\n')
 }
 
 function section(code: FaultCode): string[] {
