@@ -1,12 +1,5 @@
 import { err, ok, type Result } from '../lib/result.ts'
-
-const UNIT_MS: Readonly<Record<string, number>> = {
-  s: 1000,
-  m: 60_000,
-  h: 3_600_000,
-  d: 86_400_000,
-  w: 604_800_000,
-}
+import { durationMs, utcMs } from '../lib/time-text.ts'
 
 /** RFC 3339 ends with the year 9999, and so do the dates that a Token may carry. */
 const LAST_MS = Date.UTC(9999, 11, 31, 23, 59, 59)
@@ -20,29 +13,9 @@ const LAST_MS = Date.UTC(9999, 11, 31, 23, 59, 59)
  */
 export function expiryOf(ttl: string, createdAtMs: number): Result<number | undefined, string> {
   if (ttl === 'never') return ok(undefined)
-  const duration = /^([1-9]\d{0,5})([smhdw])$/.exec(ttl)
-  const at =
-    duration === null
-      ? dateMs(ttl)
-      : createdAtMs + Number(duration[1]) * (UNIT_MS[duration[2] ?? ''] ?? Number.NaN)
-  if (at === undefined || Number.isNaN(at))
+  const duration = durationMs(ttl)
+  const at = duration === undefined ? utcMs(ttl) : createdAtMs + duration
+  if (at === undefined || duration === 0)
     return err('must be never, a duration such as 30d or 12h, or a date (UTC)')
   return at > LAST_MS ? err('must end before the year 10000') : ok(at)
-}
-
-/** A date that exists: `Date` would take the 31st of February for the 3rd of March. */
-function dateMs(text: string): number | undefined {
-  const parts = /^(\d{4})-(\d{2})-(\d{2})(?:T(\d{2}):(\d{2})(?::(\d{2}))?Z)?$/.exec(text)
-  if (parts === null) return undefined
-  const [year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0] = parts
-    .slice(1)
-    .map((part) => Number(part ?? 0))
-  const at = new Date(Date.UTC(year, month - 1, day, hour, minute, second))
-  const same =
-    at.getUTCMonth() === month - 1 &&
-    at.getUTCDate() === day &&
-    at.getUTCHours() === hour &&
-    at.getUTCMinutes() === minute &&
-    at.getUTCSeconds() === second
-  return same ? at.getTime() : undefined
 }

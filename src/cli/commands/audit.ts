@@ -1,3 +1,4 @@
+import { momentMs } from '../../lib/time-text.ts'
 import { callApi } from '../api.ts'
 import { printText } from '../context.ts'
 import { choice, defineCommand, text } from '../define-command.ts'
@@ -37,14 +38,10 @@ export const audit = defineCommand({
   },
 })
 
-const UNIT_MS = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000, w: 604_800_000 } as const
-
 /** @returns RFC 3339, UTC */
-export function readTime(option: string, given: string, nowMs: number): string {
-  const ago = /^(\d{1,6})([smhdw])$/.exec(given)
-  const atMs =
-    ago === null ? Date.parse(given) : nowMs - Number(ago[1]) * UNIT_MS[ago[2] as keyof typeof UNIT_MS]
-  if (Number.isNaN(atMs) || (ago === null && !/^\d{4}-\d{2}-\d{2}/.test(given)))
+function readTime(option: string, given: string, nowMs: number): string {
+  const atMs = momentMs(given, nowMs)
+  if (atMs === undefined)
     throw usage(
       `${option} is neither a duration nor a date`,
       'write 30m, 1h, 7d, 2026-01-31 or 2026-01-31T12:00:00Z',

@@ -1,5 +1,6 @@
 import type { Clock } from '../../lib/clock.ts'
 import { Fault } from '../../lib/fault.ts'
+import { momentMs } from '../../lib/time-text.ts'
 import { renderAudit } from '../render/audit.ts'
 import { renderStatus, type StatusReport } from '../render/status.ts'
 import { kindFor, listStored, findStored } from './find.ts'
@@ -126,25 +127,11 @@ async function auditEntries(deps: DaemonRouteDeps, { query }: Call): Promise<Res
   return text(stringify(rows), 'application/yaml')
 }
 
-const UNIT_MS: Readonly<Record<string, number>> = {
-  s: 1000,
-  m: 60_000,
-  h: 3_600_000,
-  d: 86_400_000,
-  w: 604_800_000,
-}
-
-/** `1h` and the like count back from now; a date without a time begins its day, in UTC. */
+/** @throws Fault `invalid` */
 function timeOf(name: string, value: string | undefined, clock: Clock): number | undefined {
   if (value === undefined) return undefined
-  const back = /^(\d{1,6})([smhdw])$/.exec(value)
-  if (back !== null) return clock.nowMs() - Number(back[1]) * (UNIT_MS[back[2] ?? ''] ?? 0)
-  const isDate = /^\d{4}-\d{2}-\d{2}(?:T\d{2}:\d{2}(?::\d{2}(?:\.\d{1,3})?)?(?:Z|[+-]\d{2}:\d{2})?)?$/.test(
-    value,
-  )
-  const local = value.includes('T') && !/(?:Z|[+-]\d{2}:\d{2})$/.test(value)
-  const at = isDate ? Date.parse(local ? `${value}Z` : value) : Number.NaN
-  if (!Number.isNaN(at)) return at
+  const atMs = momentMs(value, clock.nowMs())
+  if (atMs !== undefined) return atMs
   throw new Fault('invalid', { problems: [`${name}: must be a duration such as 1h or 7d, or a date (UTC)`] })
 }
 
