@@ -18,7 +18,14 @@ function packagesIn(path) {
 }
 
 const fits = (names, here) => names === undefined || names.includes(here)
-const isForThisMachine = ({ os, cpu }) => fits(os, process.platform) && fits(cpu, process.arch)
+const isForThisMachine = ({ os, cpu, libc }) =>
+  fits(os, process.platform) && fits(cpu, process.arch) && (libc === undefined || fits(libc, ownLibc()))
+
+let foundLibc
+function ownLibc() {
+  foundLibc ??= process.report.getReport().header.glibcVersionRuntime === undefined ? 'musl' : 'glibc'
+  return foundLibc
+}
 const isThere = (folder) => existsSync(`${root}${folder}/package.json`)
 
 /** Why an install is needed, in words; undefined when all is there. npm writes its own list when an install is complete. */
