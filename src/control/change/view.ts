@@ -3,7 +3,7 @@ import { findResource, listResources } from '../../store/resources.ts'
 import type { ControlDb } from '../../store/tables.ts'
 import { toStored, type Stored } from '../stored.ts'
 
-/** What a plan leaves behind of one resource: its spec, or nothing. */
+/** What a plan leaves behind of one resource. */
 export interface After {
   readonly definition: KindDefinition
   readonly name: string
@@ -16,7 +16,6 @@ export interface PlannedView {
   /** As it is stored now. */
   stored(kind: string, project: string, name: string): Promise<Stored | undefined>
   put(after: After): void
-  drop(kind: string, project: string, name: string): void
   after(kind: string, project: string, name: string): Promise<After | undefined>
   afterAll(definition: KindDefinition): Promise<readonly After[]>
 }
@@ -33,7 +32,7 @@ const asAfter = ({ definition, resource, project }: Stored): After => ({
 /** Reads each resource once, so that a plan judges one state. */
 export function createPlannedView(db: ControlDb): PlannedView {
   const stored = new Map<string, Stored | undefined>()
-  const overlay = new Map<string, After | undefined>()
+  const overlay = new Map<string, After>()
   const listed = new Map<string, readonly After[]>()
 
   async function findStored(kind: string, project: string, name: string): Promise<Stored | undefined> {
@@ -57,10 +56,10 @@ export function createPlannedView(db: ControlDb): PlannedView {
   return {
     stored: findStored,
     put: (after) => void overlay.set(idOf(after.definition.kind, after.project, after.name), after),
-    drop: (kind, project, name) => void overlay.set(idOf(kind, project, name), undefined),
     async after(kind, project, name) {
       const id = idOf(kind, project, name)
-      if (overlay.has(id)) return overlay.get(id)
+      const planned = overlay.get(id)
+      if (planned !== undefined) return planned
       const found = await findStored(kind, project, name)
       return found === undefined ? undefined : asAfter(found)
     },
@@ -68,8 +67,7 @@ export function createPlannedView(db: ControlDb): PlannedView {
       const untouched = (await listStored(definition)).filter(
         ({ name, project }) => !overlay.has(idOf(definition.kind, project, name)),
       )
-      const planned = [...overlay.values()].filter((after) => after?.definition === definition)
-      return [...untouched, ...planned.filter((after) => after !== undefined)]
+      return [...untouched, ...[...overlay.values()].filter((after) => after.definition === definition)]
     },
   }
 }
