@@ -106,10 +106,11 @@ export function answerFor(x: Exchange, lease: Lease, reply: Message): Answer | R
 
 function errorFor(x: Exchange, reply: Message, edits: Edit[]): Answer {
   const at = spanOf(reply, 'error/code')
-  const code = Number(rawAt(reply, 'error/code') ?? -32603)
+  const sent = Number(rawAt(reply, 'error/code') ?? -32603)
+  const code = Number.isSafeInteger(sent) ? sent : -32603
   const text = (valueAt(reply, 'error') as { message?: unknown } | null)?.message
   const bridged = bridgeErrorCode(code, x.era, x.kind, typeof text === 'string' ? text : '')
-  if (at !== undefined && bridged !== code) edits.push({ ...at, text: String(bridged) })
+  if (at !== undefined && bridged !== sent) edits.push({ ...at, text: String(bridged) })
   if (spanOf(reply, 'id') === undefined) edits.push(insertId(reply, need(x.message?.idText, 'id')))
   return {
     status: statusOf(x, bridged),

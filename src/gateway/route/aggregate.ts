@@ -91,11 +91,14 @@ export function createAggregator(deps: AggregatorDeps): Aggregator {
     lists: readonly ServerList[],
   ): RenderedList {
     const items: Buffer[] = []
+    const taken = new Set<string>()
     for (const [i, server] of servers.entries()) {
       const list = lists[i]
       if (list === undefined) continue
       const from = deps.pool.health(server).info?.era ?? 'legacy'
       for (const [name, item] of namedItems(query, list)) {
+        if (taken.has(name)) continue
+        taken.add(name)
         const edits = name === item.key ? [] : [{ ...item.keyAt, text: JSON.stringify(name) }]
         items.push(bridgeListedItem(item.text, edits, { from, to: query.era }))
       }

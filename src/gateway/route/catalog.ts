@@ -63,6 +63,8 @@ interface Slot {
   dueMs: number
   fetchedMs: number
   loading: Promise<ServerList> | undefined
+  /** How often the server has said that it changed: what was asked for before the last time is old when it comes. */
+  changes: number
 }
 
 export function createCatalog(deps: CatalogDeps): Catalog {
@@ -79,7 +81,7 @@ export function createCatalog(deps: CatalogDeps): Catalog {
     const key = `${kind} ${listSharer(server, scope)}`
     let slot = known.slots.get(key)
     if (slot === undefined) {
-      slot = { list: undefined, dueMs: 0, fetchedMs: -Infinity, loading: undefined }
+      slot = { list: undefined, dueMs: 0, fetchedMs: -Infinity, loading: undefined, changes: 0 }
       known.slots.set(key, slot)
     }
     return slot
@@ -98,6 +100,7 @@ export function createCatalog(deps: CatalogDeps): Catalog {
     kind: ListKind,
     slot: Slot,
   ): Promise<ServerList> {
+    const { changes } = slot
     const waitMs = Math.min(server.spec.timeouts.callSeconds * 1000, 60_000)
     const lease = await deps.pool.lease(server, listScope(server, scope))
     const fetched = lease.ok ? await fetchList(lease.value, kind, deps.us, waitMs) : lease
@@ -109,15 +112,14 @@ export function createCatalog(deps: CatalogDeps): Catalog {
       slot.list = { ...(before ?? buildList(server, kind, [])), failure: fetched.error }
       return slot.list
     }
-    slot.dueMs =
-      slot.fetchedMs +
-      (lease.ok && announces(lease.value.info.capabilities, kind) ? FRESH_ANNOUNCED_MS : FRESH_MS)
-    if (
-      before !== undefined &&
-      before.failure === undefined &&
-      sameItems(before, server, kind, fetched.value)
-    )
-      return before
+    const freshMs = lease.ok && announces(lease.value.info.capabilities, kind) ? FRESH_ANNOUNCED_MS : FRESH_MS
+    // A server may say that it changed whenever it is asked, so even then there is a pause.
+    slot.dueMs = slot.fetchedMs + (slot.changes === changes ? freshMs : RELOAD_PAUSE_MS)
+    if (before !== undefined && sameItems(before, server, kind, fetched.value)) {
+      // After a failure it is there again, as it was: nobody needs to hear of that.
+      if (before.failure !== undefined) slot.list = { ...before, failure: undefined }
+      return slot.list ?? before
+    }
     slot.list = buildList(server, kind, fetched.value)
     version++
     if (before !== undefined) deps.onChange(server, kind)
@@ -150,6 +152,7 @@ export function createCatalog(deps: CatalogDeps): Catalog {
         if (!kinds.some((kind) => key.startsWith(`${kind} `))) continue
         slot.dueMs = 0
         slot.fetchedMs = -Infinity
+        slot.changes++
         const sharer = key.slice(key.indexOf(' ') + 1)
         if (slot.list !== undefined && sharer === '')
           void refresh(server, { principal: '', session: undefined }, key.split(' ', 1)[0] as ListKind, slot)

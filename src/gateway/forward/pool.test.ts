@@ -1,0 +1,172 @@
+import { describe, expect, test } from 'vitest'
+import { createScriptedServers, scriptedView } from '../../../test/fixtures/scripted-servers.ts'
+import { createPool, type Scope } from './pool.ts'
+
+function setUp() {
+  const servers = createScriptedServers()
+  const time = { nowMs: 0 }
+  const heard: string[] = []
+  const pool = createPool({
+    dial: servers.dial,
+    tickMs: () => time.nowMs,
+    events: {
+      changed: (server, sharer, what) => heard.push(`${server.name} ${sharer} changed ${what}`),
+      notified: () => heard.push('notified'),
+      reopened: (server, sharer) => heard.push(`${server.name} ${sharer} reopened`),
+    },
+  })
+  return { servers, pool, time, heard }
+}
+
+const scope = (principal: string, session?: string): Scope => ({ principal, session })
+const A1 = scope('token:a', 's1')
+const A2 = scope('token:a', 's2')
+const B1 = scope('token:b', 's3')
+const AWAY = { kind: 'unreachable', message: 'nothing listens at its address' } as const
+
+describe('who shares a connection', () => {
+  // oxfmt-ignore
+  test.each([
+    // server                                             A in session 1, A in session 2, B, A without a session
+    ['stdio, shared',          { instances: 'shared' },        {},                   ['', '', '', '']],
+    ['stdio, per principal',   { instances: 'per-principal' }, {},                   ['token:a', 'token:a', 'token:b', 'token:a']],
+    ['stdio, per session',     { instances: 'per-session' },   {},                   ['session:s1', 'session:s2', 'session:s3', 'token:a']],
+    ['http with sessions',     {},                             { stateful: true },   ['session:s1', 'session:s2', 'session:s3', 'token:a']],
+    ['http without sessions',  {},                             { stateful: false },  ['', '', '', '']],
+    ['http of the modern era', {},                             { era: 'modern' as const }, ['', '', '', '']],
+  ])('%s', async (_, spec, script, expected) => {
+    const { servers, pool } = setUp()
+    Object.assign(servers.script('srv'), script)
+    const server = scriptedView('srv', spec)
+    const sharers: (string | undefined)[] = []
+    for (const one of [A1, A2, B1, scope('token:a')]) {
+      const leased = await pool.lease(server, one)
+      sharers.push(leased.ok ? leased.value.sharer : undefined)
+    }
+    expect(sharers).toEqual(expected)
+    // The first connection to an HTTP server that turns out to keep sessions stays, for its lists.
+    const first = expected[0] !== '' && !('instances' in spec) ? [''] : []
+    expect(servers.connections('srv').map(({ sharer }) => sharer)).toEqual([...first, ...new Set(expected)])
+    await pool.close()
+  })
+})
+
+test('callers that come while a connection is being made wait for that one', async () => {
+  const { servers, pool } = setUp()
+  const server = scriptedView('srv', { instances: 'shared' })
+  expect(pool.leaseNow(server, A1)).toBeUndefined()
+  const leased = await Promise.all([pool.lease(server, A1), pool.lease(server, B1), pool.lease(server, A2)])
+  expect(leased.every(({ ok }) => ok)).toBe(true)
+  expect(servers.connections('srv')).toHaveLength(1)
+  expect(pool.leaseNow(server, B1)).toBeDefined()
+  await pool.close()
+})
+
+test('a server that is away is asked after 1, 2, 5, 15, 30, 30 seconds; in between callers are told at once', async () => {
+  const { servers, pool, time } = setUp()
+  const server = scriptedView('srv')
+  servers.script('srv').down = AWAY
+  let attempts = 0
+  const { connect } = servers.dial
+  servers.dial.connect = (...args) => {
+    attempts++
+    return connect(...args)
+  }
+  await pool.lease(server, A1)
+  for (const pauseMs of [1000, 2000, 5000, 15_000, 30_000, 30_000]) {
+    const before = attempts
+    time.nowMs += pauseMs - 1
+    expect(await pool.lease(server, A1)).toEqual({ ok: false, error: AWAY })
+    expect(attempts, `${pauseMs} ms are not over`).toBe(before)
+    time.nowMs += 1
+    await pool.lease(server, A1)
+    expect(attempts, `after ${pauseMs} ms`).toBe(before + 1)
+  }
+  expect(pool.health(server)).toMatchObject({ info: undefined, failure: AWAY, connections: 0 })
+  servers.script('srv').down = undefined
+  time.nowMs += 30_000
+  expect((await pool.lease(server, A1)).ok).toBe(true)
+  expect(pool.health(server).failure).toBeUndefined()
+  await pool.close()
+})
+
+test('a server that had been steady is opened again at once when it is lost, and that is told', async () => {
+  const { servers, pool, time, heard } = setUp()
+  const server = scriptedView('srv', { instances: 'shared' })
+  await pool.lease(server, A1)
+  time.nowMs = 60_000
+  servers.connections('srv')[0]?.lose()
+  expect(pool.leaseNow(server, A1)).toBeUndefined()
+  expect(pool.health(server)).toMatchObject({ connections: 0, losses: 1, failure: { message: 'it ended' } })
+  expect((await pool.lease(server, A1)).ok).toBe(true)
+  expect(heard).toEqual(['srv  reopened'])
+  expect(pool.health(server)).toMatchObject({ connections: 1, failure: undefined })
+  await pool.close()
+})
+
+test('a server that ends as soon as it is open is opened again once, then less and less often', async () => {
+  const { servers, pool, time } = setUp()
+  const server = scriptedView('srv', { instances: 'shared' })
+  await pool.lease(server, A1)
+  for (const pauseMs of [0, 1000, 2000, 5000]) {
+    servers.connections('srv').at(-1)?.lose()
+    const made = servers.connections('srv').length
+    if (pauseMs > 0) {
+      time.nowMs += pauseMs - 1
+      expect((await pool.lease(server, A1)).ok).toBe(false)
+      expect(servers.connections('srv')).toHaveLength(made)
+      time.nowMs += 1
+    }
+    expect((await pool.lease(server, A1)).ok).toBe(true)
+  }
+  await pool.close()
+})
+
+test('the end of a session ends its connections and no others', async () => {
+  const { servers, pool } = setUp()
+  const server = scriptedView('srv', { instances: 'per-session' })
+  await pool.lease(server, A1)
+  await pool.lease(server, B1)
+  pool.endSession('s1')
+  await new Promise(setImmediate)
+  expect(servers.connections('srv').map(({ sharer, closed }) => [sharer, closed])).toEqual([
+    ['session:s1', true],
+    ['session:s3', false],
+  ])
+  await pool.close()
+})
+
+test('a changed server gets new connections at once; one that is gone keeps none', async () => {
+  const { servers, pool } = setUp()
+  const old = scriptedView('srv', { instances: 'shared' })
+  const changed = scriptedView('srv', { instances: 'shared' }, 'other')
+  await pool.lease(old, A1)
+  pool.reconcile(() => changed)
+  expect(pool.leaseNow(changed, A1)).toBeUndefined()
+  await pool.lease(changed, A1)
+  expect(servers.connections('srv')).toHaveLength(2)
+  pool.reconcile(() => undefined)
+  expect(pool.health(changed)).toMatchObject({ info: undefined, connections: 0 })
+  await pool.close()
+})
+
+test('what a connection hears is passed on with who shares it', async () => {
+  const { servers, pool, heard } = setUp()
+  await pool.lease(scriptedView('srv', { instances: 'per-principal' }), A1)
+  servers.connections('srv')[0]?.events.changed('tools')
+  expect(heard).toEqual(['srv token:a changed tools'])
+  await pool.close()
+})
+
+test('closing closes every connection', async () => {
+  const { servers, pool } = setUp()
+  await pool.lease(scriptedView('a', { instances: 'per-session' }), A1)
+  await pool.lease(scriptedView('a', { instances: 'per-session' }), A2)
+  await pool.lease(scriptedView('b', { instances: 'shared' }), B1)
+  await pool.close()
+  expect([...servers.connections('a'), ...servers.connections('b')].map(({ closed }) => closed)).toEqual([
+    true,
+    true,
+    true,
+  ])
+})
