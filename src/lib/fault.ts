@@ -98,7 +98,7 @@ export interface FaultBody {
 }
 
 /** Public face of a Fault, the same on every surface. */
-export const faultBody = (fault: Fault): FaultBody => ({
+const faultBody = (fault: Fault): FaultBody => ({
   code: fault.code,
   message: fault.message,
   ...(fault.hint === undefined ? {} : { hint: fault.hint }),

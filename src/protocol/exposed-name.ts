@@ -5,7 +5,7 @@ import { createHash } from 'node:crypto'
  * keeps, at most 64 characters. A name that had to change or be cut ends in `_` and eight hex digits of a digest of
  * the original, so it is the same in every process and after every restart.
  */
-export const SEPARATOR = '__'
+const SEPARATOR = '__'
 const MAX_LENGTH = 64
 const DIGEST_LENGTH = 8
 

@@ -6,7 +6,7 @@ export const MODERN_REVISIONS = ['2026-07-28'] as const
 export const LATEST_MODERN = '2026-07-28'
 
 /** Newest first. `2024-10-07` exists on the wire too and is served as 2024-11-05. */
-export const LEGACY_REVISIONS = ['2025-11-25', '2025-06-18', '2025-03-26', '2024-11-05'] as const
+const LEGACY_REVISIONS = ['2025-11-25', '2025-06-18', '2025-03-26', '2024-11-05'] as const
 export const LATEST_LEGACY = '2025-11-25'
 
 export const isModernRevision = (version: string): boolean =>
