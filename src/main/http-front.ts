@@ -1,13 +1,12 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import { getRequestListener } from '@hono/node-server'
-import type { ControlApi } from '../control/api/control-api.ts'
 import { createHostCheck } from '../gateway/listen/allowed-hosts.ts'
 import { isMcpPath } from '../gateway/listen/handler.ts'
-import { Fault, toHttp } from '../lib/fault.ts'
+import { asFault, Fault, toHttp } from '../lib/fault.ts'
 
 export interface FrontDeps {
   readonly gateway: { handle(request: IncomingMessage, response: ServerResponse): void }
-  readonly api: ControlApi
+  /** The control API. */
+  readonly api: (request: IncomingMessage, response: ServerResponse) => Promise<void>
   /** False while starting or draining. */
   readonly ready: () => boolean
   readonly metrics: (request: IncomingMessage) => Promise<Answer>
@@ -23,10 +22,6 @@ export interface Answer {
 /** One port: MCP endpoints straight to the gateway, the control API through Hono, probes and metrics beside them. */
 export function createFront(deps: FrontDeps): Server {
   const hosts = createHostCheck(deps.hostNames)
-  const api = getRequestListener(
-    (request, env) => deps.api.fetch(request, { source: env.incoming.socket.remoteAddress ?? 'unknown' }),
-    { overrideGlobalObjects: false },
-  )
   const server = createServer(
     { keepAliveTimeout: 65_000, headersTimeout: 20_000, requestTimeout: 300_000, maxHeaderSize: 32 * 1024 },
     (request, response) => {
@@ -35,7 +30,10 @@ export function createFront(deps: FrontDeps): Server {
       if (!hosts.hostAllowed(request.headers.host) || !hosts.originAllowed(request.headers.origin)) {
         return send(response, faultAnswer(new Fault('origin_refused')))
       }
-      if (url.startsWith('/api/')) return void api(request, response)
+      if (url.startsWith('/api/')) {
+        deps.api(request, response).catch((thrown: unknown) => send(response, faultAnswer(asFault(thrown))))
+        return
+      }
       void other(deps, url, request).then((answer) => send(response, answer))
     },
   )

@@ -1,33 +1,17 @@
-import { homedir } from 'node:os'
 import type { AddressInfo } from 'node:net'
-import { createAuthenticator } from '../access/authenticate.ts'
-import { openLocalAdmin } from '../access/local-admin.ts'
-import { openRecorder, type AuditRecorder } from '../audit/recorder.ts'
-import { createControlApi } from '../control/api/control-api.ts'
-import { createChanges } from '../control/change/change.ts'
-import { openSnapshot, type SnapshotSource } from '../control/snapshot/snapshot.ts'
 import { createGateway } from '../gateway/gateway.ts'
 import { systemClock as clock } from '../lib/clock.ts'
-import { mintBootEpoch } from '../lib/id.ts'
 import type { Log } from '../lib/log.ts'
-import { openRuntime, type RuntimeOptions } from '../runtime/open-runtime.ts'
-import type { Runtime } from '../runtime/runtime.ts'
-import { deriveKey } from '../secrets/derive-key.ts'
-import { loadMasterKey } from '../secrets/master-key.ts'
-import { createSealer } from '../secrets/sealing.ts'
-import { openStore } from '../store/open.ts'
-import { listSealingKeys } from '../store/sealed.ts'
-import type { Store } from '../store/store.ts'
 import type { ServeConfig } from './config.ts'
 import { openDaemonLog } from './daemon-log.ts'
 import { auditState, createLogSource, createStatusSource, databaseLabel } from './daemon-sources.ts'
-import { createFront } from './http-front.ts'
+import type { ControlListenerDeps } from './control-listener.ts'
+import { createFront, type FrontDeps } from './http-front.ts'
 import { createMetrics } from './metrics.ts'
 import { closeFront, listenOn } from './listening.ts'
-import { serverLogRedactor } from './server-redaction.ts'
+import { openParts, type Closers } from './open-parts.ts'
 import { createSessionStore } from './session-store.ts'
 import { isActivePrincipal } from './active-principal.ts'
-import { createTokenUses } from './token-uses.ts'
 import { buildInfo } from './version.ts'
 
 export interface Daemon {
@@ -44,7 +28,7 @@ export async function serve(config: ServeConfig): Promise<Daemon> {
   const startedAtMs = clock.nowMs()
   const daemonLog = openDaemonLog(config.home, config.logLevel, config.logTo)
   const { log } = daemonLog
-  const closers: (() => Promise<void> | void)[] = [() => daemonLog.close()]
+  const closers: Closers = [() => daemonLog.close()]
   try {
     const parts = await openParts(config, log, closers)
     const { store, snapshot, recorder, runtime, authenticator, sealer, uses, epoch } = parts
@@ -69,15 +53,16 @@ export async function serve(config: ServeConfig): Promise<Daemon> {
     let url = ''
     let stopping: Promise<void> | undefined
     const shutdown = (): void => void stop()
-    const api = createControlApi({
+    const controlDeps: ControlListenerDeps = {
       snapshot,
+      store,
+      sealer,
       recorder,
       clock,
       log,
       authenticator,
       shutdown,
       bootEpoch: epoch,
-      changes: createChanges({ store, sealer, snapshot, clock }),
       status: createStatusSource(snapshot, gateway.status, () => ({
         pid: process.pid,
         startedAtMs,
@@ -96,7 +81,12 @@ export async function serve(config: ServeConfig): Promise<Daemon> {
         buildDate: build.buildDate ?? 'from source',
         node: build.node,
       },
+    }
+    const control = once(async () => {
+      const { createControlListener } = await import('./control-listener.ts')
+      return createControlListener(controlDeps)
     })
+    const api: FrontDeps['api'] = async (request, response) => (await control())(request, response)
     const metrics = createMetrics({ authenticator, audit: () => recorder.stats() })
     const front = createFront({ gateway, api, metrics, hostNames, ready: () => state === 'ready' })
     await listenOn(front, config)
@@ -122,56 +112,13 @@ export async function serve(config: ServeConfig): Promise<Daemon> {
   }
 }
 
-interface OpenedParts {
-  readonly store: Store
-  readonly snapshot: SnapshotSource
-  readonly recorder: AuditRecorder
-  readonly runtime: Runtime
-  readonly authenticator: ReturnType<typeof createAuthenticator>
-  readonly sealer: ReturnType<typeof createSealer>
-  readonly uses: ReturnType<typeof createTokenUses>
-  readonly epoch: ReturnType<typeof mintBootEpoch>
+/** The first call begins it; all calls share what comes of it. */
+function once<T>(make: () => Promise<T>): () => Promise<T> {
+  let made: Promise<T> | undefined
+  return () => (made ??= make())
 }
 
-async function openParts(
-  config: ServeConfig,
-  log: Log,
-  closers: (() => Promise<void> | void)[],
-): Promise<OpenedParts> {
-  const { home, database, keyFile } = config
-  const store = await openStore({ home, databaseUrl: database }, log)
-  closers.push(() => store.close())
-  const master = await loadMasterKey({ home, keyFile, sealedWith: await listSealingKeys(store.control) })
-  const recorder = await openRecorder({
-    home,
-    clock,
-    log,
-    chain: 'daemon',
-    macKey: deriveKey(master, 'audit-mac'),
-    signKey: deriveKey(master, 'audit-sign'),
-  })
-  closers.push(() => recorder.close())
-  const sealer = createSealer(master)
-  const [snapshot, admin] = await Promise.all([
-    openSnapshot({ db: store.control, sealer }),
-    openLocalAdmin(home),
-  ])
-  const runtimeOptions: RuntimeOptions = {
-    home,
-    userHome: homedir(),
-    log,
-    env: process.env,
-    redact: serverLogRedactor(snapshot),
-  }
-  const runtime = await openRuntime(runtimeOptions)
-  closers.push(() => runtime.close())
-  const uses = createTokenUses(store.state, clock, log)
-  closers.push(() => uses.close())
-  const authenticator = createAuthenticator({ tokens: snapshot.tokens, admin, clock })
-  return { store, snapshot, recorder, runtime, authenticator, sealer, uses, epoch: mintBootEpoch() }
-}
-
-async function closeAll(closers: readonly (() => Promise<void> | void)[], log: Log): Promise<void> {
+async function closeAll(closers: Closers, log: Log): Promise<void> {
   for (const close of closers.toReversed()) {
     try {
       await close()

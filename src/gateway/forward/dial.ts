@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { Pool as HttpPool } from 'undici'
+import type { Pool as HttpPool } from 'undici'
 import type { StdioSpec } from '../../kinds/server.ts'
 import { err, ok, type Result } from '../../lib/result.ts'
 import type { Implementation } from '../../protocol/envelope.ts'
@@ -55,11 +55,13 @@ export function createDial(deps: DialDeps): Dial {
     { readonly era: Era; readonly verdict: Verdict | undefined; readonly untilMs: number }
   >()
 
-  function originOf(url: string): HttpPool {
+  async function originOf(url: string): Promise<HttpPool> {
+    // Loaded with the first server that needs it: it is a large part of what a daemon would load at its start.
+    const { Pool } = await import('undici')
     const { origin } = new URL(url)
     let pool = origins.get(origin)
     if (pool === undefined) {
-      pool = new HttpPool(origin, {
+      pool = new Pool(origin, {
         connections: MAX_CONNECTIONS,
         pipelining: 1,
         connect: { timeout: 30_000 },
@@ -95,7 +97,7 @@ export function createDial(deps: DialDeps): Dial {
     const { spec } = server
     const missing = missingSecrets(spec.headers, deps.openSecret)
     if (missing.length > 0) return err(secretMissing(missing))
-    const target = httpTarget(spec, originOf(spec.url), () => injectHeaders(spec, deps.openSecret))
+    const target = httpTarget(spec, await originOf(spec.url), () => injectHeaders(spec, deps.openSecret))
     let verdict = known(server)?.verdict
     if (verdict === undefined) {
       const probed = await probeHttp(target, deps.us, deps.ids)

@@ -1,0 +1,88 @@
+import { homedir } from 'node:os'
+import { createAuthenticator } from '../access/authenticate.ts'
+import { openLocalAdmin } from '../access/local-admin.ts'
+import { openRecorder, type AuditRecorder } from '../audit/recorder.ts'
+import { openSnapshot, type SnapshotSource } from '../control/snapshot/snapshot.ts'
+import { systemClock as clock } from '../lib/clock.ts'
+import { mintBootEpoch } from '../lib/id.ts'
+import type { Log } from '../lib/log.ts'
+import { openRuntime, type RuntimeOptions } from '../runtime/open-runtime.ts'
+import type { Runtime } from '../runtime/runtime.ts'
+import { deriveKey } from '../secrets/derive-key.ts'
+import { loadMasterKey } from '../secrets/master-key.ts'
+import { createSealer } from '../secrets/sealing.ts'
+import { openStore } from '../store/open.ts'
+import { listSealingKeys } from '../store/sealed.ts'
+import type { Store } from '../store/store.ts'
+import type { ServeConfig } from './config.ts'
+import { serverLogRedactor } from './server-redaction.ts'
+import { createTokenUses } from './token-uses.ts'
+
+/** How to close what was opened, in the order of opening. */
+export type Closers = (() => Promise<void> | void)[]
+
+/** What has files, threads or processes of its own. */
+export interface OpenedParts {
+  readonly store: Store
+  readonly snapshot: SnapshotSource
+  readonly recorder: AuditRecorder
+  readonly runtime: Runtime
+  readonly authenticator: ReturnType<typeof createAuthenticator>
+  readonly sealer: ReturnType<typeof createSealer>
+  readonly uses: ReturnType<typeof createTokenUses>
+  readonly epoch: ReturnType<typeof mintBootEpoch>
+}
+
+/** Opens all of them; what was opened is in `closers`, also when a later one fails. */
+export async function openParts(config: ServeConfig, log: Log, closers: Closers): Promise<OpenedParts> {
+  const { home, database, keyFile } = config
+  let redact: RuntimeOptions['redact']
+  // Looking for a sandbox takes as long as opening the store, and neither needs the other.
+  const [store, runtime] = await openBoth(
+    openStore({ home, databaseUrl: database }, log),
+    openRuntime({
+      home,
+      userHome: homedir(),
+      log,
+      env: process.env,
+      redact: (server, text) => redact?.(server, text) ?? text,
+    }),
+    closers,
+  )
+  const master = await loadMasterKey({ home, keyFile, sealedWith: await listSealingKeys(store.control) })
+  const sealer = createSealer(master)
+  const [recorder, snapshot, admin] = await Promise.all([
+    openRecorder({
+      home,
+      clock,
+      log,
+      chain: 'daemon',
+      macKey: deriveKey(master, 'audit-mac'),
+      signKey: deriveKey(master, 'audit-sign'),
+    }).then((opened) => {
+      closers.push(() => opened.close())
+      return opened
+    }),
+    openSnapshot({ db: store.control, sealer }),
+    openLocalAdmin(home),
+  ])
+  redact = serverLogRedactor(snapshot)
+  const uses = createTokenUses(store.state, clock, log)
+  closers.push(() => uses.close())
+  const authenticator = createAuthenticator({ tokens: snapshot.tokens, admin, clock })
+  return { store, snapshot, recorder, runtime, authenticator, sealer, uses, epoch: mintBootEpoch() }
+}
+
+/** Whatever was opened is closed at the end, also when the other could not be. */
+async function openBoth(
+  store: Promise<Store>,
+  runtime: Promise<Runtime>,
+  closers: Closers,
+): Promise<[Store, Runtime]> {
+  const [openedStore, openedRuntime] = await Promise.allSettled([store, runtime])
+  if (openedStore.status === 'fulfilled') closers.push(() => openedStore.value.close())
+  if (openedRuntime.status === 'fulfilled') closers.push(() => openedRuntime.value.close())
+  if (openedStore.status === 'rejected') throw openedStore.reason
+  if (openedRuntime.status === 'rejected') throw openedRuntime.reason
+  return [openedStore.value, openedRuntime.value]
+}
