@@ -22,12 +22,16 @@ function hintFor(code: string | undefined, port: number): string {
 
 /** Calls in flight may finish; what keeps streaming is cut after this long. */
 const DRAIN_MS = 5000
+/** How often connections are looked for whose last call has ended meanwhile: clients would keep them open. */
+const SWEEP_MS = 25
 
 export function closeFront(server: Server): Promise<void> {
   return new Promise((resolve) => {
     const cut = setTimeout(() => server.closeAllConnections(), DRAIN_MS)
+    const sweep = setInterval(() => server.closeIdleConnections(), SWEEP_MS)
     server.close(() => {
       clearTimeout(cut)
+      clearInterval(sweep)
       resolve()
     })
     server.closeIdleConnections()
