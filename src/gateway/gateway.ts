@@ -21,6 +21,7 @@ import { createMcpHandler } from './listen/handler.ts'
 import { classifyExchange, createAdmit, receive } from './listen/receive.ts'
 import { createRunner } from './pipeline.ts'
 import { createRecord } from './record/record.ts'
+import { createTraffic, type Traffic } from './record/traffic.ts'
 import { createAnnouncer, type Announcer } from './reply/announce.ts'
 import {
   createAnswerList,
@@ -62,6 +63,7 @@ export interface GatewayDeps {
 export interface Gateway {
   handle(request: IncomingMessage, response: ServerResponse): void
   readonly status: GatewayStatus
+  readonly traffic: Traffic
   /** Connections, lists and clients follow the configuration: called after each change, with what it touched. */
   configurationChanged(changed: readonly { readonly kind: string; readonly name: string }[]): void
   /** Ends the streams that would otherwise stay open for as long as their clients do; calls in flight go on. */
@@ -70,17 +72,20 @@ export interface Gateway {
 }
 
 export function createGateway(deps: GatewayDeps): Gateway {
-  const parts = assemble(deps)
+  const traffic = createTraffic()
+  const parts = assemble(deps, traffic)
   const { pool, catalog, sessions, announcer } = parts
   return {
-    handle: createMcpHandler(parts.run, deps.clock.tickMs),
+    handle: createMcpHandler(parts.run, deps.clock.tickMs, createHostCheck(deps.hostNames)),
+    traffic,
     status: createGatewayStatus({ pool, catalog, sessions, sandbox: deps.runtime.sandbox }),
     configurationChanged(changed) {
       const current = deps.snapshot.current()
-      pool.reconcile((name) => current.server(name))
       catalog.reconcile((name) => current.server(name))
+      pool.reconcile((name) => current.server(name))
       for (const { kind, name } of changed) {
-        if (kind === 'Project') announcer.projectChanged(name)
+        if (kind === 'Project' && current.project(name) === undefined) sessions.cutProject(name)
+        else if (kind === 'Project') announcer.projectChanged(name)
         if (kind === 'Server') announcer.serverChanged(name)
         if (kind === 'Token') sessions.endInactive()
       }
@@ -103,7 +108,7 @@ interface Parts {
   closeDial(): Promise<void>
 }
 
-function assemble(deps: GatewayDeps): Parts {
+function assemble(deps: GatewayDeps, traffic: Traffic): Parts {
   const { clock, log, us, epoch, snapshot } = deps
   const dial = createDial({
     runtime: deps.runtime,
@@ -117,11 +122,11 @@ function assemble(deps: GatewayDeps): Parts {
     dial,
     tickMs: clock.tickMs,
     events: {
-      changed: (server, _sharer, what) =>
-        catalog.changed(server, what === 'resources' ? ['resources', 'templates'] : [what]),
+      changed: (server, sharer, what) =>
+        catalog.changed(server, what === 'resources' ? ['resources', 'templates'] : [what], sharer),
       notified: (server, sharer, message) => announcer.notified(server, sharer, message),
       reopened: (server, sharer) => {
-        catalog.changed(server, ['tools', 'prompts', 'resources', 'templates'])
+        catalog.changed(server, ['tools', 'prompts', 'resources', 'templates'], sharer)
         announcer.reopened(server, sharer)
       },
     },
@@ -130,13 +135,16 @@ function assemble(deps: GatewayDeps): Parts {
     pool,
     us,
     tickMs: clock.tickMs,
-    onChange: (server, kind) => announcer.listChanged(server, kind),
+    onChange: (server, kind, sharer) => announcer.listChanged(server, kind, sharer),
   })
   const sessions: Sessions = createSessions({
     store: deps.sessions,
     clock,
     log,
-    onEnd: (session) => pool.endSession(session.id),
+    onEnd: ({ id }) => {
+      pool.endSession(id)
+      catalog.endSession(id)
+    },
     isActive: deps.isActive,
   })
   const record = createRecord({ recorder: deps.recorder, clock, epoch })
@@ -146,7 +154,7 @@ function assemble(deps: GatewayDeps): Parts {
     catalog,
     sessions,
     announcer,
-    run: createRunner(compilePipeline(table), record, log),
+    run: createRunner(compilePipeline(table), { record, traffic, log }),
     closeDial: () => dial.close(),
   }
 }

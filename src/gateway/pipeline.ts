@@ -3,11 +3,21 @@ import type { Log } from '../lib/log.ts'
 import { errorMessage } from '../protocol/json-rpc.ts'
 import type { Exchange, Refusal } from './exchange.ts'
 import type { Record } from './record/record.ts'
+import type { Traffic } from './record/traffic.ts'
 import type { Pipeline } from './steps.ts'
 
+export interface RunnerDeps {
+  readonly record: Record
+  readonly traffic: Traffic
+  readonly log: Log
+}
+
 /** Walks an exchange through the table; whatever happens ends in one answer and one record. */
-export function createRunner(pipeline: Pipeline, record: Record, log: Log): (x: Exchange) => Promise<void> {
-  return async (x) => {
+export function createRunner(
+  pipeline: Pipeline,
+  { record, traffic, log }: RunnerDeps,
+): (x: Exchange) => Promise<void> {
+  const travel = async (x: Exchange): Promise<void> => {
     let refusal: Refusal | undefined
     try {
       refusal = await walk(pipeline, x)
@@ -17,7 +27,13 @@ export function createRunner(pipeline: Pipeline, record: Record, log: Log): (x: 
     }
     if (refusal !== undefined) refuse(x, refusal, record)
     record.outcome(x)
+    traffic.count(x)
   }
+  return (x) =>
+    travel(x).catch((thrown: unknown) => {
+      log.error({ err: thrown, kind: x.kind }, 'a refusal met a bug')
+      x.response.destroy()
+    })
 }
 
 async function walk({ head, tail }: Pipeline, x: Exchange): Promise<Refusal | undefined> {

@@ -8,6 +8,11 @@ import { faultAnswer, type Answer } from './http-front.ts'
 export interface MetricsDeps {
   readonly authenticator: Authenticator
   readonly audit: () => RecorderStats
+  readonly traffic: () => Iterable<{
+    readonly kind: string
+    readonly outcome: string
+    readonly count: number
+  }>
 }
 
 /** Prometheus text. The library is loaded with the first scrape. */
@@ -29,6 +34,7 @@ export function createMetrics(deps: MetricsDeps): (request: IncomingMessage) => 
 
 async function createRegistry({
   audit,
+  traffic,
 }: MetricsDeps): Promise<{ metrics(): Promise<string>; contentType: string }> {
   const { collectDefaultMetrics, Gauge, Registry } = await import('prom-client')
   const registry = new Registry()
@@ -51,6 +57,17 @@ async function createRegistry({
   gauge('lost_entries', 'Entries dropped because the disk took none', (stats) => stats.lostEntries)
   gauge('failing', '1 while commits fail and calls are refused', (stats) =>
     stats.failing === undefined ? 0 : 1,
+  )
+  registry.registerMetric(
+    new Gauge({
+      name: 'castellan_mcp_requests_total',
+      help: 'MCP requests since the start, by what was asked for and how it ended (a fault code for a refusal)',
+      labelNames: ['kind', 'outcome'],
+      registers: [],
+      collect() {
+        for (const { kind, outcome, count } of traffic()) this.set({ kind, outcome }, count)
+      },
+    }),
   )
   return registry
 }

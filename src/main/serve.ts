@@ -87,7 +87,11 @@ export async function serve(config: ServeConfig): Promise<Daemon> {
       return createControlListener(controlDeps)
     })
     const api: FrontDeps['api'] = async (request, response) => (await control())(request, response)
-    const metrics = createMetrics({ authenticator, audit: () => recorder.stats() })
+    const metrics = createMetrics({
+      authenticator,
+      audit: () => recorder.stats(),
+      traffic: () => gateway.traffic.entries(),
+    })
     const front = createFront({ gateway, api, metrics, hostNames, ready: () => state === 'ready' })
     await listenOn(front, config)
     const { port } = front.address() as AddressInfo

@@ -20,6 +20,8 @@ export interface Sessions {
   all(): Iterable<Session>
   /** Cuts the streams of principals that may no longer be here: a stream is not asked again who it is for. */
   endInactive(): void
+  /** Cuts the streams of a project that is gone. */
+  cutProject(project: string): void
   /** Ends every stream; the sessions live on. */
   endStreams(): void
   close(): Promise<void>
@@ -39,6 +41,8 @@ export interface SessionsDeps {
 const IDLE_MS = 7 * 24 * 3600 * 1000
 const WRITE_EVERY_MS = 60_000
 const EXPIRE_BATCH = 500
+/** Of one principal. Clients that open a session for every call lose the ones they have left behind, longest unseen first. */
+const MAX_SESSIONS = 1000
 
 export function createSessions(deps: SessionsDeps): Sessions {
   const known = new Map<string, Session>()
@@ -49,10 +53,12 @@ export function createSessions(deps: SessionsDeps): Sessions {
 
   function endInactive(): void {
     for (const session of known.values()) {
-      if (deps.isActive(session.principal)) continue
-      session.stream?.close()
-      for (const cancel of session.calls.values()) cancel()
+      if (!deps.isActive(session.principal)) cut(session)
     }
+  }
+
+  function cutProject(project: string): void {
+    for (const session of known.values()) if (session.project === project) cut(session)
   }
 
   function endStreams(): void {
@@ -71,9 +77,15 @@ export function createSessions(deps: SessionsDeps): Sessions {
 
   async function writeSeen(): Promise<void> {
     if (touched.size === 0) return
-    const seen = [...touched].map((session) => [session.id, session.seenAtMs] as const)
+    const batch = [...touched]
     touched.clear()
-    await deps.store.touch(seen)
+    try {
+      await deps.store.touch(batch.map((session) => [session.id, session.seenAtMs] as const))
+    } catch (thrown) {
+      // Else a session that was used just before a failure could be taken for one that nobody uses.
+      for (const session of batch) if (known.has(session.id)) touched.add(session)
+      throw thrown
+    }
   }
 
   async function end(id: string): Promise<void> {
@@ -82,9 +94,20 @@ export function createSessions(deps: SessionsDeps): Sessions {
     await deps.store.remove(id)
     if (session === undefined) return
     touched.delete(session)
-    session.stream?.close()
-    for (const cancel of session.calls.values()) cancel()
+    cut(session)
     deps.onEnd(session)
+  }
+
+  /** Makes room for one more of this principal. */
+  async function makeRoom(principal: string): Promise<void> {
+    let count = 0
+    let oldest: Session | undefined
+    for (const session of known.values()) {
+      if (session.principal !== principal) continue
+      count++
+      if (oldest === undefined || session.seenAtMs < oldest.seenAtMs) oldest = session
+    }
+    if (count >= MAX_SESSIONS && oldest !== undefined) await end(oldest.id)
   }
 
   async function restore(id: string): Promise<Session | undefined> {
@@ -97,6 +120,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
 
   return {
     async open(about) {
+      await makeRoom(about.principal)
       const id = mintSessionId()
       const record = { ...about, id, logLevel: undefined, subscriptions: [], seenAtMs: deps.clock.nowMs() }
       await deps.store.insert(record)
@@ -133,6 +157,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
     },
     all: () => known.values(),
     endInactive,
+    cutProject,
     endStreams,
     async close() {
       clearInterval(timer)
@@ -140,6 +165,11 @@ export function createSessions(deps: SessionsDeps): Sessions {
       await writeSeen()
     },
   }
+}
+
+function cut(session: Session): void {
+  session.stream?.close()
+  for (const cancel of session.calls.values()) cancel()
 }
 
 const fromRecord = (record: SessionRecord): Session => ({

@@ -1,6 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { createExchange, type Exchange, type Target } from '../exchange.ts'
 import { createOutlet } from '../reply/outlet.ts'
+import type { HostCheck } from './allowed-hosts.ts'
+import { crossOrigin } from './cross-origin.ts'
 
 const PREFIX = '/projects/'
 /** Whatever else stands in a path, a token even, is no name: it goes no further, to no record and no log. */
@@ -40,6 +42,7 @@ function rememberTargets(): (url: string) => Target | undefined {
 export function createMcpHandler(
   run: (x: Exchange) => Promise<void>,
   tickMs: () => number,
+  hosts: HostCheck,
 ): (request: IncomingMessage, response: ServerResponse) => void {
   const targetOf = rememberTargets()
   return (request, response) => {
@@ -53,6 +56,7 @@ export function createMcpHandler(
       })
       return
     }
+    if (request.headers.origin !== undefined && crossOrigin(request, response, hosts)) return
     if (request.method !== 'POST' && request.method !== 'GET' && request.method !== 'DELETE') {
       response.setHeader('allow', 'POST, GET, DELETE')
       json(response, 405, {
