@@ -24,7 +24,7 @@ export interface Lease {
 export interface PoolEvents {
   changed(server: ServerView, sharer: string, what: 'tools' | 'prompts' | 'resources'): void
   notified(server: ServerView, sharer: string, message: Message): void
-  /** A stateful server was opened again after it had been lost: whatever was agreed with it is gone. */
+  /** A server was opened again after it had been lost, or will be as it was changed: whatever was agreed with it is gone. */
   reopened(server: ServerView, sharer: string): void
 }
 
@@ -151,8 +151,9 @@ export function createPool(deps: PoolDeps): Pool {
   ): Promise<Result<Lease, UpstreamFailure>> {
     const connected = deps.dial
       .connect(server, sharer, {
-        changed: (what) => deps.events.changed(server, sharer, what),
-        notified: (message) => deps.events.notified(server, sharer, message),
+        // What an older configuration still says is about lists and subscriptions that nobody has any more.
+        changed: (what) => isCurrent(record, server) && deps.events.changed(server, sharer, what),
+        notified: (message) => isCurrent(record, server) && deps.events.notified(server, sharer, message),
         lost: (failure) => lost(record, failure),
       })
       .then(async (upstream): Promise<Result<Lease, UpstreamFailure>> => {
@@ -175,6 +176,8 @@ export function createPool(deps: PoolDeps): Pool {
     record.entries.set(sharer, entry)
     return connected
   }
+
+  const isCurrent = (record: ServerRecord, { uid }: ServerView): boolean => servers.get(uid) === record
 
   function failed(
     record: ServerRecord,
@@ -260,6 +263,7 @@ export function createPool(deps: PoolDeps): Pool {
         if (view?.uid === uid && view.fingerprint === record.fingerprint) continue
         servers.delete(uid)
         retire(record)
+        if (view?.uid === uid && record.info !== undefined) deps.events.reopened(view, '')
       }
     },
     async close() {

@@ -11,7 +11,8 @@ import type { ServerView, SnapshotSource } from '../snapshot.ts'
 
 /** Tells clients, on their GET streams, what changed without their asking. */
 export interface Announcer {
-  listChanged(server: ServerView, kind: ListKind): void
+  /** @param sharer whose list it is; '': everybody's */
+  listChanged(server: ServerView, kind: ListKind, sharer: string): void
   /** Everything about a project may have changed: its servers, its rules. */
   projectChanged(project: string): void
   /** A server was changed, made or removed. */
@@ -89,8 +90,9 @@ export function createAnnouncer(deps: AnnouncerDeps): Announcer {
   }
 
   return {
-    listChanged(server, kind) {
-      for (const session of concerned(server)) later(session, kind === 'templates' ? 'resources' : kind)
+    listChanged(server, kind, sharer) {
+      for (const session of concerned(server, sharer))
+        later(session, kind === 'templates' ? 'resources' : kind)
     },
     projectChanged(project) {
       for (const session of deps.sessions().all()) {

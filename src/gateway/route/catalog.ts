@@ -28,8 +28,13 @@ export interface Catalog {
   load(server: ServerView, scope: Scope, kind: ListKind): Promise<ServerList>
   /** The list, asked for anew unless that was done a moment ago: for a name that is not in it. */
   reload(server: ServerView, scope: Scope, kind: ListKind): Promise<ServerList>
-  /** The server says that a list has changed, or was connected anew. */
-  changed(server: ServerView, kinds: readonly ListKind[]): void
+  /**
+   * The server says that a list has changed, or was connected anew.
+   * @param sharer who shares the connection that said so; '' (or absent): all
+   */
+  changed(server: ServerView, kinds: readonly ListKind[], sharer?: string): void
+  /** Forgets the lists that only this session had. */
+  endSession(session: string): void
   /** Grows with every list that changes: caches built from lists compare it. */
   readonly version: number
   /** Forgets the lists of servers that are gone or have changed. */
@@ -41,7 +46,7 @@ export interface CatalogDeps {
   readonly us: Implementation
   readonly tickMs: () => number
   /** Called when the content of a list differs from what was known before. */
-  readonly onChange: (server: ServerView, kind: ListKind) => void
+  readonly onChange: (server: ServerView, kind: ListKind, sharer: string) => void
 }
 
 /** How long a list is taken as it is; a server that announces changes is asked again much later. */
@@ -59,6 +64,11 @@ interface Known {
 }
 
 interface Slot {
+  readonly kind: ListKind
+  /** Whose list it is, as the pool names who shares a connection. */
+  readonly sharer: string
+  /** For whom it is asked for when the server says that it changed. */
+  readonly scope: Scope
   list: ServerList | undefined
   dueMs: number
   fetchedMs: number
@@ -78,10 +88,20 @@ export function createCatalog(deps: CatalogDeps): Catalog {
       servers.set(server.uid, known)
       version++
     }
-    const key = `${kind} ${listSharer(server, scope)}`
+    const sharer = listSharer(server, scope)
+    const key = `${kind} ${sharer}`
     let slot = known.slots.get(key)
     if (slot === undefined) {
-      slot = { list: undefined, dueMs: 0, fetchedMs: -Infinity, loading: undefined, changes: 0 }
+      slot = {
+        kind,
+        sharer,
+        scope,
+        list: undefined,
+        dueMs: 0,
+        fetchedMs: -Infinity,
+        loading: undefined,
+        changes: 0,
+      }
       known.slots.set(key, slot)
     }
     return slot
@@ -122,7 +142,7 @@ export function createCatalog(deps: CatalogDeps): Catalog {
     }
     slot.list = buildList(server, kind, fetched.value)
     version++
-    if (before !== undefined) deps.onChange(server, kind)
+    if (before !== undefined) deps.onChange(server, kind, slot.sharer)
     return slot.list
   }
 
@@ -147,16 +167,19 @@ export function createCatalog(deps: CatalogDeps): Catalog {
       if (slot.list !== undefined && deps.tickMs() - slot.fetchedMs < RELOAD_PAUSE_MS) return slot.list
       return refresh(server, scope, kind, slot)
     },
-    changed(server, kinds) {
-      for (const [key, slot] of servers.get(server.uid)?.slots ?? []) {
-        if (!kinds.some((kind) => key.startsWith(`${kind} `))) continue
+    changed(server, kinds, sharer = '') {
+      for (const slot of servers.get(server.uid)?.slots.values() ?? []) {
+        if (!kinds.includes(slot.kind)) continue
+        if (sharer !== '' && slot.sharer !== '' && slot.sharer !== sharer) continue
         slot.dueMs = 0
         slot.fetchedMs = -Infinity
         slot.changes++
-        const sharer = key.slice(key.indexOf(' ') + 1)
-        if (slot.list !== undefined && sharer === '')
-          void refresh(server, { principal: '', session: undefined }, key.split(' ', 1)[0] as ListKind, slot)
+        if (slot.list !== undefined) void refresh(server, slot.scope, slot.kind, slot)
       }
+    },
+    endSession(session) {
+      for (const { slots } of servers.values())
+        for (const [key, slot] of slots) if (slot.sharer === `session:${session}`) slots.delete(key)
     },
     reconcile(now) {
       for (const [uid, { name, fingerprint }] of servers) {
@@ -185,7 +208,8 @@ function stillWaiting(server: ServerView, kind: ListKind, slot: Slot): Promise<S
 /** Lists of a server whose copies are not shared are asked for through the caller's own copy. */
 const listSharer = (server: ServerView, scope: Scope): string => {
   if (server.spec.transport === 'http' || server.spec.instances === 'shared') return ''
-  return server.spec.instances === 'per-principal' ? scope.principal : (scope.session ?? scope.principal)
+  if (server.spec.instances === 'per-principal' || scope.session === undefined) return scope.principal
+  return `session:${scope.session}`
 }
 
 /** An HTTP server is asked for its lists on one connection of our own, so they cannot vary by client connection. */
