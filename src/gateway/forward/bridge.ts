@@ -1,4 +1,4 @@
-import { toLegacyRequest, toModernRequest } from '../../protocol/bridge/request.ts'
+import { insertMember, toLegacyRequest, toModernRequest } from '../../protocol/bridge/request.ts'
 import { bridgeErrorCode, toLegacyResult, toModernResult } from '../../protocol/bridge/result.ts'
 import { rawAt, spanOf, stringAt, valueAt, type Message } from '../../protocol/message.ts'
 import { splice, type Edit } from '../../protocol/splice.ts'
@@ -111,6 +111,7 @@ function errorFor(x: Exchange, reply: Message, edits: Edit[]): Answer {
   const text = (valueAt(reply, 'error') as { message?: unknown } | null)?.message
   const bridged = bridgeErrorCode(code, x.era, x.kind, typeof text === 'string' ? text : '')
   if (at !== undefined && bridged !== sent) edits.push({ ...at, text: String(bridged) })
+  if (at === undefined) edits.push(...withCode(reply, bridged))
   if (spanOf(reply, 'id') === undefined) edits.push(insertId(reply, need(x.message?.idText, 'id')))
   return {
     status: statusOf(x, bridged),
@@ -118,6 +119,15 @@ function errorFor(x: Exchange, reply: Message, edits: Edit[]): Answer {
     outcome: 'error',
     code: String(bridged),
   }
+}
+
+/** JSON-RPC wants an object with a code; some servers write a text. */
+function withCode(reply: Message, code: number): Edit[] {
+  const error = spanOf(reply, 'error')
+  if (error === undefined) return []
+  return reply.bytes[error.start] === 0x7b
+    ? [insertMember(reply.bytes, error, `"code":${code}`)]
+    : [{ ...error, text: `{"code":${code},"message":"the server gave an error without a code"}` }]
 }
 
 /** Only for modern clients does a status say more than "here is the answer" (MCP 2026-07-28, "Status codes"). */

@@ -22,6 +22,8 @@ export function createLogLevels(): { raise(lease: Lease, level: string): Promise
   const told = new WeakMap<Upstream, string>()
   return {
     async raise(lease, level) {
+      // A modern client may write anything into its envelope.
+      if (!isLogLevel(level)) return
       const before = told.get(lease.upstream)
       const enough =
         before !== undefined && (lease.sharer === '' ? severity(before) <= severity(level) : before === level)

@@ -1,0 +1,198 @@
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { silentLog } from '../../lib/log.ts'
+import type { Session, SessionRecord, SessionStore } from './session.ts'
+import { createSessions } from './sessions.ts'
+
+const WEEK_MS = 7 * 24 * 3600 * 1000
+const ABOUT = {
+  principal: 'token:a',
+  project: 'demo',
+  server: undefined,
+  protocolVersion: '2025-06-18',
+  client: '{"clientInfo":{"name":"c","version":"1"},"capabilities":{}}',
+}
+
+/** A store in memory that does what the two databases are held to by their contract suite. */
+function openStore() {
+  const rows = new Map<string, SessionRecord>()
+  const asked: string[] = []
+  const change = (id: string, to: Partial<SessionRecord>): Promise<void> => {
+    const row = rows.get(id)
+    if (row !== undefined) rows.set(id, { ...row, ...to })
+    return Promise.resolve()
+  }
+  const store: SessionStore = {
+    insert: (record) => Promise.resolve(void rows.set(record.id, record)),
+    find(id) {
+      asked.push(id)
+      return Promise.resolve(rows.get(id))
+    },
+    update: ({ id, ...to }) => change(id, to),
+    touch: async (seen) => {
+      for (const [id, seenAtMs] of seen) await change(id, { seenAtMs })
+    },
+    remove: (id) => Promise.resolve(void rows.delete(id)),
+    expired: (beforeMs, limit) =>
+      Promise.resolve(
+        [...rows.values()]
+          .filter((row) => row.seenAtMs < beforeMs)
+          .slice(0, limit)
+          .map(({ id }) => id),
+      ),
+  }
+  return { rows, asked, store }
+}
+
+function setUp(kept = openStore()) {
+  const time = { nowMs: 1_000_000_000_000 }
+  const ended: string[] = []
+  const active = new Set(['token:a', 'token:b'])
+  const sessions = createSessions({
+    store: kept.store,
+    clock: { nowMs: () => time.nowMs, tickMs: () => time.nowMs },
+    log: silentLog,
+    onEnd: (session) => ended.push(session.id),
+    isActive: (principal) => active.has(principal),
+  })
+  return { ...kept, sessions, time, ended, active }
+}
+
+beforeEach(() => vi.useFakeTimers())
+afterEach(() => vi.useRealTimers())
+
+test('a session is in the store before it is given out', async () => {
+  const { sessions, rows } = setUp()
+  const session = await sessions.open(ABOUT)
+  expect(rows.get(session.id)).toMatchObject({ ...ABOUT, subscriptions: [], logLevel: undefined })
+  expect(sessions.peek(session.id)).toBe(session)
+  expect(session.restored).toBe(false)
+  expect(session.clientInfo).toBe('{"name":"c","version":"1"}')
+  expect(session.digest).toMatch(/^[0-9a-f]{16}$/)
+  await sessions.close()
+})
+
+test('when the store takes nothing, there is no session', async () => {
+  const kept = openStore()
+  kept.store.insert = () => Promise.reject(new Error('disk full'))
+  const { sessions } = setUp(kept)
+  await expect(sessions.open(ABOUT)).rejects.toThrow('disk full')
+  expect([...sessions.all()]).toEqual([])
+  await sessions.close()
+})
+
+test('after a restart it goes on as it was, and knows that servers have forgotten it', async () => {
+  const before = setUp()
+  const session = await before.sessions.open(ABOUT)
+  session.logLevel = 'debug'
+  session.subscriptions.set('a://x', 'one')
+  await before.sessions.save(session)
+  await before.sessions.close()
+
+  const { sessions, asked } = setUp(before)
+  expect(sessions.peek(session.id)).toBeUndefined()
+  const [found, again] = await Promise.all([sessions.find(session.id), sessions.find(session.id)])
+  expect(found).toMatchObject({ ...session, restored: true, calls: new Map(), stream: undefined })
+  expect(again).toBe(found)
+  expect(await sessions.find(session.id)).toBe(found)
+  expect(asked).toEqual([session.id])
+  await sessions.close()
+})
+
+// oxfmt-ignore
+test.each([
+  ['a session that nobody knows',       0,              'unknown', undefined],
+  ['one that was seen a week ago',      WEEK_MS,        'known',   'found'],
+  ['one that was seen longer ago',      WEEK_MS + 1,    'known',   undefined],
+])('%s', async (...row) => {
+  const [, laterMs, which, expected] = row
+  const before = setUp()
+  const session = await before.sessions.open(ABOUT)
+  await before.sessions.close()
+  const { sessions, time } = setUp(before)
+  time.nowMs += laterMs
+  const found = await sessions.find(which === 'known' ? session.id : 'unknown')
+  expect(found === undefined ? undefined : 'found').toBe(expected)
+  await sessions.close()
+})
+
+const streamOf = (session: Session): { closed: boolean } => {
+  const seen = { closed: false }
+  session.stream = { send() {}, close: () => void (seen.closed = true) }
+  return seen
+}
+
+test('the end of a session closes its stream, stops its calls, leaves the store and is told', async () => {
+  const { sessions, rows, ended } = setUp()
+  const session = await sessions.open(ABOUT)
+  const stream = streamOf(session)
+  const cancelled: string[] = []
+  session.calls.set('1', () => cancelled.push('1'))
+  await sessions.end(session.id)
+  expect([stream.closed, cancelled, rows.size, ended]).toEqual([true, ['1'], 0, [session.id]])
+  expect(await sessions.find(session.id)).toBeUndefined()
+  await sessions.end(session.id)
+  expect(ended).toHaveLength(1)
+  await sessions.close()
+})
+
+test('when it was seen is written once a minute, and at the end', async () => {
+  const { sessions, rows, time } = setUp()
+  const session = await sessions.open(ABOUT)
+  const openedMs = time.nowMs
+  const seenAt = (): number | undefined => rows.get(session.id)?.seenAtMs
+  time.nowMs += 10_000
+  sessions.seen(session)
+  await vi.advanceTimersByTimeAsync(59_999)
+  expect(seenAt()).toBe(openedMs)
+  await vi.advanceTimersByTimeAsync(1)
+  expect(seenAt()).toBe(openedMs + 10_000)
+  time.nowMs += 5000
+  sessions.seen(session)
+  await sessions.close()
+  expect(seenAt()).toBe(openedMs + 15_000)
+})
+
+test('sessions not seen for a week end, also those of an earlier life', async () => {
+  const { sessions, rows, time, ended } = setUp()
+  const old = await sessions.open(ABOUT)
+  time.nowMs += WEEK_MS + 1
+  const young = await sessions.open(ABOUT)
+  await vi.advanceTimersByTimeAsync(60_000)
+  expect([ended, [...rows.keys()]]).toEqual([[old.id], [young.id]])
+  await sessions.close()
+})
+
+test('a store that fails for a while is tried again, and nothing that was seen is forgotten', async () => {
+  const kept = openStore()
+  const { sessions, rows, time } = setUp(kept)
+  const session = await sessions.open(ABOUT)
+  const { touch } = { touch: kept.store.touch.bind(kept.store) }
+  kept.store.touch = () => Promise.reject(new Error('locked'))
+  time.nowMs += 1000
+  sessions.seen(session)
+  await vi.advanceTimersByTimeAsync(60_000)
+  kept.store.touch = touch
+  await vi.advanceTimersByTimeAsync(60_000)
+  expect(rows.get(session.id)?.seenAtMs).toBe(time.nowMs)
+  await sessions.close()
+})
+
+test('a principal that may no longer be here loses its stream and its calls; the session is left to the next request', async () => {
+  const { sessions, active } = setUp()
+  const revoked = await sessions.open(ABOUT)
+  const other = await sessions.open({ ...ABOUT, principal: 'token:b' })
+  const streams = [streamOf(revoked), streamOf(other)]
+  active.delete('token:a')
+  sessions.endInactive()
+  expect(streams).toEqual([{ closed: true }, { closed: false }])
+  await sessions.close()
+})
+
+test('sessions are counted by project', async () => {
+  const { sessions } = setUp()
+  await sessions.open(ABOUT)
+  await sessions.open(ABOUT)
+  await sessions.open({ ...ABOUT, project: 'other' })
+  expect(['demo', 'other', 'none'].map((project) => sessions.count(project))).toEqual([2, 1, 0])
+  await sessions.close()
+})
