@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { readdirSync, readFileSync, renameSync, rmSync, statfsSync, writeFileSync } from 'node:fs'
+import { cpSync, readdirSync, readFileSync, renameSync, rmSync, statfsSync, writeFileSync } from 'node:fs'
 import { createServer, type AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { afterEach, describe, expect, test } from 'vitest'
@@ -227,4 +227,26 @@ test('a command whose daemon is killed says so', async () => {
     expect(said.status).toBe(1)
   }
   expect(await ok(['down'], { home })).toContain('no daemon is running')
+})
+
+test('a copy of a home, in another place, is the whole of it', async () => {
+  const home = freshHome()
+  await ok(['up', '-d', '--port', '0'], { home })
+  await ok(['create', 'secret', 's', '--from-stdin', 'k'], { home, input: 'v' })
+  await ok(['apply', '-f', '-'], { home, input: manifests(project('kept', [])) })
+  await ok(['down'], { home })
+  const copy = freshHome()
+  cpSync(home, copy, { recursive: true })
+  expect((await up(copy)).status).toBe(0)
+  expect(await ok(['get', 'projects', '-o', 'name'], { home: copy })).toBe('project/kept\n')
+  expect(await ok(['describe', 'secret', 's'], { home: copy })).toMatch(/k/)
+  await ok(['down'], { home: copy })
+  expect((await castellan(['audit', 'verify'], { home: copy })).status).toBe(0)
+  // The configuration alone, put back to an earlier state.
+  expect((await up(home)).status).toBe(0)
+  await ok(['delete', 'project', 'kept'], { home })
+  await ok(['down'], { home })
+  cpSync(join(copy, 'control.db'), join(home, 'control.db'))
+  expect((await up(home)).status).toBe(0)
+  expect(await ok(['get', 'projects', '-o', 'name'], { home })).toBe('project/kept\n')
 })
