@@ -242,7 +242,7 @@ describe('what only few may do', () => {
     // oxfmt-ignore
     const allowed: Allowed = {
       'src/main/cli.ts':                        'hands it to the command',
-      'src/main/serve.ts':                      'hands it to the runtime, which chooses what servers get of it',
+      'src/main/open-parts.ts':                 'hands it to the runtime, which chooses what servers get of it',
       'src/main/quickstart/everything-http.ts': 'hands a child what it needs to run, and no more',
       'src/main/quickstart/main.ts':            'is an entry like cli.ts',
     }

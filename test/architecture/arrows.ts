@@ -33,7 +33,7 @@ export const NO_NAMES =
 // oxfmt-ignore
 export const PLACES: Readonly<Record<string, readonly string[]>> = {
   '@clack/prompts':      ['src/cli/commands/create-secret.ts'],
-  '@hono/node-server':   ['src/main/http-front.ts'],
+  '@hono/node-server':   ['src/main/control-listener.ts'],
   'commander':           ['src/cli/program.ts'],
   'hono':                ['src/control/api/'],
   'kysely':              ['src/store/'],
