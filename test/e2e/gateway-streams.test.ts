@@ -177,3 +177,17 @@ test('the stream of the local administrator ends with its project', async () => 
   expect({ status, code: at(reply, 'error.data.code') }).toEqual({ status: 404, code: 'no_endpoint' })
   expect((await stream.answer).status).toBe(200)
 })
+
+test('a server that says it has changed whenever it is asked is not asked over and over', async () => {
+  await gate.daemon.apply([stdioServer('restless', ['--restless']), project('restless', ['restless'])])
+  const client = await openLegacy(await gate.access('restless'))
+  const asked = async () => {
+    const heard = toolJson(await client.ask('tools/call', { name: 'restless__heard' })) as {
+      method: string
+    }[]
+    return heard.filter(({ method }) => method === 'tools/list').length
+  }
+  // Each of these takes a trip there and back; a loop would have gone round as often.
+  for (let i = 0; i < 200; i += 1) await asked()
+  expect(await asked()).toBeLessThan(10)
+})
