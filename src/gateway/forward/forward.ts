@@ -66,6 +66,7 @@ function travel(deps: ForwardDeps, x: Exchange, route: Route, lease: Lease): Pro
       finish()
       resolve(refusal)
     }
+    x.out.mayTakeLong()
     const call = lease.upstream.send(upstreamRequest(x, lease), {
       event(message) {
         const bytes = eventFor(x, message)

@@ -9,6 +9,8 @@ import { SSE_KEEP_ALIVE, sseMessage } from '../../protocol/sse.ts'
 export interface Outlet {
   /** Everything after this waits for the segment; undefined: nothing to wait for. */
   after(segment: Segment | undefined): void
+  /** The answer may take long: after a while of silence the stream is begun, so that nobody on the way gives up. */
+  mayTakeLong(): void
   /** A notification on the way to the answer. */
   event(message: Buffer | string): void
   /** The answer, whole. `parts` are written one after the other. */
@@ -30,20 +32,26 @@ const KEEP_ALIVE_MS = 15_000
 /** Up to here a copy is cheaper than a second write. */
 const SMALL_BYTES = 16 * 1024
 
-export function createOutlet(response: ServerResponse): Outlet {
-  return new HttpOutlet(response)
+/** What a client that does not read may leave unread before its connection is cut. */
+const MAX_UNREAD_BYTES = 8 * 1024 * 1024
+
+/** @param keepAliveMs how long a connection may be silent */
+export function createOutlet(response: ServerResponse, keepAliveMs = KEEP_ALIVE_MS): Outlet {
+  return new HttpOutlet(response, keepAliveMs)
 }
 
 class HttpOutlet implements Outlet {
   readonly #response: ServerResponse
+  readonly #keepAliveMs: number
   #pending: (() => void)[] | undefined
   #streaming = false
   #keepAlive: NodeJS.Timeout | undefined
   #goneListener: (() => void) | undefined
   gone = false
 
-  constructor(response: ServerResponse) {
+  constructor(response: ServerResponse, keepAliveMs: number) {
     this.#response = response
+    this.#keepAliveMs = keepAliveMs
     response.on('close', () => {
       clearInterval(this.#keepAlive)
       if (response.writableFinished) return
@@ -70,11 +78,20 @@ class HttpOutlet implements Outlet {
     })
   }
 
+  mayTakeLong(): void {
+    if (this.#streaming || this.gone) return
+    const begin = (): void => {
+      if (!this.gone && !this.#streaming && !this.#response.headersSent) this.#startStream()
+    }
+    this.#keepAlive ??= setTimeout(() => this.#ordered(begin), this.#keepAliveMs).unref()
+  }
+
   event(message: Buffer | string): void {
     this.#ordered(() => {
       if (this.gone) return
       if (!this.#streaming) this.#startStream()
-      this.#response.write(sseMessage(message))
+      if (this.#response.writableLength > MAX_UNREAD_BYTES) this.#response.destroy()
+      else this.#response.write(sseMessage(message))
     })
   }
 
@@ -142,7 +159,8 @@ class HttpOutlet implements Outlet {
       'cache-control': 'no-cache, no-transform',
       'x-accel-buffering': 'no',
     })
-    this.#keepAlive = setInterval(() => this.#response.write(SSE_KEEP_ALIVE), KEEP_ALIVE_MS)
-    this.#keepAlive.unref()
+    this.#response.flushHeaders()
+    clearTimeout(this.#keepAlive)
+    this.#keepAlive = setInterval(() => this.#response.write(SSE_KEEP_ALIVE), this.#keepAliveMs).unref()
   }
 }
