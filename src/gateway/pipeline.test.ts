@@ -21,6 +21,7 @@ function setUp(era: Era, head: readonly Step[], tail: readonly Step[] = []) {
     outcome: ({ outcome, outcomeCode }: Exchange) =>
       recorded.push(`outcome ${outcome ?? '-'} ${outcomeCode ?? '-'}`),
   } as unknown as Record
+  const traffic = { count: () => recorded.push('counted') } as unknown as Traffic
   const pipeline = {
     head,
     tail: Object.fromEntries(KINDS.map((kind) => [kind, tail])),
