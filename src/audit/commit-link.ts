@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
-import { entryUrl } from '../lib/entry.ts'
+import { entryUrl, workerEnvironment } from '../lib/entry.ts'
 import { Fault } from '../lib/fault.ts'
 import type { Log } from '../lib/log.ts'
 import type {
@@ -56,7 +56,11 @@ export async function openCommitLink(
   log: Log,
   events: CommitEvents,
 ): Promise<CommitLink> {
-  const worker = new Worker(entryUrl('audit/commit-worker'), { workerData: data, name: 'audit-commit' })
+  const worker = new Worker(entryUrl('audit/commit-worker'), {
+    workerData: data,
+    name: 'audit-commit',
+    env: workerEnvironment(),
+  })
   // Not `once`, which rejects for an `error` that comes before the exit.
   const exit = new Promise<void>((resolve) => worker.once('exit', () => resolve()))
   const openedAtSeq = await opening(worker, exit)

@@ -1,5 +1,5 @@
 import { Worker } from 'node:worker_threads'
-import { entryUrl } from '../lib/entry.ts'
+import { entryUrl, workerEnvironment } from '../lib/entry.ts'
 import { Fault } from '../lib/fault.ts'
 import type { Log } from '../lib/log.ts'
 import type { ArchiveFile } from './commit-messages.ts'
@@ -35,7 +35,11 @@ export function createHistoryLink(data: HistoryWorkerData, log: Log): HistoryLin
 
   function running(): Worker {
     if (worker !== undefined) return worker
-    const started = new Worker(entryUrl('audit/history-worker'), { workerData: data, name: 'audit-history' })
+    const started = new Worker(entryUrl('audit/history-worker'), {
+      workerData: data,
+      name: 'audit-history',
+      env: workerEnvironment(),
+    })
     started.on('message', hear)
     started.on('error', (error) => log.error({ err: error }, 'the thread that reads the audit record failed'))
     started.on('exit', () => {

@@ -1,5 +1,5 @@
 import { Worker } from 'node:worker_threads'
-import { entryUrl } from '../../lib/entry.ts'
+import { entryUrl, workerEnvironment } from '../../lib/entry.ts'
 import { Fault } from '../../lib/fault.ts'
 import type { Log } from '../../lib/log.ts'
 import { STORE_CLOSED, WORKER_ENDED } from '../database-hints.ts'
@@ -22,7 +22,7 @@ interface Waiting {
 }
 
 export function startWorker(log: Log): DatabaseWorker {
-  const worker = new Worker(entryUrl('store/sqlite/worker'), { name: 'store', env: {} })
+  const worker = new Worker(entryUrl('store/sqlite/worker'), { name: 'store', env: workerEnvironment() })
   const waiting: Waiting[] = []
   let head = 0
   let closing: Promise<void> | undefined
