@@ -53,6 +53,7 @@ test.each([
   ['shared',       ['debug', 'emergency', 'info'],  1],
   ['per-session',  ['info', 'info'],                1],
   ['per-session',  ['debug', 'error'],              2],
+  ['shared',       ['banana'],                      0],
   ['shared',       ['banana', 'info', 'banana'],    1],
 ] as const)('%s, %j: the server is told %i times', async (instances, levels, times) => {
   const { lease, told } = await leased(instances)

@@ -21,6 +21,7 @@ test.each([
   ['127.0.0.1.evil.com',         false],
   ['127.0.0.1.',                 false],
   ['1270.0.0.1',                 false],
+  ['evil.127.0.0.1',             false],
   ['0.0.0.0',                    false],
   ['[::2]',                      false],
   ['::1',                        false],
