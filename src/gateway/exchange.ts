@@ -53,6 +53,8 @@ export interface Exchange {
   // route
   project: CompiledProject | undefined
   route: Route | undefined
+  /** The client took it back before it had reached its server. */
+  cancelled: boolean
   // record
   intentId: string | undefined
   segment: Segment | undefined
@@ -113,6 +115,7 @@ export function createExchange(about: {
     session: undefined,
     project: undefined,
     route: undefined,
+    cancelled: false,
     intentId: undefined,
     segment: undefined,
     outcome: undefined,

@@ -2,6 +2,7 @@ import { stringAt } from '../../protocol/message.ts'
 import type { Session } from '../classify/session.ts'
 import { need, type Exchange, type Refusal, type Route } from '../exchange.ts'
 import { scopeOf, upstreamRefusal } from '../route/route.ts'
+import { hearingCancel, isAbandoned } from './early-cancel.ts'
 import { answerFor, eventFor, isNotFound, upstreamRequest, type Answer } from './bridge.ts'
 import type { createLogLevels } from './log-level.ts'
 import type { Lease, Pool } from './pool.ts'
@@ -37,7 +38,7 @@ async function tryEach(deps: ForwardDeps, x: Exchange, route: Route): Promise<Re
 const ASK_NEXT: Refusal = { code: 'resource_not_found' }
 
 async function attempt(deps: ForwardDeps, x: Exchange, route: Route): Promise<Refusal | undefined> {
-  const leased = await deps.pool.lease(route.server, scopeOf(x))
+  const leased = await hearingCancel(x, deps.pool.lease(route.server, scopeOf(x)))
   if (!leased.ok) return upstreamRefusal(route.server.name, leased.error)
   const level = wantedLevel(x)
   if (level !== undefined) await deps.levels.raise(leased.value, level)
@@ -53,6 +54,11 @@ function travel(deps: ForwardDeps, x: Exchange, route: Route, lease: Lease): Pro
   if (x.kind === 'resources/subscribe' && lease.info.era === 'modern') {
     const hint = `${route.server.name} reports changes of resources in a way that does not fit this client`
     return Promise.resolve({ code: 'method_unavailable', hint })
+  }
+  if (isAbandoned(x)) {
+    x.outcome = 'cancelled'
+    x.out.cancelled()
+    return Promise.resolve(undefined)
   }
   return new Promise((resolve) => {
     const finish = openCall(x.session, need(x.message?.idText, 'id'), () => {

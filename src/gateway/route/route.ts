@@ -1,5 +1,6 @@
 import { serverOf } from '../../protocol/exposed-name.ts'
 import { spanOf, stringAt, type Message, type Span } from '../../protocol/message.ts'
+import { hearingCancel } from '../forward/early-cancel.ts'
 import type { Scope } from '../forward/pool.ts'
 import type { UpstreamFailure } from '../forward/upstream.ts'
 import { need, type Exchange, type Refusal, type Route } from '../exchange.ts'
@@ -41,9 +42,12 @@ export function createRoute({
     const message = need(x.message, 'message')
     const named = namedPart(message)
     if ('code' in named) return named
-    if (named.list === 'resources') return byUri(catalog, x, named).then((found) => settle(x, found))
+    if (named.list === 'resources')
+      return hearingCancel(x, byUri(catalog, x, named)).then((found) => settle(x, found))
     const found = byName(catalog, x, named)
-    return found instanceof Promise ? found.then((route) => settle(x, route)) : settle(x, found)
+    return found instanceof Promise
+      ? hearingCancel(x, found).then((route) => settle(x, route))
+      : settle(x, found)
   }
 }
 
