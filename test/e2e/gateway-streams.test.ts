@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { startUpstream, type Upstream } from '../fixtures/upstream.ts'
 import {
@@ -6,6 +7,7 @@ import {
   createToken,
   endpoint,
   httpServer,
+  modernCaller,
   namesIn,
   openLegacy,
   project,
@@ -191,3 +193,25 @@ test('a server that says it has changed whenever it is asked is not asked over a
   for (let i = 0; i < 200; i += 1) await asked()
   expect(await asked()).toBeLessThan(10)
 })
+
+test.each(['legacy', 'modern'])(
+  '%s: a call that is cancelled while its server still starts is never made',
+  async (era) => {
+    const name = `late-${era}`
+    await gate.daemon.apply([stdioServer(name, ['--lists-late', '1500']), project(name, [name])])
+    const access = await gate.access(name)
+    const legacy = await openLegacy(access)
+    const client = era === 'legacy' ? legacy : modernCaller(access)
+    const running = client.begin('tools/call', { name: `${name}__slow`, arguments: {} }, 'early')
+    // The call waits for the list of tools, which is asked for once the server has started.
+    await until('the call is on its way', async () => (await gate.status(name))['phase'] === 'Ready')
+    await sleep(200)
+    if (era === 'legacy') await legacy.notify('notifications/cancelled', { requestId: 'early' })
+    else running.hangUp()
+    if (era === 'legacy') expect((await running.answer).messages).toEqual([])
+    const heard = toolJson(await legacy.ask('tools/call', { name: `${name}__heard` })) as {
+      params?: unknown
+    }[]
+    expect(heard.filter(({ params }) => at(params, 'name') === 'slow')).toEqual([])
+  },
+)
