@@ -122,9 +122,12 @@ describe.each(sandboxes)('an instance (%s)', (kind) => {
     await probe.instance.stop()
   })
 
-  test('cannot be started twice by one key', async () => {
-    await startProbe(runtime, specOf('stdio-probe.js'))
-    await expect(startProbe(runtime, specOf('stdio-probe.js'))).rejects.toThrow('key is running')
+  test('runs beside another by the same key, and ends without it', async () => {
+    const older = await startProbe(runtime, specOf('stdio-probe.js'))
+    const newer = await startProbe(runtime, specOf('stdio-probe.js'))
+    expect(newer.instance.pid).not.toBe(older.instance.pid)
+    await older.instance.stop()
+    expect(await newer.ask('cwd')).toHaveProperty('ok')
   })
 
   test('leaves no process behind when it exits', async () => {
