@@ -31,12 +31,17 @@ export interface RunOptions {
 export const cleanEnv = (): NodeJS.ProcessEnv =>
   Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('CASTELLAN_')))
 
-/** Runs `castellan …` to its end. */
+/** For what should have ended by itself, such as an `up` that was to be refused. */
+const LONGEST_MS = 45_000
+
+/** Runs `castellan …` to its end, which is `SIGKILL` if it does not come. */
 export async function castellan(args: readonly string[], options: RunOptions = {}): Promise<Said> {
   const home = options.home === undefined ? {} : { CASTELLAN_HOME: options.home }
   const child = spawn(nodePath, [options.bin ?? BIN, ...args], {
     env: { ...cleanEnv(), ...home, ...options.env },
     stdio: 'pipe',
+    timeout: LONGEST_MS,
+    killSignal: 'SIGKILL',
   })
   let stdout = ''
   let stderr = ''

@@ -137,7 +137,8 @@ describe.runIf(probe !== undefined)('a disk that does not take what is written',
     expect((await up(disk)).status).toBe(0)
     await ok(['apply', '-f', '-'], { home: disk, input: manifests(project('kept', [])) })
     await ok(['down'], { home: disk })
-    spawnSync('mount', ['-o', 'remount,ro', disk])
+    // Not before the last file of the daemon that ended is closed.
+    await until('read-only', () => spawnSync('mount', ['-o', 'remount,ro', disk]).status === 0)
     await refuses(disk, /the file system is read-only/)
     spawnSync('mount', ['-o', 'remount,rw', disk])
     expect((await up(disk)).status).toBe(0)
