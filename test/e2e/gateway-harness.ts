@@ -1,4 +1,5 @@
 import { request as httpRequest, type IncomingHttpHeaders, type IncomingMessage } from 'node:http'
+import { dirname } from 'node:path'
 import { text as readText } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { encodeHeaderValue } from '../../src/protocol/header-value.ts'
@@ -10,9 +11,9 @@ export type Json = Readonly<Record<string, unknown>>
 
 const FIXTURE = new URL('../fixtures/stdio-mcp.js', import.meta.url).pathname
 
-/** The manifest of a Server that runs `stdio-mcp.js`. */
+/** The manifest of a Server that runs `stdio-mcp.js`, which the sandbox may cover: a checkout can lie anywhere. */
 export const stdioServer = (name: string, args: readonly string[] = [], more: Json = {}): Json =>
-  commandServer(name, process.execPath, [FIXTURE, ...args], more)
+  commandServer(name, process.execPath, [FIXTURE, ...args], { mounts: [{ path: dirname(FIXTURE) }], ...more })
 
 export const commandServer = (
   name: string,
@@ -166,7 +167,7 @@ export interface Sent {
 const DEFAULT_HEADERS = { 'content-type': 'application/json', accept: 'application/json, text/event-stream' }
 
 /** One HTTP request, with nothing added that is not said here. A header of `undefined` is left out. */
-export function start({ url, token }: Access, { method = 'POST', body, headers = {} }: Sent): Running {
+function start({ url, token }: Access, { method = 'POST', body, headers = {} }: Sent): Running {
   const all = { ...DEFAULT_HEADERS, authorization: `Bearer ${token}`, ...headers }
   const given = Object.fromEntries(
     Object.entries(all).filter((entry): entry is [string, string] => entry[1] !== undefined),
