@@ -8,9 +8,8 @@ import { fileURLToPath } from 'node:url'
 import { afterEach, expect, test } from 'vitest'
 
 const launcher = fileURLToPath(new URL('../../bin/castellan.js', import.meta.url))
-const everything = fileURLToPath(
-  new URL('../../node_modules/@modelcontextprotocol/server-everything/dist/index.js', import.meta.url),
-)
+const modules = fileURLToPath(new URL('../../node_modules', import.meta.url))
+const everything = join(modules, '@modelcontextprotocol/server-everything/dist/index.js')
 const homes: string[] = []
 
 afterEach(async () => {
@@ -53,7 +52,7 @@ test('from an empty home to a tool call, and to the end', async () => {
     apiVersion: 'castellan/v1',
     kind: 'Server',
     metadata: { name: 'everything' },
-    spec: { transport: 'stdio', command: process.execPath, args: [everything] },
+    spec: { transport: 'stdio', command: process.execPath, args: [everything], mounts: [{ path: modules }] },
   })
   expect(await castellan(home, ['up', '-d', '--port', '0'])).toMatchObject({ code: 0 })
   const { pid, url } = recordOf(home)
