@@ -48,7 +48,7 @@ export interface Exchange {
   // classify
   era: Era
   /** The method, or `notification` / `response` for what is not a request. */
-  kind: Kind
+  kind: Kind | 'unclassified'
   session: Session | undefined
   // route
   project: CompiledProject | undefined
@@ -111,7 +111,7 @@ export function createExchange(about: {
     principal: undefined,
     message: undefined,
     era: 'legacy',
-    kind: 'response',
+    kind: 'unclassified',
     session: undefined,
     project: undefined,
     route: undefined,

@@ -120,6 +120,7 @@ function assemble(deps: GatewayDeps, traffic: Traffic): Parts {
   const announcer: Announcer = createAnnouncer({ sessions: () => sessions, pool: () => pool, snapshot, log })
   const pool: Pool = createPool({
     dial,
+    isCurrent: (server) => snapshot.current().server(server.name)?.fingerprint === server.fingerprint,
     tickMs: clock.tickMs,
     events: {
       changed: (server, sharer, what) =>

@@ -28,6 +28,7 @@ function setUp(era: Era, head: readonly Step[], tail: readonly Step[] = []) {
   } as unknown as Pipeline
   const x = createExchange({ request: { method: 'POST' }, target: { project: 'p' }, out } as never)
   x.era = era
+  x.kind = 'ping'
   const message = readMessage(Buffer.from('{"jsonrpc":"2.0","id":"\\u0061","method":"ping"}'), 'client')
   if (message.ok) x.message = message.value
   return { run: () => createRunner(pipeline, { record, traffic, log: silentLog })(x), x, answers, recorded }
@@ -121,4 +122,11 @@ test('every exchange has all its fields from the start, in one order, and gains 
   const { run, x } = setUp('modern', [refuses('not_found')])
   await run()
   expect(Object.keys(x)).toEqual(fields)
+})
+
+test('a table that never says what a request is is a bug, not a way past the steps', async () => {
+  const { run, x, answers } = setUp('legacy', [passes], [passes])
+  x.kind = 'unclassified'
+  await run()
+  expect(answers[0]).toMatchObject({ status: 500 })
 })

@@ -42,6 +42,7 @@ async function walk({ head, tail }: Pipeline, x: Exchange): Promise<Refusal | un
     if (i === steps.length) {
       if (steps !== head) return undefined
       // From here on it is known what the request is.
+      if (x.kind === 'unclassified') throw new TypeError('the step table does not classify')
       steps = tail[x.kind]
       i = 0
     }

@@ -7,6 +7,7 @@ function setUp() {
   const time = { nowMs: 0 }
   const heard: string[] = []
   const pool = createPool({
+    isCurrent: () => true,
     dial: servers.dial,
     tickMs: () => time.nowMs,
     events: {
@@ -164,4 +165,19 @@ test('closing closes every connection', async () => {
     true,
     true,
   ])
+})
+
+test('a request that still holds an older view of a server does not bring that configuration back', async () => {
+  const servers = createScriptedServers()
+  const now = scriptedView('srv', { instances: 'shared' }, 'new')
+  const pool = createPool({
+    dial: servers.dial,
+    tickMs: () => 0,
+    isCurrent: (server) => server.fingerprint === 'new',
+    events: { changed() {}, notified() {}, reopened() {} },
+  })
+  expect((await pool.lease(now, A1)).ok).toBe(true)
+  const stale = await pool.lease(scriptedView('srv', { instances: 'shared' }, 'old'), A1)
+  expect(stale).toMatchObject({ ok: false, error: { kind: 'unreachable' } })
+  expect(pool.health(now).connections).toBe(1)
 })

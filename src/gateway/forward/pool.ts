@@ -86,6 +86,8 @@ export interface PoolDeps {
   readonly dial: Dial
   readonly tickMs: () => number
   readonly events: PoolEvents
+  /** Whether this view of a Server is the one of the present configuration. */
+  readonly isCurrent: (server: ServerView) => boolean
 }
 
 export function createPool(deps: PoolDeps): Pool {
@@ -93,9 +95,11 @@ export function createPool(deps: PoolDeps): Pool {
   const sweeper = setInterval(sweep, SWEEP_MS)
   sweeper.unref()
 
-  function recordOf(server: ServerView): ServerRecord {
+  function recordOf(server: ServerView): ServerRecord | undefined {
     let record = servers.get(server.uid)
     if (record !== undefined && record.fingerprint === server.fingerprint) return record
+    // A request that was on its way when the configuration changed must not bring the old one back.
+    if (record !== undefined && !deps.isCurrent(server)) return undefined
     if (record !== undefined) retire(record)
     record = {
       name: server.name,
@@ -115,6 +119,8 @@ export function createPool(deps: PoolDeps): Pool {
 
   async function lease(server: ServerView, scope: Scope): Promise<Result<Lease, UpstreamFailure>> {
     const record = recordOf(server)
+    if (record === undefined)
+      return err({ kind: 'unreachable', message: 'it has just been changed; try again' })
     const sharer = sharerOf(server, record.info, scope)
     // Whether an HTTP server keeps sessions is known after the first connection; the first one then serves the lists.
     if (sharer === undefined) {

@@ -33,7 +33,8 @@ function rememberTargets(): (url: string) => Target | undefined {
     const found = known.get(url)
     if (found !== undefined) return found
     const target = parseTarget(url)
-    if (target !== undefined && known.size < MAX_REMEMBERED) known.set(url, target)
+    // What stands in a query is nobody's to keep.
+    if (target !== undefined && known.size < MAX_REMEMBERED && !url.includes('?')) known.set(url, target)
     return target
   }
 }

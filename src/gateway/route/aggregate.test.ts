@@ -29,6 +29,7 @@ function setUp() {
   const time = { nowMs: 0 }
   const tickMs = (): number => time.nowMs
   const pool = createPool({
+    isCurrent: () => true,
     dial: servers.dial,
     tickMs,
     events: { changed: (server, _, what) => catalog.changed(server, [what]), notified() {}, reopened() {} },

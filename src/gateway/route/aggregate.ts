@@ -79,8 +79,10 @@ export function createAggregator(deps: AggregatorDeps): Aggregator {
     const lists = await Promise.all(
       servers.map((server) => deps.catalog.load(server, query.scope, query.kind)),
     )
-    const unchanged = cached !== undefined && lists.every((one, i) => cached.lists[i] === one)
-    const rendered = unchanged ? cached.rendered : render(query, servers, lists)
+    // Looked up again: another caller may have rendered the same lists meanwhile, and cursors must fit both.
+    const latest = cache.get(key)
+    const unchanged = latest !== undefined && lists.every((one, i) => latest.lists[i] === one)
+    const rendered = unchanged ? latest.rendered : render(query, servers, lists)
     cache.set(key, { rendered, version: deps.catalog.version, checkedMs: deps.tickMs(), lists })
     return rendered
   }

@@ -13,6 +13,7 @@ function setUp() {
   const tickMs = (): number => time.nowMs
   const catalog: Catalog = createCatalog({
     pool: createPool({
+      isCurrent: () => true,
       dial: servers.dial,
       tickMs,
       events: {
