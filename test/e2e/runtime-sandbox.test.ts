@@ -26,6 +26,10 @@ afterEach(async () => {
   place.remove()
 })
 
+/** Covered by an empty folder; or, in a checkout below `/tmp` or the home, together with all around it. */
+const isClosed = ({ ok, error }: { readonly ok?: unknown; readonly error?: string }): boolean =>
+  error === 'ENOENT' || (Array.isArray(ok) && ok.length === 0)
+
 describe.runIf(bubblewrapWorks)('what a server in bubblewrap can see', () => {
   test('neither the home nor the master key, and its own home in their place', async () => {
     writeFileSync(join(place.userHome, 'diary.txt'), 'private')
@@ -38,7 +42,7 @@ describe.runIf(bubblewrapWorks)('what a server in bubblewrap can see', () => {
     expect(await probe.ask('read', { path: join(place.home, 'master.key') })).toMatchObject({
       error: 'ENOENT',
     })
-    expect(await probe.ask('list', { path: place.home })).toMatchObject({ ok: [] })
+    expect(await probe.ask('list', { path: place.home })).toSatisfy(isClosed)
     expect(await probe.ask('list', { path: '/run' })).not.toMatchObject({
       ok: expect.arrayContaining(['user']),
     })
@@ -58,9 +62,11 @@ describe.runIf(bubblewrapWorks)('what a server in bubblewrap can see', () => {
     const mounts = [...specOf('stdio-probe.js').mounts, { path: given, access: 'read' as const }]
     const probe = await startProbe(runtime, specOf('stdio-probe.js', { cwd, mounts }))
     expect(await probe.ask('write', { path: '/usr/x' })).toMatchObject({ error: 'EROFS' })
-    expect(await probe.ask('write', { path: join(place.base, 'x') })).toMatchObject({ error: 'EROFS' })
+    await probe.ask('write', { path: join(place.base, 'x') })
     expect(await probe.ask('write', { path: join(given, 'a') })).toMatchObject({ error: 'EROFS' })
-    expect(await probe.ask('write', { path: join(place.home, 'x') })).toMatchObject({ error: 'EROFS' })
+    await probe.ask('write', { path: join(place.home, 'x') })
+    for (const folder of [place.base, place.home])
+      expect(() => lstatSync(join(folder, 'x'))).toThrow('ENOENT')
     expect(await probe.ask('read', { path: join(given, 'a') })).toMatchObject({ ok: 'text' })
     expect(await probe.ask('write', { path: '/tmp/x' })).not.toHaveProperty('error')
     expect(await probe.ask('write', { path: 'here' })).not.toHaveProperty('error')
@@ -116,7 +122,7 @@ describe.runIf(bubblewrapWorks)('what a server in bubblewrap can see', () => {
       { path: join(place.userHome, 'a', 'b'), access: 'read' as const },
     ]
     const probe = await startProbe(runtime, specOf('stdio-probe.js', { mounts }))
-    expect(await probe.ask('list', { path: outside })).toMatchObject({ ok: [] })
+    expect(await probe.ask('list', { path: outside })).toSatisfy(isClosed)
     expect(() => lstatSync(join(outside, 'b'))).toThrow('ENOENT')
   })
 
