@@ -30,6 +30,8 @@ export interface Figures {
 
 export interface Timing {
   readonly rounds: number
+  /** Before the first round, for each cell: until its process has compiled what it runs. */
+  readonly settleMs: number
   readonly warmUpMs: number
   readonly measureMs: number
 }
@@ -74,6 +76,8 @@ export async function measure(
   timing: Timing,
 ): Promise<Map<string, Figures>> {
   const rounds = new Map<string, Round[]>(cells.map((cell) => [cell.name, []]))
+  for (const { prepared, connections } of cells)
+    await load.run({ ...prepared, connections, warmUpMs: 0, measureMs: timing.settleMs })
   for (let round = 0; round < timing.rounds; round += 1)
     for (const cell of round % 2 === 0 ? cells : cells.toReversed()) {
       rounds.get(cell.name)?.push(await once(load, cell, timing))

@@ -21,8 +21,8 @@ const { values } = parseArgs({
   },
 })
 const timing: Timing = values.quick
-  ? { rounds: 1, warmUpMs: 300, measureMs: 700 }
-  : { rounds: Number(values.rounds), warmUpMs: 500, measureMs: Number(values.seconds) * 1000 }
+  ? { rounds: 1, settleMs: 300, warmUpMs: 300, measureMs: 700 }
+  : { rounds: Number(values.rounds), settleMs: 4000, warmUpMs: 500, measureMs: Number(values.seconds) * 1000 }
 const ERAS: readonly Era[] = ['legacy', 'modern']
 
 const label = (load: LoadName, era: Era, connections: number): string =>
