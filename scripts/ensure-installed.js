@@ -48,7 +48,7 @@ function showProgress(wanted) {
   const folders = wanted
     .filter(([, about]) => !about.optional || isForThisMachine(about))
     .map(([folder]) => folder)
-  const moves = process.stderr.isTTY === true && process.env.TERM !== 'dumb'
+  const moves = process.stderr.isTTY && process.env.TERM !== 'dumb'
   const began = Date.now()
   const show = () => {
     const count = folders.filter(isThere).length
