@@ -70,11 +70,16 @@ export class LegacyHttp implements Upstream {
       post: (request, wireId, sink) => this.#post(request, wireId, sink),
       reopen: (lostId) => this.#reopen(lostId),
       cancelled: (wireId) => this.#cancel(wireId, 'cancelled by the client'),
+      open: new Set(),
     }
   }
 
   get alive(): boolean {
     return this.#alive
+  }
+
+  get idle(): boolean {
+    return this.#session.open.size === 0
   }
 
   open(): Promise<Result<UpstreamInfo, UpstreamFailure>> {
@@ -223,6 +228,8 @@ interface SessionPort {
   post(request: UpstreamRequest, wireId: string, sink: Sink): UpstreamCall
   reopen(lostId: string | undefined): Promise<Result<UpstreamInfo, UpstreamFailure>>
   cancelled(wireId: string): void
+  /** The calls in flight: closing would cut them off. */
+  readonly open: Set<object>
 }
 
 /** One call in a session; should the session turn out to be lost, the call is made once more in a new one. */
@@ -233,7 +240,8 @@ class SessionCall implements UpstreamCall, Sink {
   readonly #sessionId: string | undefined
   #wireId: string
   #call: UpstreamCall | undefined
-  #cancelled = false
+  #over = false
+  #again = false
 
   constructor(session: SessionPort, request: UpstreamRequest, sink: Sink) {
     this.#session = session
@@ -241,11 +249,12 @@ class SessionCall implements UpstreamCall, Sink {
     this.#sink = sink
     this.#sessionId = session.id()
     this.#wireId = session.nextWireId()
+    session.open.add(this)
     this.#call = session.post(request, this.#wireId, this)
   }
 
   cancel(): void {
-    this.#cancelled = true
+    this.#end()
     this.#call?.cancel()
     this.#session.cancelled(this.#wireId)
   }
@@ -255,20 +264,31 @@ class SessionCall implements UpstreamCall, Sink {
   }
 
   reply(message: Message): void {
+    this.#end()
     this.#sink.reply(message)
   }
 
   failed(failure: UpstreamFailure): void {
-    if (failure.kind !== 'session-lost' || !this.#session.alive()) this.#sink.failed(failure)
-    // 404 with a session id: forgotten, and the request was not processed (MCP, session management).
-    else void this.#again()
+    if (failure.kind === 'session-lost' && !this.#again && this.#session.alive()) {
+      void this.#callAgain()
+      return
+    }
+    this.#end()
+    this.#sink.failed(failure)
   }
 
-  async #again(): Promise<void> {
+  /** 404 with a session id: forgotten, and the request was not processed (MCP, session management). */
+  async #callAgain(): Promise<void> {
+    this.#again = true
     const opened = await this.#session.reopen(this.#sessionId)
-    if (this.#cancelled) return
-    if (!opened.ok) return this.#sink.failed(opened.error)
+    if (this.#over) return
+    if (!opened.ok) return this.failed(opened.error)
     this.#wireId = this.#session.nextWireId()
-    this.#call = this.#session.post(this.#request, this.#wireId, this.#sink)
+    this.#call = this.#session.post(this.#request, this.#wireId, this)
+  }
+
+  #end(): void {
+    this.#over = true
+    this.#session.open.delete(this)
   }
 }

@@ -40,6 +40,8 @@ export function createModernHttp(options: ModernHttpOptions): Upstream {
     get alive() {
       return open
     },
+    // Closing ends the feed only; calls stand alone.
+    idle: true,
     open: (): Promise<Result<UpstreamInfo, UpstreamFailure>> => {
       feed.start()
       return Promise.resolve(ok(info))

@@ -181,3 +181,31 @@ test('a request that still holds an older view of a server does not bring that c
   expect(stale).toMatchObject({ ok: false, error: { kind: 'unreachable' } })
   expect(pool.health(now).connections).toBe(1)
 })
+
+test('a connection of an older configuration ends with its last call, not before', async () => {
+  const servers = createScriptedServers()
+  const connect: typeof servers.dial.connect = (...about) => servers.dial.connect(...about)
+  let idle = false
+  let closed = false
+  const dial: typeof servers.dial = {
+    ...servers.dial,
+    connect: async (...about) => {
+      const upstream = await connect(...about)
+      if (!upstream.ok) return upstream
+      const { value } = upstream
+      const close = (): Promise<void> => {
+        closed = true
+        return value.close()
+      }
+      return { ok: true, value: Object.defineProperty({ ...value, close }, 'idle', { get: () => idle }) }
+    },
+  }
+  const events = { changed() {}, notified() {}, reopened() {} }
+  const pool = createPool({ dial, tickMs: () => 0, isCurrent: () => true, events })
+  await pool.lease(scriptedView('srv', { instances: 'shared' }, 'old'), A1)
+  pool.reconcile(() => undefined)
+  await new Promise((resolve) => setTimeout(resolve, 200))
+  expect(closed).toBe(false)
+  idle = true
+  await expect.poll(() => closed).toBe(true)
+})

@@ -80,6 +80,7 @@ const IDLE_MS = 10 * 60 * 1000
 const SWEEP_MS = 60 * 1000
 /** How long a connection of an older configuration may finish its calls. */
 const RETIRE_MS = 30 * 1000
+const LOOK_MS = 50
 const MAX_CONNECTIONS_PER_SERVER = 1000
 
 export interface PoolDeps {
@@ -223,7 +224,7 @@ export function createPool(deps: PoolDeps): Pool {
     for (const entry of record.entries.values()) {
       void entry.connected.then((connected) => {
         if (!connected.ok) return
-        setTimeout(() => void connected.value.upstream.close(), RETIRE_MS).unref()
+        closeWhenIdle(connected.value.upstream)
       })
     }
     record.entries.clear()
@@ -283,6 +284,16 @@ export function createPool(deps: PoolDeps): Pool {
       await Promise.all(open)
     },
   }
+}
+
+/** At once when nothing is in flight, so that two copies of a stdio server are not at work side by side for longer than needed. */
+function closeWhenIdle(upstream: Upstream): void {
+  let looks = RETIRE_MS / LOOK_MS
+  const look = (): void => {
+    if (upstream.idle || --looks <= 0) void upstream.close()
+    else setTimeout(look, LOOK_MS).unref()
+  }
+  setTimeout(look, LOOK_MS).unref()
 }
 
 const lostFailure: UpstreamFailure = { kind: 'unreachable', message: 'the connection to it was lost' }

@@ -55,6 +55,10 @@ export class StdioUpstream implements Upstream {
     return !this.#closed && this.#pipe.ended === undefined
   }
 
+  get idle(): boolean {
+    return this.#pipe.openCalls === 0
+  }
+
   open(): Promise<Result<UpstreamInfo, UpstreamFailure>> {
     this.#opening ??= this.#open()
     return this.#opening

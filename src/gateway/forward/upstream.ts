@@ -15,6 +15,8 @@ export interface Upstream {
   send(request: UpstreamRequest, sink: Sink): UpstreamCall
   /** False once it can no longer be used; the pool then opens another. */
   readonly alive: boolean
+  /** No call is open that closing would cut off. */
+  readonly idle: boolean
   /** Ends it politely (DELETE, closing standard input). Calls in flight fail. Idempotent. */
   close(): Promise<void>
 }

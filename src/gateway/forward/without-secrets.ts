@@ -24,6 +24,9 @@ export function withoutSecrets(upstream: Upstream, redact: Redact): Upstream {
     get alive() {
       return upstream.alive
     },
+    get idle() {
+      return upstream.idle
+    },
     close: () => upstream.close(),
   }
 }
