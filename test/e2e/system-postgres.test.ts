@@ -3,6 +3,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { findEmbeddedPostgres, startPostgres, type TestPostgres } from '../fixtures/postgres.ts'
 import { startUpstream, type Upstream } from '../fixtures/upstream.ts'
 import { createScanner } from './canary-scan.ts'
+import { isHomeLocked } from '../../src/main/home-lock.ts'
 import {
   callTool,
   castellan,
@@ -16,6 +17,7 @@ import {
   removeFolder,
   type Endpoint,
   type RunOptions,
+  until,
 } from './system-harness.ts'
 
 /*
@@ -74,6 +76,8 @@ test('apply, call, kill -9, start again: everything is there', async () => {
     Promise.all(kinds.map((kind) => ok(['get', kind, '-o', 'yaml'], options)))
   const before = await readAll()
   process.kill(daemonOf(options.home).pid, 'SIGKILL')
+  // A killed process holds its lock until the kernel has taken it apart.
+  await until('the home is free again', () => !isHomeLocked(options.home))
   await ok(['up', '-d', '--port', '0', '--log-level', 'trace'], options)
   await echo()
   const settled = (all: readonly string[]): string[] => all.map((text) => text.replace(/lastUsedAt: .*/g, ''))
