@@ -64,14 +64,25 @@ export class Keyring {
   }
 }
 
-/** Whether the key between the quotes is `name`, which is ASCII: a byte is then a character. */
-export function isKey(text: Buffer, name: string, start: number, end: number): boolean {
-  if (name.length === end - start - 2) {
-    let i = 0
-    while (i < name.length && name.charCodeAt(i) === text[start + 1 + i]) i++
-    if (i === name.length) return true
+/** Which of `names`, all ASCII, the key between the quotes is; −1 for none. */
+export function indexOfKey(
+  text: Buffer,
+  names: readonly { readonly key: string }[],
+  start: number,
+  end: number,
+): number {
+  const length = end - start - 2
+  for (let i = 0; i < names.length; i++) {
+    const name = names[i]?.key ?? ''
+    // A byte of an ASCII name is a character of it.
+    if (name.length !== length) continue
+    let at = 0
+    while (at < length && name.charCodeAt(at) === text[start + 1 + at]) at++
+    if (at === length) return i
   }
-  return end - start - 2 > name.length && hasEscape(text, start, end) && decoded(text, start, end) === name
+  if (!hasEscape(text, start, end)) return -1
+  const name = decoded(text, start, end)
+  return names.findIndex(({ key }) => key === name)
 }
 
 function hasEscape(text: Buffer, start: number, end: number): boolean {

@@ -1,5 +1,5 @@
 import { isUtf8 } from 'node:buffer'
-import { isKey, Keyring } from './json-keys.ts'
+import { indexOfKey, Keyring } from './json-keys.ts'
 import { endOfLiteral, endOfNumber, endOfString, skipSpace } from './json-tokens.ts'
 
 /**
@@ -105,7 +105,8 @@ class Scan {
       const keyEnd = endOfString(text, pos)
       if (keyEnd < 0) return SYNTAX
       if (compare && !keys.add(mine, pos, keyEnd)) return DUPLICATE
-      const child = children === undefined ? undefined : memberAt(text, children, pos, keyEnd)
+      const child =
+        children === undefined ? undefined : children[indexOfKey(text, children, pos, keyEnd)]?.value
       pos = skipSpace(text, keyEnd)
       if (text[pos] !== 0x3a) return SYNTAX
       const end = this.value(skipSpace(text, pos + 1), child, depth)
@@ -134,17 +135,4 @@ class Scan {
       else return c === 0x5d ? pos + 1 : SYNTAX
     }
   }
-}
-
-function memberAt(
-  text: Buffer,
-  members: readonly WantedMember[],
-  start: number,
-  end: number,
-): Wanted | undefined {
-  for (let i = 0; i < members.length; i++) {
-    const member = members[i]
-    if (member !== undefined && isKey(text, member.key, start, end)) return member.value
-  }
-  return undefined
 }

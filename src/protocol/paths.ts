@@ -10,6 +10,7 @@ const PATHS = [
   'params/_meta', 'params/_meta/progressToken',
   'params/_meta/io.modelcontextprotocol.protocolVersion', 'params/_meta/io.modelcontextprotocol.clientCapabilities',
   'params/_meta/io.modelcontextprotocol.clientInfo', 'params/_meta/io.modelcontextprotocol.logLevel',
+  'params/_meta/io.modelcontextprotocol.clientInfo/name', 'params/_meta/io.modelcontextprotocol.clientInfo/version',
   'result/isError', 'result/resultType', 'result/_meta', 'result/nextCursor',
   'error/code',
 ] as const

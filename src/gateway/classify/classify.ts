@@ -1,5 +1,5 @@
 import { decodeHeaderValue } from '../../protocol/header-value.ts'
-import { hasPath, rawAt, stringAt, valueAt, type Message } from '../../protocol/message.ts'
+import { hasPath, rawAt, stringAt, type Message } from '../../protocol/message.ts'
 import { CAPABILITIES_KEY, CLIENT_INFO_KEY, VERSION_KEY } from '../../protocol/envelope.ts'
 import { claimsModern, isModernRevision, MODERN_REVISIONS, type Era } from '../../protocol/revisions.ts'
 import { KINDS, type Kind, type Refusal } from '../exchange.ts'
@@ -127,18 +127,10 @@ function envelopeProblem(message: Message): Refusal | undefined {
   return problems.length === 0 ? undefined : { code: 'invalid_envelope', problems }
 }
 
-function isImplementation(message: Message): boolean {
-  const info = valueAt(message, 'params/_meta/io.modelcontextprotocol.clientInfo') as {
-    name?: unknown
-    version?: unknown
-  } | null
-  return (
-    typeof info === 'object' &&
-    info !== null &&
-    typeof info.name === 'string' &&
-    typeof info.version === 'string'
-  )
-}
+/** Looked at in place: to parse it would cost more than all the other checks together. */
+const isImplementation = (message: Message): boolean =>
+  stringAt(message, 'params/_meta/io.modelcontextprotocol.clientInfo/name') !== undefined &&
+  stringAt(message, 'params/_meta/io.modelcontextprotocol.clientInfo/version') !== undefined
 
 /** MCP 2026-07-28: version known, then the three standard headers present and equal to the body, in this order. */
 function modernHeaderProblem(message: Message, headers: ClassifiedHeaders): Refusal | undefined {
@@ -175,7 +167,8 @@ function nameProblem(message: Message, headers: ClassifiedHeaders): Refusal | un
   if (header === undefined) return mismatchOf('Mcp-Name is missing')
   const name = stringAt(message, path)
   if (name === undefined) return { code: 'invalid', problems: [`${path.replace('/', '.')} must be a string`] }
-  return decodeHeaderValue(header) === name
+  // Plain values, which nearly all are, need no decoding to be equal.
+  return (header === name && !header.startsWith('=?')) || decodeHeaderValue(header) === name
     ? undefined
     : mismatchOf(`Mcp-Name differs from ${path.replace('/', '.')}`)
 }
@@ -183,6 +176,9 @@ function nameProblem(message: Message, headers: ClassifiedHeaders): Refusal | un
 const mismatchOf = (hint: string): Refusal => ({ code: 'header_mismatch', hint })
 const mismatch = (hint: string): Verdict => ({ refusal: mismatchOf(hint) })
 
-/** A header sent twice says two things, which is as bad as saying another. */
+/** A header sent twice says two things, which is as bad as saying another. White space at its ends is none of it. */
 const headerOf = (value: string | string[] | undefined): string | undefined =>
-  Array.isArray(value) ? value.join(', ') : value?.replace(/^[ \t]+|[ \t]+$/g, '')
+  Array.isArray(value) ? value.join(', ') : hasEdge(value) ? value.replace(/^[ \t]+|[ \t]+$/g, '') : value
+
+const hasEdge = (value: string | undefined): value is string =>
+  value !== undefined && (value.charCodeAt(0) <= 0x20 || value.charCodeAt(value.length - 1) <= 0x20)
