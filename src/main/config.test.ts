@@ -13,7 +13,7 @@ const NONE: ServeOptions = {
   manifests: [],
 }
 const read = (env: Record<string, string>, options: Partial<ServeOptions> = {}) =>
-  readServeConfig({ ...NONE, ...options }, { env, cwd: '/work', userHome: '/home/ada' })
+  readServeConfig({ ...NONE, ...options }, { env, cwd: '/srv', userHome: '/home/ada' })
 
 test('nothing given', () => {
   expect(read({})).toEqual({
@@ -29,10 +29,10 @@ test('nothing given', () => {
 test('options win over variables, and paths become absolute', () => {
   const env = { CASTELLAN_HOME: 'a', CASTELLAN_PORT: '1', CASTELLAN_HOST: '::2' }
   expect(read(env, { home: 'b', host: '::1', port: '0', manifests: ['m', '-'] })).toMatchObject({
-    home: '/work/b',
+    home: '/srv/b',
     host: '::1',
     port: 0,
-    manifests: ['/work/m', '-'],
+    manifests: ['/srv/m', '-'],
   })
 })
 
