@@ -1,7 +1,6 @@
 #!/usr/bin/env node
 // Runs under any Node from 14 on: it finds one that is new enough, or says what to do. Plain JavaScript for that
 // reason, with no syntax and no module that older versions lack.
-import { spawn } from 'child_process'
 import { existsSync } from 'fs'
 import * as moduleApi from 'module'
 import { homedir } from 'os'
@@ -11,10 +10,16 @@ import { fileURLToPath, pathToFileURL } from 'url'
 const WANTED = 24
 const root = fileURLToPath(new URL('..', import.meta.url))
 
-const main = () => {
-  if (Number(process.versions.node.split('.')[0]) >= WANTED) return run()
+const main = async () => {
+  if (Number(process.versions.node.split('.')[0]) >= WANTED) {
+    await run()
+    return
+  }
   const own = ownNode()
-  if (own !== undefined) return reexecute(own)
+  if (own !== undefined) {
+    await reexecute(own)
+    return
+  }
   process.stderr.write(
     `error: castellan needs Node ${WANTED} or newer, and this is ${process.versions.node}: install it from https://nodejs.org, or, in a checkout, run npm install, which brings one along\n`,
   )
@@ -31,7 +36,9 @@ const ownNode = () => {
   ].find((path) => existsSync(path))
 }
 
-const reexecute = (node) => {
+const reexecute = async (node) => {
+  // Only where it is needed: a command that runs at once need not wait for it to load.
+  const { spawn } = await import('child_process')
   const script = fileURLToPath(import.meta.url)
   const child = spawn(node, [script].concat(process.argv.slice(2)), { stdio: 'inherit' })
   const signals = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR2']

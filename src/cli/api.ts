@@ -1,7 +1,6 @@
 import type { IncomingMessage } from 'node:http'
-import { text } from 'node:stream/consumers'
 import { CliFailure, knownCode } from './failure.ts'
-import { noDaemon, openHttp, sendHttp, type HttpAnswer } from './http-request.ts'
+import { type HttpAnswer, noDaemon, openHttp, readText, sendHttp } from './http-request.ts'
 import type { Target } from './target.ts'
 
 /** Parameters of the query; absent ones are left out. */
@@ -55,7 +54,7 @@ export async function streamApi(
   })
   const status = message.statusCode ?? 0
   if (status >= 200 && status < 300) return message
-  throw refusalOf({ status, type: message.headers['content-type'] ?? '', body: await text(message) })
+  throw refusalOf({ status, type: message.headers['content-type'] ?? '', body: await readText(message) })
 }
 
 /** A manifest as the body of a request. */

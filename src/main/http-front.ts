@@ -1,7 +1,10 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import { createHostCheck } from '../gateway/listen/allowed-hosts.ts'
 import { isMcpPath } from '../gateway/listen/handler.ts'
 import { asFault, Fault, toHttp } from '../lib/fault.ts'
+
+// An `import` of this module would read every export of it and so load the built-in fetch, which nothing here uses.
+const { createServer } = process.getBuiltinModule('node:http')
 
 export interface FrontDeps {
   readonly gateway: { handle(request: IncomingMessage, response: ServerResponse): void }
