@@ -1,8 +1,7 @@
 import { stringAt } from '../../protocol/message.ts'
-import type { Session } from '../classify/session.ts'
 import { need, type Exchange, type Refusal, type Route } from '../exchange.ts'
 import { scopeOf, upstreamRefusal } from '../route/route.ts'
-import { hearingCancel, isAbandoned } from './early-cancel.ts'
+import { hearingCancel, isAbandoned, openCall } from './calls-in-flight.ts'
 import { answerFor, eventFor, isNotFound, upstreamRequest, type Answer } from './bridge.ts'
 import type { createLogLevels } from './log-level.ts'
 import type { Lease, Pool } from './pool.ts'
@@ -117,12 +116,3 @@ const settle = (kept: Promise<void>): Promise<Refusal | undefined> =>
     () => undefined,
     (thrown: unknown) => ({ code: 'unavailable', hint: 'try again', detail: thrown }),
   )
-
-/** Registers a running call under its id, so that `notifications/cancelled` finds it; returns how to take it out again. */
-function openCall(session: Session | undefined, id: string, cancel: () => void): () => void {
-  if (session === undefined) return () => {}
-  session.calls.set(id, cancel)
-  return () => {
-    if (session.calls.get(id) === cancel) session.calls.delete(id)
-  }
-}

@@ -5,7 +5,7 @@ import {
   VERSION_KEY,
   type Implementation,
 } from '../../protocol/envelope.ts'
-import { requestMessage } from '../../protocol/json-rpc.ts'
+import { errorMessage, requestMessage, resultMessage } from '../../protocol/json-rpc.ts'
 import { rawAt, readMessage, stringAt, valueAt, type Message } from '../../protocol/message.ts'
 import { isLegacyRevision, LATEST_LEGACY, LATEST_MODERN, MODERN_REVISIONS } from '../../protocol/revisions.ts'
 import type { UpstreamFailure, UpstreamInfo } from './upstream.ts'
@@ -101,3 +101,12 @@ export const changedList = (method: string): 'tools' | 'prompts' | 'resources' |
 
 export const uriOfUpdate = (message: Message): string | undefined =>
   message.method === 'notifications/resources/updated' ? stringAt(message, 'params/uri') : undefined
+
+/** We have declared no capability that would allow any other. */
+const NOT_SERVED = { code: -32601, message: 'not served by this client', data: {} }
+
+/** What a legacy server is answered that asks something of us. */
+export function answerToServer(request: Message): string {
+  const id = request.idText ?? '0'
+  return request.method === 'ping' ? resultMessage(id, '{}') : errorMessage(id, NOT_SERVED)
+}

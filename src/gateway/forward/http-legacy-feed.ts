@@ -1,4 +1,5 @@
 import type { Message } from '../../protocol/message.ts'
+import { feedPauseMs } from './feed-pause.ts'
 import { httpExchange, type HttpCall } from './http-exchange.ts'
 import type { HttpTarget } from './http-target.ts'
 
@@ -18,8 +19,6 @@ export interface LegacyFeed {
   stop(): void
 }
 
-const AGAIN_MS = [1000, 2000, 5000, 15_000, 60_000] as const
-
 /** The GET stream of a legacy session: what the server says without being asked. A server that answers 405 has none. */
 export function createLegacyFeed(options: LegacyFeedOptions): LegacyFeed {
   let call: HttpCall | undefined
@@ -30,7 +29,7 @@ export function createLegacyFeed(options: LegacyFeedOptions): LegacyFeed {
   function again(): void {
     call = undefined
     if (!wanted) return
-    timer = setTimeout(connect, AGAIN_MS[Math.min(broken++, AGAIN_MS.length - 1)])
+    timer = setTimeout(connect, feedPauseMs(broken++))
     timer.unref()
   }
 

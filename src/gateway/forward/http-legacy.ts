@@ -1,8 +1,8 @@
 import { ok, type Result } from '../../lib/result.ts'
 import type { Implementation } from '../../protocol/envelope.ts'
-import { errorMessage, notificationMessage, resultMessage } from '../../protocol/json-rpc.ts'
+import { notificationMessage } from '../../protocol/json-rpc.ts'
 import type { Message } from '../../protocol/message.ts'
-import { changedList, initializeRequest, readInitializeResult } from './handshake.ts'
+import { answerToServer, changedList, initializeRequest, readInitializeResult } from './handshake.ts'
 import { createLegacyFeed, type LegacyFeed } from './http-legacy-feed.ts'
 import { httpExchange } from './http-exchange.ts'
 import { postRequest, type PostRules } from './http-call.ts'
@@ -27,9 +27,6 @@ export interface LegacyHttpOptions {
   /** Hold the GET stream from the start; otherwise it is opened with the first subscription. */
   readonly listen: boolean
 }
-
-/** The server has no room for these requests: we have declared no capability that allows them. */
-const NOT_SERVED = { code: -32601, message: 'not served by this client', data: {} }
 
 const nothing = (): void => {}
 
@@ -177,8 +174,7 @@ export class LegacyHttp implements Upstream {
   /** Requests of the server are answered here; notifications about more than one request go to the events. */
   #aside(message: Message): boolean {
     if (message.shape === 'request') {
-      const id = message.idText ?? '0'
-      this.#tell(message.method === 'ping' ? resultMessage(id, '{}') : errorMessage(id, NOT_SERVED))
+      this.#tell(answerToServer(message))
       return true
     }
     const what = changedList(message.method)

@@ -4,6 +4,7 @@ import { encodeHeaderValue } from '../../protocol/header-value.ts'
 import { requestMessage } from '../../protocol/json-rpc.ts'
 import type { Message } from '../../protocol/message.ts'
 import { changedList, ourEnvelope } from './handshake.ts'
+import { feedPauseMs } from './feed-pause.ts'
 import { httpExchange, type HttpCall } from './http-exchange.ts'
 import { postRequest } from './http-call.ts'
 import type { HttpTarget } from './http-target.ts'
@@ -71,7 +72,7 @@ export function createModernHttp(options: ModernHttpOptions): Upstream {
 function modernHeaders(
   target: HttpTarget,
   version: string,
-  request: UpstreamRequest,
+  request: Pick<UpstreamRequest, 'method' | 'name' | 'headers'>,
 ): Record<string, string> {
   const headers: Record<string, string> = { ...request.headers, ...target.injected() }
   headers['content-type'] = 'application/json'
@@ -81,8 +82,6 @@ function modernHeaders(
   if (request.name !== undefined) headers['mcp-name'] = encodeHeaderValue(request.name)
   return headers
 }
-
-const RELISTEN_MS = [1000, 2000, 5000, 15_000, 60_000] as const
 
 /** Holds one `subscriptions/listen` stream for changes of the lists that the server can report. */
 function listChangeFeed(options: ModernHttpOptions): { start(): void; stop(): void } {
@@ -102,7 +101,7 @@ function listChangeFeed(options: ModernHttpOptions): { start(): void; stop(): vo
     // Changes may have been missed while nobody listened.
     for (const what of ['tools', 'prompts', 'resources'] as const)
       if (tries > 0 && info.capabilities[what]?.listChanged === true) events.changed(what)
-    timer = setTimeout(listen, RELISTEN_MS[Math.min(tries++, RELISTEN_MS.length - 1)])
+    timer = setTimeout(listen, feedPauseMs(tries++))
     timer.unref()
   }
 
@@ -116,14 +115,13 @@ function listChangeFeed(options: ModernHttpOptions): { start(): void; stop(): vo
 
   function listen(): void {
     if (stopped) return
-    const request = { method: 'subscriptions/listen', timeoutMs: 0 }
     call = httpExchange(
       target.dispatcher,
       {
         method: 'POST',
         origin: target.origin,
         path: target.path,
-        headers: modernHeaders(target, info.protocolVersion, request as UpstreamRequest),
+        headers: modernHeaders(target, info.protocolVersion, { method: 'subscriptions/listen' }),
         body: requestMessage(ids.next(), 'subscriptions/listen', {
           notifications: wanted,
           _meta: ourEnvelope(us),

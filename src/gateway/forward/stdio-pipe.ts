@@ -1,8 +1,8 @@
 import { err, ok, type Result } from '../../lib/result.ts'
-import { errorMessage, resultMessage } from '../../protocol/json-rpc.ts'
 import { rawAt, readMessage, type Message } from '../../protocol/message.ts'
 import type { Instance, InstanceEnd, InstanceSpec, Runtime } from '../../runtime/runtime.ts'
 import { startDeadline, type Deadline } from './deadline.ts'
+import { answerToServer } from './handshake.ts'
 import type { Sink, UpstreamFailure } from './upstream.ts'
 
 export interface PipeEvents {
@@ -15,8 +15,6 @@ interface Pending {
   readonly sink: Sink
   readonly deadline: Deadline
 }
-
-const NOT_SERVED = { code: -32601, message: 'not served by this client', data: {} }
 
 /** Messages that wait for a child which does not read; beyond it, calls are refused. */
 const MAX_WAITING = 1000
@@ -102,17 +100,12 @@ export class StdioPipe {
       return
     }
     const message = read.value
-    if (message.shape === 'request') this.#answer(message)
+    if (message.shape === 'request') this.tell(answerToServer(message))
     else if (message.shape === 'notification') this.#notification(message)
     else if (message.idText !== undefined) {
       const call = this.#take(message.idText)
       call?.sink.reply(message)
     }
-  }
-
-  #answer(request: Message): void {
-    const id = request.idText ?? '0'
-    this.tell(request.method === 'ping' ? resultMessage(id, '{}') : errorMessage(id, NOT_SERVED))
   }
 
   /** Progress names its call; a log message belongs to the call in flight if there is only one. */

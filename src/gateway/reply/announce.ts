@@ -48,6 +48,10 @@ export function createAnnouncer(deps: AnnouncerDeps): Announcer {
     timer ??= setTimeout(sendAll, TOGETHER_MS)
   }
 
+  function allLater(session: Session): void {
+    for (const what of ['tools', 'prompts', 'resources'] as const) later(session, what)
+  }
+
   function sendAll(): void {
     timer = undefined
     for (const [session, kinds] of waiting) {
@@ -97,14 +101,14 @@ export function createAnnouncer(deps: AnnouncerDeps): Announcer {
     projectChanged(project) {
       for (const session of deps.sessions().all()) {
         if (session.project !== project) continue
-        for (const what of ['tools', 'prompts', 'resources'] as const) later(session, what)
+        allLater(session)
       }
     },
     serverChanged(name) {
       for (const session of deps.sessions().all()) {
         const project = deps.snapshot.current().project(session.project)
         if (project?.spec.servers.includes(name) !== true) continue
-        for (const what of ['tools', 'prompts', 'resources'] as const) later(session, what)
+        allLater(session)
       }
     },
     notified(server, sharer, message) {
@@ -116,7 +120,7 @@ export function createAnnouncer(deps: AnnouncerDeps): Announcer {
     },
     reopened(server, sharer) {
       for (const session of concerned(server, sharer)) {
-        for (const what of ['tools', 'prompts', 'resources'] as const) later(session, what)
+        allLater(session)
         void subscribeAgain(session, server).catch((thrown: unknown) =>
           deps.log.warn({ err: thrown }, 'subscribing again failed'),
         )
@@ -124,7 +128,7 @@ export function createAnnouncer(deps: AnnouncerDeps): Announcer {
     },
     streamOpened(session) {
       if (!session.restored) return
-      for (const what of ['tools', 'prompts', 'resources'] as const) later(session, what)
+      allLater(session)
       void revive(session).catch((thrown: unknown) =>
         deps.log.warn({ err: thrown }, 'a session could not be revived'),
       )

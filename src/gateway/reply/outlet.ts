@@ -1,6 +1,7 @@
 import type { ServerResponse } from 'node:http'
 import type { Segment } from '../../audit/entry.ts'
-import { SSE_KEEP_ALIVE, sseMessage } from '../../protocol/sse.ts'
+import { sseMessage } from '../../protocol/sse.ts'
+import { beginEventStream, KEEP_ALIVE_MS } from './event-stream.ts'
 
 /**
  * The way back to the client, for one exchange. Nothing leaves before the record of the call is durable, and each
@@ -28,7 +29,6 @@ export interface Outlet {
   onGone(listener: () => void): void
 }
 
-const KEEP_ALIVE_MS = 15_000
 /** Up to here a copy is cheaper than a second write. */
 const SMALL_BYTES = 16 * 1024
 
@@ -154,13 +154,7 @@ class HttpOutlet implements Outlet {
 
   #startStream(): void {
     this.#streaming = true
-    this.#response.writeHead(200, {
-      'content-type': 'text/event-stream',
-      'cache-control': 'no-cache, no-transform',
-      'x-accel-buffering': 'no',
-    })
-    this.#response.flushHeaders()
     clearTimeout(this.#keepAlive)
-    this.#keepAlive = setInterval(() => this.#response.write(SSE_KEEP_ALIVE), this.#keepAliveMs).unref()
+    this.#keepAlive = beginEventStream(this.#response, this.#keepAliveMs)
   }
 }

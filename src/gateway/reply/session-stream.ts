@@ -1,9 +1,9 @@
 import type { ServerResponse } from 'node:http'
 import type { Session, SessionStream } from '../classify/session.ts'
 import { need, type Exchange, type Refusal } from '../exchange.ts'
-import { SSE_KEEP_ALIVE, sseMessage } from '../../protocol/sse.ts'
+import { sseMessage } from '../../protocol/sse.ts'
+import { beginEventStream, KEEP_ALIVE_MS } from './event-stream.ts'
 
-const KEEP_ALIVE_MS = 15_000
 /** What a client that does not read may leave unread before its stream is closed; it can open another. */
 const MAX_UNREAD_BYTES = 1024 * 1024
 
@@ -26,14 +26,7 @@ export function createOpenStream(onOpen: (session: Session) => void): (x: Exchan
 }
 
 function openStream(response: ServerResponse, closed: () => void): SessionStream {
-  response.writeHead(200, {
-    'content-type': 'text/event-stream',
-    'cache-control': 'no-cache, no-transform',
-    'x-accel-buffering': 'no',
-  })
-  response.flushHeaders()
-  const keepAlive = setInterval(() => response.write(SSE_KEEP_ALIVE), KEEP_ALIVE_MS)
-  keepAlive.unref()
+  const keepAlive = beginEventStream(response, KEEP_ALIVE_MS)
   response.once('close', () => {
     clearInterval(keepAlive)
     closed()

@@ -1,6 +1,6 @@
 import { serverOf } from '../../protocol/exposed-name.ts'
 import { spanOf, stringAt, type Message, type Span } from '../../protocol/message.ts'
-import { hearingCancel } from '../forward/early-cancel.ts'
+import { hearingCancel } from '../forward/calls-in-flight.ts'
 import type { Scope } from '../forward/pool.ts'
 import type { UpstreamFailure } from '../forward/upstream.ts'
 import { need, type Exchange, type Refusal, type Route } from '../exchange.ts'

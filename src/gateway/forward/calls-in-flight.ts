@@ -1,3 +1,4 @@
+import type { Session } from '../classify/session.ts'
 import type { Exchange } from '../exchange.ts'
 
 /**
@@ -5,19 +6,26 @@ import type { Exchange } from '../exchange.ts'
  * Marks the exchange when that happens while `pending` is waited for.
  */
 export async function hearingCancel<T>(x: Exchange, pending: Promise<T>): Promise<T> {
-  const calls = x.session?.calls
   const id = x.message?.idText
-  if (calls === undefined || id === undefined) return pending
-  const cancel = (): void => {
+  if (x.session === undefined || id === undefined) return pending
+  const finish = openCall(x.session, id, () => {
     x.cancelled = true
-  }
-  calls.set(id, cancel)
+  })
   try {
     return await pending
   } finally {
-    if (calls.get(id) === cancel) calls.delete(id)
+    finish()
   }
 }
 
 /** Nobody waits any more; a modern client says so by closing the connection. */
 export const isAbandoned = (x: Exchange): boolean => x.cancelled || (x.era === 'modern' && x.out.gone)
+
+/** Registers a running call under its id, so that `notifications/cancelled` finds it; returns how to take it out again. */
+export function openCall(session: Session | undefined, id: string, cancel: () => void): () => void {
+  if (session === undefined) return () => {}
+  session.calls.set(id, cancel)
+  return () => {
+    if (session.calls.get(id) === cancel) session.calls.delete(id)
+  }
+}
