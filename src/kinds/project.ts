@@ -1,24 +1,12 @@
 import { z } from 'zod'
-import { defineKind, Glob, Name, type ResourceOf, type SpecOf } from './define-kind.ts'
+import { defineKind, Name, type ResourceOf, type SpecOf } from './define-kind.ts'
+import { toolFilter } from './tool-filter.ts'
 
-const ToolFilter = z
-  .strictObject({
-    allow: z
-      .array(Glob)
-      .max(1000)
-      .optional()
-      .describe(
-        'Only tools that match one of these globs, by their name in the project (`{server}__{tool}`). Absent: all.',
-      ),
-    deny: z
-      .array(Glob)
-      .max(1000)
-      .default([])
-      .describe(
-        'Tools that match one of these globs are neither listed nor callable, whatever `allow` says.',
-      ),
-  })
-  .prefault({})
+const ToolFilter = toolFilter({
+  allow:
+    'Only tools that match one of these globs, by their name in the project (`{server}__{tool}`). Absent: all.',
+  deny: 'Tools that match one of these globs are neither listed nor callable, whatever `allow` says.',
+})
 
 const Audit = z
   .strictObject({

@@ -1,13 +1,13 @@
 import { z } from 'zod'
 import {
   defineKind,
-  Glob,
   Name,
   type Reference,
   type ResourceOf,
   type SpecOf,
   type StatusOf,
 } from './define-kind.ts'
+import { toolFilter } from './tool-filter.ts'
 import { isSensitiveName } from './sensitive-name.ts'
 
 const SecretRef = z.strictObject({
@@ -82,20 +82,10 @@ const Timeouts = z
   })
   .prefault({})
 
-const ToolFilter = z
-  .strictObject({
-    allow: z
-      .array(Glob)
-      .max(1000)
-      .optional()
-      .describe('Only tools that match one of these globs are offered. Absent: all.'),
-    deny: z
-      .array(Glob)
-      .max(1000)
-      .default([])
-      .describe('Tools that match one of these globs are not offered, whatever `allow` says.'),
-  })
-  .prefault({})
+const ToolFilter = toolFilter({
+  allow: 'Only tools that match one of these globs are offered. Absent: all.',
+  deny: 'Tools that match one of these globs are not offered, whatever `allow` says.',
+})
 
 const common = {
   description: z
