@@ -118,8 +118,9 @@ export class StdioUpstream implements Upstream {
     const answer = this.#pipe.ask(id, discoverRequest(id, us), connectTimeoutMs)
     const first = await Promise.race([answer, patience(PROBE_PATIENCE_MS)])
     if (first === 'silent') {
-      const second = await Promise.race([answer.then(discovered), this.#initialize()])
-      return second === 'legacy' ? this.#initialize() : second
+      const initialized = this.#initialize()
+      const second = await Promise.race([answer.then(discovered), initialized])
+      return second === 'legacy' ? initialized : second
     }
     const read = discovered(first)
     return read === 'legacy' ? this.#initialize() : read
