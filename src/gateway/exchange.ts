@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Principal } from '../access/principal.ts'
 import type { Segment } from '../audit/entry.ts'
 import type { AboutFault, FaultCode } from '../lib/fault.ts'
+import { NO_OFFER, type Offer } from '../protocol/client-offer.ts'
 import type { Message } from '../protocol/message.ts'
 import type { Era } from '../protocol/revisions.ts'
 import type { Edit } from '../protocol/splice.ts'
@@ -50,6 +51,8 @@ export interface Exchange {
   /** The method, or `notification` / `response` for what is not a request. */
   kind: Kind | 'unclassified'
   session: Session | undefined
+  /** What the client can be asked for: said by its session, or by the request itself. */
+  offer: Offer
   // route
   project: CompiledProject | undefined
   route: Route | undefined
@@ -113,6 +116,7 @@ export function createExchange(about: {
     era: 'legacy',
     kind: 'unclassified',
     session: undefined,
+    offer: NO_OFFER,
     project: undefined,
     route: undefined,
     cancelled: false,

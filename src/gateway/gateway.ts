@@ -14,6 +14,7 @@ import { createDial } from './forward/dial.ts'
 import { createForward } from './forward/forward.ts'
 import { createLogLevels } from './forward/log-level.ts'
 import { createPool, type Pool } from './forward/pool.ts'
+import { decline } from './forward/upstream.ts'
 import { createWireIds } from './forward/wire-id.ts'
 import { createEnter, createIdentify } from './identify/identify.ts'
 import { createHostCheck } from './listen/allowed-hosts.ts'
@@ -125,6 +126,8 @@ function assemble(deps: GatewayDeps, traffic: Traffic): Parts {
     events: {
       changed: (server, sharer, what) =>
         catalog.changed(server, what === 'resources' ? ['resources', 'templates'] : [what], sharer),
+      asked: (_server, _sharer, question) => decline(question),
+      withdrawn() {},
       notified: (server, sharer, message) => announcer.notified(server, sharer, message),
       reopened: (server, sharer) => {
         catalog.changed(server, ['tools', 'prompts', 'resources', 'templates'], sharer)

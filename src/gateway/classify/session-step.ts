@@ -25,6 +25,7 @@ function enter(x: Exchange, session: Session, sessions: Sessions): Refusal | und
   const ours = session.principal === need(x.principal, 'principal').key
   if (!ours || session.project !== x.target.project || session.server !== x.target.server) return lost(x)
   x.session = session
+  x.offer = session.offer
   sessions.seen(session)
   return undefined
 }

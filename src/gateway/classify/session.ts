@@ -1,4 +1,5 @@
 import type { SessionId } from '../../lib/id.ts'
+import type { Offer } from '../../protocol/client-offer.ts'
 
 /** Writes one message to a session's GET stream. */
 export interface SessionStream {
@@ -20,6 +21,8 @@ export interface Session {
   readonly protocolVersion: string
   /** JSON text of what the client called itself. */
   readonly clientInfo: string
+  /** What it can be asked for. */
+  readonly offer: Offer
   /** What `logging/setLevel` set. */
   logLevel: string | undefined
   /** Resource URIs it wants to hear of, each with the server that has it. */

@@ -2,6 +2,7 @@ import { hash } from 'node:crypto'
 import type { Clock } from '../../lib/clock.ts'
 import { mintSessionId, type SessionId } from '../../lib/id.ts'
 import type { Log } from '../../lib/log.ts'
+import { readOffer } from '../../protocol/client-offer.ts'
 import type { Session, SessionRecord, SessionStore } from './session.ts'
 
 /** The sessions of legacy clients: in memory for the hot path, in the store for after a restart. */
@@ -173,13 +174,13 @@ function cut(session: Session): void {
 }
 
 const fromRecord = (record: SessionRecord): Session => ({
+  ...clientOf(record.client),
   id: record.id as SessionId,
   digest: hash('sha256', record.id, 'hex').slice(0, 16),
   principal: record.principal,
   project: record.project,
   server: record.server,
   protocolVersion: record.protocolVersion,
-  clientInfo: clientInfoOf(record.client),
   logLevel: record.logLevel,
   subscriptions: new Map(record.subscriptions.map(([server, uri]) => [uri, server])),
   restored: true,
@@ -189,7 +190,10 @@ const fromRecord = (record: SessionRecord): Session => ({
 })
 
 /** @param client JSON text of `{clientInfo, capabilities}` */
-const clientInfoOf = (client: string): string =>
-  JSON.stringify(
-    (JSON.parse(client) as { clientInfo?: unknown }).clientInfo ?? { name: 'unknown', version: '0' },
-  )
+function clientOf(client: string): Pick<Session, 'clientInfo' | 'offer'> {
+  const { clientInfo, capabilities } = JSON.parse(client) as { clientInfo?: unknown; capabilities?: unknown }
+  return {
+    clientInfo: JSON.stringify(clientInfo ?? { name: 'unknown', version: '0' }),
+    offer: readOffer(JSON.stringify(capabilities ?? {})),
+  }
+}

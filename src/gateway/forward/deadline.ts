@@ -1,6 +1,9 @@
-/** A timer that can be pushed back. The process may exit while it runs. */
+/** A timer that can be pushed back, and held while somebody else is waited for. The process may exit while it runs. */
 export interface Deadline {
   extend(): void
+  /** Does not expire before as many `release`. */
+  hold(): void
+  release(): void
   clear(): void
 }
 
@@ -8,13 +11,26 @@ export const startDeadline = (ms: number, expired: () => void): Deadline => new 
 
 class TimerDeadline implements Deadline {
   readonly #timer: NodeJS.Timeout
+  #holds = 0
 
   constructor(ms: number, expired: () => void) {
-    this.#timer = setTimeout(expired, ms)
+    this.#timer = setTimeout(() => {
+      if (this.#holds > 0) this.#timer.refresh()
+      else expired()
+    }, ms)
     this.#timer.unref()
   }
 
   extend(): void {
+    this.#timer.refresh()
+  }
+
+  hold(): void {
+    this.#holds++
+  }
+
+  release(): void {
+    this.#holds--
     this.#timer.refresh()
   }
 

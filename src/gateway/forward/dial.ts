@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import type { Pool as HttpPool } from 'undici'
 import type { StdioSpec } from '../../kinds/server.ts'
 import { err, ok, type Result } from '../../lib/result.ts'
+import { NO_OFFER, type Offer } from '../../protocol/client-offer.ts'
 import type { Implementation } from '../../protocol/envelope.ts'
 import type { Era } from '../../protocol/revisions.ts'
 import type { InstanceSpec, Runtime } from '../../runtime/runtime.ts'
@@ -31,14 +32,17 @@ export interface DialDeps {
   readonly tickMs: () => number
 }
 
+/** For whom a connection is made. */
+export interface For {
+  /** '' for a connection that all share, else who it is for; part of the instance's key. */
+  readonly sharer: string
+  /** What a legacy server is told that it may ask. */
+  readonly offer: Offer
+}
+
 /** Makes connections to Servers; who shares them is the pool's business. */
 export interface Dial {
-  /** @param sharer '' for a connection that all share, else who it is for; part of the instance's key */
-  connect(
-    server: ServerView,
-    sharer: string,
-    events: UpstreamEvents,
-  ): Promise<Result<Upstream, UpstreamFailure>>
+  connect(server: ServerView, whom: For, events: UpstreamEvents): Promise<Result<Upstream, UpstreamFailure>>
   close(): Promise<void>
 }
 
@@ -90,7 +94,7 @@ export function createDial(deps: DialDeps): Dial {
 
   async function connectHttp(
     server: ServerView,
-    sharer: string,
+    { sharer, offer }: For,
     events: UpstreamEvents,
   ): Promise<Result<Upstream, UpstreamFailure>> {
     if (server.spec.transport !== 'http') throw new TypeError('not an http server')
@@ -109,13 +113,13 @@ export function createDial(deps: DialDeps): Dial {
     return ok(
       verdict.era === 'modern'
         ? createModernHttp({ ...options, info: verdict.info })
-        : new LegacyHttp({ ...options, listen: sharer === '' }),
+        : new LegacyHttp({ ...options, offer, listen: sharer === '' || offer !== NO_OFFER }),
     )
   }
 
   function connectStdio(
     server: ServerView,
-    sharer: string,
+    { sharer, offer }: For,
     events: UpstreamEvents,
   ): Result<Upstream, UpstreamFailure> {
     if (server.spec.transport !== 'stdio') throw new TypeError('not a stdio server')
@@ -126,6 +130,7 @@ export function createDial(deps: DialDeps): Dial {
       runtime: deps.runtime,
       spec: () => instanceSpec(server.name, sharer, spec, deps.openSecret),
       us: deps.us,
+      offer,
       ids: deps.ids,
       events,
       connectTimeoutMs: spec.timeouts.connectSeconds * 1000,
@@ -136,13 +141,13 @@ export function createDial(deps: DialDeps): Dial {
   }
 
   return {
-    async connect(server, sharer, given) {
+    async connect(server, whom, given) {
       const redact = createJsonRedactor(secretsIn(server.spec, deps.openSecret))
       const events = redact === undefined ? given : eventsWithoutSecrets(given, redact)
       const upstream =
         server.spec.transport === 'http'
-          ? await connectHttp(server, sharer, events)
-          : connectStdio(server, sharer, events)
+          ? await connectHttp(server, whom, events)
+          : connectStdio(server, whom, events)
       if (!upstream.ok) return upstream
       const opened = await upstream.value.open()
       if (opened.ok) return redact === undefined ? upstream : ok(withoutSecrets(upstream.value, redact))

@@ -5,6 +5,7 @@ import { hearingCancel, isAbandoned, openCall } from './calls-in-flight.ts'
 import { answerFor, eventFor, isNotFound, upstreamRequest, type Answer } from './bridge.ts'
 import type { createLogLevels } from './log-level.ts'
 import type { Lease, Pool } from './pool.ts'
+import { decline } from './upstream.ts'
 
 export interface ForwardDeps {
   readonly pool: Pool
@@ -77,6 +78,8 @@ function travel(deps: ForwardDeps, x: Exchange, route: Route, lease: Lease): Pro
         const bytes = eventFor(x, message)
         if (bytes !== undefined) x.out.event(bytes)
       },
+      asked: decline,
+      withdrawn() {},
       reply(message) {
         lease.heard(undefined)
         if (route.others.length > 0 && message.shape === 'error' && isNotFound(message))

@@ -5,15 +5,17 @@ import {
   VERSION_KEY,
   type Implementation,
 } from '../../protocol/envelope.ts'
-import { errorMessage, requestMessage, resultMessage } from '../../protocol/json-rpc.ts'
+import type { Offer } from '../../protocol/client-offer.ts'
+import { requestMessage } from '../../protocol/json-rpc.ts'
 import { rawAt, readMessage, stringAt, valueAt, type Message } from '../../protocol/message.ts'
 import { isLegacyRevision, LATEST_LEGACY, LATEST_MODERN, MODERN_REVISIONS } from '../../protocol/revisions.ts'
 import type { UpstreamFailure, UpstreamInfo } from './upstream.ts'
 
 /** The opening messages of both eras, and what their answers mean. */
 
-export const initializeRequest = (wireId: string, us: Implementation): string =>
-  requestMessage(wireId, 'initialize', { protocolVersion: LATEST_LEGACY, capabilities: {}, clientInfo: us })
+export const initializeRequest = (wireId: string, us: Implementation, offer: Offer): string =>
+  `{"jsonrpc":"2.0","id":${wireId},"method":"initialize","params":{"protocolVersion":"${LATEST_LEGACY}",` +
+  `"capabilities":${offer.legacy},"clientInfo":${JSON.stringify(us)}}}`
 
 export const ourEnvelope = (us: Implementation): Record<string, unknown> => ({
   [VERSION_KEY]: LATEST_MODERN,
@@ -101,12 +103,3 @@ export const changedList = (method: string): 'tools' | 'prompts' | 'resources' |
 
 export const uriOfUpdate = (message: Message): string | undefined =>
   message.method === 'notifications/resources/updated' ? stringAt(message, 'params/uri') : undefined
-
-/** We have declared no capability that would allow any other. */
-const NOT_SERVED = { code: -32601, message: 'not served by this client', data: {} }
-
-/** What a legacy server is answered that asks something of us. */
-export function answerToServer(request: Message): string {
-  const id = request.idText ?? '0'
-  return request.method === 'ping' ? resultMessage(id, '{}') : errorMessage(id, NOT_SERVED)
-}

@@ -2,6 +2,7 @@ import { spanOf, type Message } from '../../protocol/message.ts'
 import { startDeadline, type Deadline } from './deadline.ts'
 import { httpExchange, type HttpCall, type HttpRequest, type HttpSink } from './http-exchange.ts'
 import type { HttpTarget } from './http-target.ts'
+import type { Asked } from './questions.ts'
 import type { Sink, UpstreamCall, UpstreamFailure } from './upstream.ts'
 
 export interface PostedRequest {
@@ -20,8 +21,10 @@ export interface PostRules {
     status: number,
     headers: Readonly<Record<string, string | string[] | undefined>>,
   ): UpstreamFailure | undefined
-  /** Requests of the server on this stream, and notifications that are about more than this request. */
-  aside?(message: Message): boolean
+  /** Notifications on this stream that are about more than this request. */
+  aside?(notification: Message): boolean
+  /** A request of the server on this stream, for the caller; absent where servers have none (modern). */
+  question?(request: Message, to: Asked, settled: () => void): void
   /** After a timeout: how the server is told that nobody waits any more. */
   abandoned?(wireId: string): void
 }
@@ -62,7 +65,8 @@ class PostedCall implements UpstreamCall, HttpSink {
 
   message(message: Message): void {
     if (this.#over) return
-    if (message.shape === 'request' || message.shape === 'notification') return this.#aside(message)
+    if (message.shape === 'request') return this.#asked(message)
+    if (message.shape === 'notification') return this.#aside(message)
     // Errors may come without an id: the request could not be read. On a POST of one request it is clear which.
     if (message.idText !== undefined && message.idText !== this.#request.wireId) return
     if (message.idText === undefined && spanOf(message, 'error') === undefined) return
@@ -80,8 +84,14 @@ class PostedCall implements UpstreamCall, HttpSink {
     this.#fail(this.#failedStatus === undefined ? failure : { ...failure, status: this.#failedStatus })
   }
 
+  #asked(request: Message): void {
+    if (this.#request.rules.question === undefined) return
+    this.#deadline.hold()
+    this.#request.rules.question(request, this.#sink, () => this.#deadline.release())
+  }
+
   #aside(message: Message): void {
-    if (this.#request.rules.aside?.(message) === true || message.shape !== 'notification') return
+    if (this.#request.rules.aside?.(message) === true) return
     if (message.method === 'notifications/progress') this.#deadline.extend()
     this.#sink.event(message)
   }

@@ -1,21 +1,25 @@
 import { ok, type Result } from '../../lib/result.ts'
 import type { Implementation } from '../../protocol/envelope.ts'
 import { notificationMessage } from '../../protocol/json-rpc.ts'
+import type { Offer } from '../../protocol/client-offer.ts'
 import type { Message } from '../../protocol/message.ts'
-import { answerToServer, changedList, initializeRequest, readInitializeResult } from './handshake.ts'
+import { changedList, initializeRequest, readInitializeResult } from './handshake.ts'
 import { createLegacyFeed, type LegacyFeed } from './http-legacy-feed.ts'
 import { httpExchange } from './http-exchange.ts'
 import { postRequest, type PostRules } from './http-call.ts'
 import type { HttpTarget } from './http-target.ts'
+import { OpenQuestions, type Asked } from './questions.ts'
 import { outgoingBytes } from './outgoing.ts'
-import type {
-  Sink,
-  Upstream,
-  UpstreamCall,
-  UpstreamEvents,
-  UpstreamFailure,
-  UpstreamInfo,
-  UpstreamRequest,
+import {
+  decline,
+  type Question,
+  type Sink,
+  type Upstream,
+  type UpstreamCall,
+  type UpstreamEvents,
+  type UpstreamFailure,
+  type UpstreamInfo,
+  type UpstreamRequest,
 } from './upstream.ts'
 import type { WireIds } from './wire-id.ts'
 
@@ -24,6 +28,8 @@ export interface LegacyHttpOptions {
   readonly us: Implementation
   readonly ids: WireIds
   readonly events: UpstreamEvents
+  /** What the server is told that it may ask. */
+  readonly offer: Offer
   /** Hold the GET stream from the start; otherwise it is opened with the first subscription. */
   readonly listen: boolean
 }
@@ -42,6 +48,7 @@ export class LegacyHttp implements Upstream {
   readonly #feed: LegacyFeed
   readonly #session: SessionPort
   readonly #rules: PostRules
+  readonly #questions = new OpenQuestions((message) => this.#tell(message))
   #sessionId: string | undefined
   #version: string | undefined
   #opening: Promise<Result<UpstreamInfo, UpstreamFailure>> | undefined
@@ -58,6 +65,7 @@ export class LegacyHttp implements Upstream {
     this.#rules = {
       status: (status) => (status === 404 && this.#sessionId !== undefined ? SESSION_LOST : undefined),
       aside: (message) => this.#aside(message),
+      question: (request, to, settled) => this.#questions.take(request, to, settled),
       abandoned: (wireId) => this.#cancel(wireId, 'nobody waits any more'),
     }
     this.#session = {
@@ -89,9 +97,14 @@ export class LegacyHttp implements Upstream {
     return new SessionCall(this.#session, request, sink)
   }
 
+  tell(notification: string): void {
+    this.#tell(notification)
+  }
+
   async close(): Promise<void> {
     if (!this.#alive) return
     this.#alive = false
+    this.#questions.dropAll()
     this.#feed.stop()
     if (this.#sessionId === undefined) return
     const { target } = this.#options
@@ -131,7 +144,7 @@ export class LegacyHttp implements Upstream {
         {
           target,
           headers: this.#headers(),
-          body: initializeRequest(wireId, us),
+          body: initializeRequest(wireId, us, this.#options.offer),
           wireId,
           timeoutMs: target.connectTimeoutMs,
           rules: {
@@ -144,6 +157,8 @@ export class LegacyHttp implements Upstream {
         },
         {
           event: nothing,
+          asked: decline,
+          withdrawn: nothing,
           failed: (failure) => resolve({ ok: false, error: failure }),
           reply: (message) => resolve(this.#initialized(message)),
         },
@@ -171,12 +186,9 @@ export class LegacyHttp implements Upstream {
     return this.#opening
   }
 
-  /** Requests of the server are answered here; notifications about more than one request go to the events. */
+  /** Notifications about more than one request go to the events. */
   #aside(message: Message): boolean {
-    if (message.shape === 'request') {
-      this.#tell(answerToServer(message))
-      return true
-    }
+    if (message.method === 'notifications/cancelled') return this.#questions.withdraw(message)
     const what = changedList(message.method)
     if (what !== undefined) this.#options.events.changed(what)
     else if (message.method === 'notifications/resources/updated') this.#options.events.notified(message)
@@ -186,7 +198,15 @@ export class LegacyHttp implements Upstream {
 
   #unattributed(message: Message): void {
     if (message.shape === 'result' || message.shape === 'error') return
+    if (message.shape === 'request') return this.#asked(message)
     if (!this.#aside(message)) this.#options.events.notified(message)
+  }
+
+  /** On the stream of the session nothing says whose call a question belongs to, unless there is only one. */
+  #asked(request: Message): void {
+    const [only] = this.#session.open
+    const to: Asked = this.#session.open.size === 1 && only !== undefined ? only : this.#options.events
+    this.#questions.take(request, to, nothing)
   }
 
   #cancel(wireId: string, reason: string): void {
@@ -225,7 +245,7 @@ interface SessionPort {
   reopen(lostId: string | undefined): Promise<Result<UpstreamInfo, UpstreamFailure>>
   cancelled(wireId: string): void
   /** The calls in flight: closing would cut them off. */
-  readonly open: Set<object>
+  readonly open: Set<Asked>
 }
 
 /** One call in a session; should the session turn out to be lost, the call is made once more in a new one. */
@@ -257,6 +277,14 @@ class SessionCall implements UpstreamCall, Sink {
 
   event(message: Message): void {
     this.#sink.event(message)
+  }
+
+  asked(question: Question): void {
+    this.#sink.asked(question)
+  }
+
+  withdrawn(question: Question): void {
+    this.#sink.withdrawn(question)
   }
 
   reply(message: Message): void {

@@ -61,6 +61,7 @@ export function createModernHttp(options: ModernHttpOptions): Upstream {
         sink,
       )
     },
+    tell() {},
     close() {
       open = false
       feed.stop()

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { createScriptedServers, scriptedView } from '../../../test/fixtures/scripted-servers.ts'
+import { NO_OFFER } from '../../protocol/client-offer.ts'
 import { createPool, type Scope } from './pool.ts'
 
 function setUp() {
@@ -13,6 +14,8 @@ function setUp() {
     events: {
       changed: (server, sharer, what) => heard.push(`${server.name} ${sharer} changed ${what}`),
       notified: () => heard.push('notified'),
+      asked() {},
+      withdrawn() {},
       reopened: (server, sharer) => heard.push(`${server.name} ${sharer} reopened`),
     },
   })
@@ -32,7 +35,7 @@ describe('who shares a connection', () => {
     ['stdio, shared',          { instances: 'shared' },        {},                   ['', '', '', '']],
     ['stdio, per principal',   { instances: 'per-principal' }, {},                   ['token:a', 'token:a', 'token:b', 'token:a']],
     ['stdio, per session',     { instances: 'per-session' },   {},                   ['session:s1', 'session:s2', 'session:s3', 'token:a']],
-    ['http with sessions',     {},                             { stateful: true },   ['session:s1', 'session:s2', 'session:s3', 'token:a']],
+    ['http with sessions',     {},                             { stateful: true },   ['session:s1', 'session:s2', 'session:s3', `token:a ${NO_OFFER.key}`]],
     ['http without sessions',  {},                             { stateful: false },  ['', '', '', '']],
     ['http of the modern era', {},                             { era: 'modern' as const }, ['', '', '', '']],
   ])('%s', async (_, spec, script, expected) => {
@@ -174,7 +177,7 @@ test('a request that still holds an older view of a server does not bring that c
     dial: servers.dial,
     tickMs: () => 0,
     isCurrent: (server) => server.fingerprint === 'new',
-    events: { changed() {}, notified() {}, reopened() {} },
+    events: { changed() {}, notified() {}, asked() {}, withdrawn() {}, reopened() {} },
   })
   expect((await pool.lease(now, A1)).ok).toBe(true)
   const stale = await pool.lease(scriptedView('srv', { instances: 'shared' }, 'old'), A1)
@@ -200,7 +203,7 @@ test('a connection of an older configuration ends with its last call, not before
       return { ok: true, value: Object.defineProperty({ ...value, close }, 'idle', { get: () => idle }) }
     },
   }
-  const events = { changed() {}, notified() {}, reopened() {} }
+  const events = { changed() {}, notified() {}, asked() {}, withdrawn() {}, reopened() {} }
   const pool = createPool({ dial, tickMs: () => 0, isCurrent: () => true, events })
   await pool.lease(scriptedView('srv', { instances: 'shared' }, 'old'), A1)
   pool.reconcile(() => undefined)

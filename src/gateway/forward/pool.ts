@@ -1,8 +1,9 @@
 import { err, ok, type Result } from '../../lib/result.ts'
+import { NO_OFFER, SHARED_OFFER, type Offer } from '../../protocol/client-offer.ts'
 import type { Message } from '../../protocol/message.ts'
 import type { ServerView } from '../snapshot.ts'
-import type { Dial } from './dial.ts'
-import type { Upstream, UpstreamFailure, UpstreamInfo } from './upstream.ts'
+import type { Dial, For } from './dial.ts'
+import type { Question, Upstream, UpstreamFailure, UpstreamInfo } from './upstream.ts'
 
 /** For whom a connection is wanted. */
 export interface Scope {
@@ -10,6 +11,8 @@ export interface Scope {
   readonly principal: string
   /** Session of a legacy client; a modern client has none, its principal stands in. */
   readonly session: string | undefined
+  /** What the caller can be asked for; absent for questions of our own. */
+  readonly offer?: Offer
 }
 
 export interface Lease {
@@ -24,6 +27,9 @@ export interface Lease {
 export interface PoolEvents {
   changed(server: ServerView, sharer: string, what: 'tools' | 'prompts' | 'resources'): void
   notified(server: ServerView, sharer: string, message: Message): void
+  /** A question of a server that belongs to no call. */
+  asked(server: ServerView, sharer: string, question: Question): void
+  withdrawn(question: Question): void
   /** A server was opened again after it had been lost, or will be as it was changed: whatever was agreed with it is gone. */
   reopened(server: ServerView, sharer: string): void
 }
@@ -125,19 +131,19 @@ export function createPool(deps: PoolDeps): Pool {
     const sharer = sharerOf(server, record.info, scope)
     // Whether an HTTP server keeps sessions is known after the first connection; the first one then serves the lists.
     if (sharer === undefined) {
-      const first = await connection(record, server, '')
+      const first = await connection(record, server, ALL)
       if (!first.ok) return first
       return lease(server, scope)
     }
-    return connection(record, server, sharer)
+    return connection(record, server, { sharer, offer: offerOf(server, sharer, scope) })
   }
 
   function connection(
     record: ServerRecord,
     server: ServerView,
-    sharer: string,
+    whom: For,
   ): Promise<Result<Lease, UpstreamFailure>> {
-    const entry = record.entries.get(sharer)
+    const entry = record.entries.get(whom.sharer)
     if (entry !== undefined && entry.lease?.upstream.alive !== false) {
       entry.usedMs = deps.tickMs()
       return entry.connected
@@ -147,20 +153,23 @@ export function createPool(deps: PoolDeps): Pool {
     if (record.entries.size >= MAX_CONNECTIONS_PER_SERVER) {
       return Promise.resolve(err({ kind: 'unreachable', message: 'too many connections to it are open' }))
     }
-    return openEntry(record, server, sharer, entry !== undefined)
+    return openEntry(record, server, whom, entry !== undefined)
   }
 
   function openEntry(
     record: ServerRecord,
     server: ServerView,
-    sharer: string,
+    whom: For,
     again: boolean,
   ): Promise<Result<Lease, UpstreamFailure>> {
+    const { sharer } = whom
     const connected = deps.dial
-      .connect(server, sharer, {
+      .connect(server, whom, {
         // What an older configuration still says is about lists and subscriptions that nobody has any more.
         changed: (what) => isCurrent(record, server) && deps.events.changed(server, sharer, what),
         notified: (message) => isCurrent(record, server) && deps.events.notified(server, sharer, message),
+        asked: (question) => deps.events.asked(server, sharer, question),
+        withdrawn: (question) => deps.events.withdrawn(question),
         lost: (failure) => lost(record, failure),
       })
       .then(async (upstream): Promise<Result<Lease, UpstreamFailure>> => {
@@ -309,5 +318,15 @@ function sharerOf(server: ServerView, info: UpstreamInfo | undefined, scope: Sco
     return server.spec.instances === 'per-principal' ? scope.principal : own
   }
   if (info === undefined) return undefined
-  return info.era === 'modern' || !info.stateful ? '' : own
+  if (info.era === 'modern' || !info.stateful) return ''
+  // A legacy server hears once per connection what it may ask, a modern client says it anew with every request.
+  return scope.session === undefined ? `${own} ${(scope.offer ?? NO_OFFER).key}` : own
 }
+
+const ALL: For = { sharer: '', offer: SHARED_OFFER }
+
+/** A process that several callers use, now or later, is told once for all of them. */
+const offerOf = (server: ServerView, sharer: string, scope: Scope): Offer =>
+  sharer === '' || (server.spec.transport === 'stdio' && !sharer.startsWith('session:'))
+    ? SHARED_OFFER
+    : (scope.offer ?? NO_OFFER)

@@ -2,10 +2,10 @@ import { err, ok, type Result } from '../../lib/result.ts'
 import { rawAt, readMessage, type Message } from '../../protocol/message.ts'
 import type { Instance, InstanceEnd, InstanceSpec, Runtime } from '../../runtime/runtime.ts'
 import { startDeadline, type Deadline } from './deadline.ts'
-import { answerToServer } from './handshake.ts'
-import type { Sink, UpstreamFailure } from './upstream.ts'
+import { OpenQuestions, type Asked } from './questions.ts'
+import { decline, type Sink, type UpstreamFailure } from './upstream.ts'
 
-export interface PipeEvents {
+export interface PipeEvents extends Asked {
   /** A notification that belongs to no call. */
   notified(message: Message): void
   ended(failure: UpstreamFailure): void
@@ -24,6 +24,7 @@ export class StdioPipe {
   readonly #events: PipeEvents
   readonly #pending = new Map<string, Pending>()
   readonly #waiting: Buffer[] = []
+  readonly #questions = new OpenQuestions((message) => this.tell(message))
   #instance: Instance | undefined
   #draining = false
   #end: UpstreamFailure | undefined
@@ -82,6 +83,8 @@ export class StdioPipe {
     return new Promise((resolve) => {
       this.call(wireId, Buffer.from(text), timeoutMs, {
         event() {},
+        asked: decline,
+        withdrawn() {},
         reply: (message) => resolve(ok(message)),
         failed: (failure) => resolve(err(failure)),
       })
@@ -100,12 +103,20 @@ export class StdioPipe {
       return
     }
     const message = read.value
-    if (message.shape === 'request') this.tell(answerToServer(message))
+    if (message.shape === 'request') this.#asked(message)
     else if (message.shape === 'notification') this.#notification(message)
     else if (message.idText !== undefined) {
       const call = this.#take(message.idText)
       call?.sink.reply(message)
     }
+  }
+
+  /** A question belongs to the call in flight if there is only one; a pipe says no more about it. */
+  #asked(request: Message): void {
+    const [only] = this.#pending.values()
+    const call = this.#pending.size === 1 ? only : undefined
+    call?.deadline.hold()
+    this.#questions.take(request, call?.sink ?? this.#events, () => call?.deadline.release())
   }
 
   /** Progress names its call; a log message belongs to the call in flight if there is only one. */
@@ -116,6 +127,7 @@ export class StdioPipe {
       call?.sink.event(message)
       return
     }
+    if (message.method === 'notifications/cancelled' && this.#questions.withdraw(message)) return
     const [only] = this.#pending.values()
     if (message.method === 'notifications/message' && this.#pending.size === 1 && only !== undefined)
       only.sink.event(message)
@@ -161,6 +173,7 @@ export class StdioPipe {
   #fail(failure: UpstreamFailure): void {
     if (this.#end !== undefined) return
     this.#end = failure
+    this.#questions.dropAll()
     const calls = [...this.#pending.keys()].flatMap((id) => this.#take(id) ?? [])
     for (const call of calls) call.sink.failed(failure)
     this.#events.ended(failure)

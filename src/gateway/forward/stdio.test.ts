@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import type { BootEpoch } from '../../lib/id.ts'
 import type { InstanceEvents, Runtime } from '../../runtime/runtime.ts'
+import { NO_OFFER } from '../../protocol/client-offer.ts'
 import { StdioUpstream } from './stdio.ts'
 import { createWireIds } from './wire-id.ts'
 
@@ -46,7 +47,8 @@ test('a legacy server that starts slowly is initialised once, though it also ans
     }),
     us: { name: 'castellan', version: '0' },
     ids: createWireIds('e' as BootEpoch),
-    events: { changed() {}, notified() {}, lost() {} },
+    events: { changed() {}, asked() {}, withdrawn() {}, notified() {}, lost() {} },
+    offer: NO_OFFER,
     connectTimeoutMs: 30_000,
     knownEra: undefined,
   })

@@ -1,6 +1,7 @@
 import { err, ok, type Result } from '../../lib/result.ts'
 import type { Implementation } from '../../protocol/envelope.ts'
 import { notificationMessage } from '../../protocol/json-rpc.ts'
+import type { Offer } from '../../protocol/client-offer.ts'
 import type { Message } from '../../protocol/message.ts'
 import type { InstanceSpec, Runtime } from '../../runtime/runtime.ts'
 import {
@@ -28,6 +29,8 @@ export interface StdioOptions {
   /** Made anew for each start, with secrets put in at that moment. */
   spec(): InstanceSpec
   readonly us: Implementation
+  /** What a legacy server is told that it may ask. */
+  readonly offer: Offer
   readonly ids: WireIds
   readonly events: UpstreamEvents
   readonly connectTimeoutMs: number
@@ -81,6 +84,10 @@ export class StdioUpstream implements Upstream {
     }
   }
 
+  tell(notification: string): void {
+    if (this.#info?.era === 'legacy') this.#pipe.tell(notification)
+  }
+
   async close(): Promise<void> {
     this.#closed = true
     await this.#pipe.stop()
@@ -129,7 +136,7 @@ export class StdioUpstream implements Upstream {
   async #initialize(): Promise<Result<UpstreamInfo, UpstreamFailure>> {
     const { ids, us, connectTimeoutMs } = this.#options
     const id = ids.next()
-    const reply = await this.#pipe.ask(id, initializeRequest(id, us), connectTimeoutMs)
+    const reply = await this.#pipe.ask(id, initializeRequest(id, us, this.#options.offer), connectTimeoutMs)
     if (!reply.ok) return reply
     const info = readInitializeResult(reply.value, true)
     if (info.ok) this.#pipe.tell(notificationMessage('notifications/initialized'))
@@ -139,6 +146,8 @@ export class StdioUpstream implements Upstream {
   #newPipe(): StdioPipe {
     const pipe: StdioPipe = new StdioPipe({
       notified: (message) => this.#notified(message),
+      asked: (question) => this.#options.events.asked(question),
+      withdrawn: (question) => this.#options.events.withdrawn(question),
       ended: (failure) => {
         if (pipe === this.#pipe && this.#info !== undefined && !this.#closed)
           this.#options.events.lost(failure)

@@ -17,6 +17,8 @@ export interface Upstream {
   readonly alive: boolean
   /** No call is open that closing would cut off. */
   readonly idle: boolean
+  /** Passes on a notification of a client that belongs to no call; legacy servers only, others have no use for one. */
+  tell(notification: string): void
   /** Ends it politely (DELETE, closing standard input). Calls in flight fail. Idempotent. */
   close(): Promise<void>
 }
@@ -62,9 +64,25 @@ export interface UpstreamCall {
   cancel(): void
 }
 
+/** A question of a legacy server, with the id that the server gave it. */
+export interface Question {
+  readonly request: Message
+  /** Gives the answer, once; `body` is the member `"result":…` or `"error":…` of a response. Later answers are dropped. */
+  answer(body: string): void
+  /** Passes on what the client says about the question while it thinks of an answer (progress). */
+  tell(notification: string): void
+}
+
 export interface Sink {
   /** A notification that belongs to this request. Its progress token, if any, is still the one on the wire. */
   event(message: Message): void
+  /**
+   * The server asks something of who made the call (`elicitation/create`, `sampling/createMessage`, `roots/list`); the
+   * deadline of the call stands still until every question has its answer.
+   */
+  asked(question: Question): void
+  /** The server takes its question back: nobody waits for the answer any more. */
+  withdrawn(question: Question): void
   /** The response; its id is still the one on the wire. */
   reply(message: Message): void
   failed(failure: UpstreamFailure): void
@@ -88,6 +106,9 @@ export interface UpstreamEvents {
   changed(what: 'tools' | 'prompts' | 'resources'): void
   /** A notification that belongs to no request (`resources/updated`, unattributed log messages). */
   notified(message: Message): void
+  /** A question that belongs to no call in flight, or to which of several cannot be told. */
+  asked(question: Question): void
+  withdrawn(question: Question): void
   /** It ended by itself; `alive` is false. */
   lost(failure: UpstreamFailure): void
 }
@@ -97,8 +118,21 @@ export function ask(upstream: Upstream, request: UpstreamRequest): Promise<Resul
   return new Promise((resolve) => {
     upstream.send(request, {
       event() {},
+      asked: decline,
+      withdrawn() {},
       reply: (message) => resolve({ ok: true, value: message }),
       failed: (failure) => resolve({ ok: false, error: failure }),
     })
   })
 }
+
+/** For questions of a server that nobody is there to answer. */
+export function decline(question: Question): void {
+  question.answer(declined(question.request.method))
+}
+
+/** An elicitation can be cancelled; for everything else there is only an error. */
+export const declined = (method: string): string =>
+  method === 'elicitation/create'
+    ? '"result":{"action":"cancel"}'
+    : '"error":{"code":-32601,"message":"not served by this client"}'

@@ -1,6 +1,15 @@
 import { err, ok } from '../../lib/result.ts'
 import { readMessage, type Message } from '../../protocol/message.ts'
-import type { Sink, Upstream, UpstreamEvents, UpstreamFailure, UpstreamInfo } from './upstream.ts'
+import type { Asked } from './questions.ts'
+import {
+  decline,
+  type Question,
+  type Sink,
+  type Upstream,
+  type UpstreamEvents,
+  type UpstreamFailure,
+  type UpstreamInfo,
+} from './upstream.ts'
 
 /** Takes the secrets that a server was given out of JSON that it sent; the same Buffer when there are none in it. */
 export type Redact = (json: Buffer) => Buffer
@@ -20,6 +29,7 @@ export function withoutSecrets(upstream: Upstream, redact: Redact): Upstream {
       const opened = await upstream.open()
       return opened.ok ? ok(cleanInfo(opened.value, redact)) : err(opened.error)
     },
+    tell: (notification) => upstream.tell(notification),
     send: (request, sink) => upstream.send(request, cleanSink(sink, redact)),
     get alive() {
       return upstream.alive
@@ -34,14 +44,31 @@ export function withoutSecrets(upstream: Upstream, redact: Redact): Upstream {
 /** The same for what no request has asked for. */
 export const eventsWithoutSecrets = (events: UpstreamEvents, redact: Redact): UpstreamEvents => ({
   ...events,
+  ...cleanQuestions(events, redact),
   notified(message) {
     const clean = cleanMessage(message, redact)
     if (clean !== undefined) events.notified(clean)
   },
 })
 
+function cleanQuestions(to: Asked, redact: Redact): Asked {
+  const clean = new WeakMap<Question, Question>()
+  return {
+    asked(question) {
+      const request = cleanMessage(question.request, redact)
+      if (request === undefined) return decline(question)
+      if (request === question.request) return to.asked(question)
+      const copy = { ...question, request }
+      clean.set(question, copy)
+      to.asked(copy)
+    },
+    withdrawn: (question) => to.withdrawn(clean.get(question) ?? question),
+  }
+}
+
 function cleanSink(sink: Sink, redact: Redact): Sink {
   return {
+    ...cleanQuestions(sink, redact),
     event(message) {
       const clean = cleanMessage(message, redact)
       if (clean !== undefined) sink.event(clean)

@@ -1,4 +1,5 @@
-import { readMessage, type MessageProblem } from '../../protocol/message.ts'
+import { readOffer } from '../../protocol/client-offer.ts'
+import { rawAt, readMessage, type MessageProblem } from '../../protocol/message.ts'
 import { MAX_DEPTH } from '../../protocol/json-scan.ts'
 import { classify } from '../classify/classify.ts'
 import { need, type Exchange, type Refusal } from '../exchange.ts'
@@ -57,5 +58,7 @@ export function classifyExchange(x: Exchange): Refusal | undefined {
   if ('refusal' in classified) return classified.refusal
   x.era = classified.era
   x.kind = classified.kind
+  if (x.era === 'modern' && x.message?.shape === 'request')
+    x.offer = readOffer(rawAt(x.message, 'params/_meta/io.modelcontextprotocol.clientCapabilities') ?? '{}')
   return undefined
 }

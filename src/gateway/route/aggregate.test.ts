@@ -32,7 +32,13 @@ function setUp() {
     isCurrent: () => true,
     dial: servers.dial,
     tickMs,
-    events: { changed: (server, _, what) => catalog.changed(server, [what]), notified() {}, reopened() {} },
+    events: {
+      changed: (server, _, what) => catalog.changed(server, [what]),
+      notified() {},
+      asked() {},
+      withdrawn() {},
+      reopened() {},
+    },
   })
   const us = { name: 'castellan', version: '0' }
   const catalog: Catalog = createCatalog({ pool, us, tickMs, onChange() {} })

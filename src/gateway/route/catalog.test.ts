@@ -19,6 +19,8 @@ function setUp() {
       events: {
         changed: (server, _, what) => catalog.changed(server, [what]),
         notified() {},
+        asked() {},
+        withdrawn() {},
         reopened() {},
       },
     }),

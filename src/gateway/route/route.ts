@@ -17,6 +17,7 @@ export interface RouteDeps {
 export const scopeOf = (x: Exchange): Scope => ({
   principal: need(x.principal, 'principal').key,
   session: x.session?.id,
+  offer: x.offer,
 })
 
 /** The servers that an endpoint stands for: all of the project, or the one it names. */

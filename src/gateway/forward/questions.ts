@@ -1,0 +1,73 @@
+import { errorMessage, resultMessage } from '../../protocol/json-rpc.ts'
+import { rawAt, type Message } from '../../protocol/message.ts'
+import type { Question } from './upstream.ts'
+
+/** Who is to hear of a question: the caller of the call it belongs to, or whoever the connection is for. */
+export interface Asked {
+  asked(question: Question): void
+  withdrawn(question: Question): void
+}
+
+interface Open {
+  readonly question: Question
+  readonly to: Asked
+}
+
+/** Of one connection. A server that asks more at once is told so; people could not answer it anyway. */
+const MAX_OPEN = 100
+
+/** The questions of one legacy connection that have no answer yet, by the id that the server gave each. */
+export class OpenQuestions {
+  readonly #send: (message: string) => void
+  readonly #open = new Map<string, Open>()
+
+  /** @param send carries one message to the server */
+  constructor(send: (message: string) => void) {
+    this.#send = send
+  }
+
+  /**
+   * A request of the server. `ping` is answered here, a second one under an open id not at all (JSON-RPC leaves no way to).
+   * @param settled called once the question has been answered or taken back
+   */
+  take(request: Message, to: Asked, settled: () => void): void {
+    const id = request.idText ?? '0'
+    if (request.method === 'ping') return this.#send(resultMessage(id, '{}'))
+    if (this.#open.has(id)) return settled()
+    if (this.#open.size >= MAX_OPEN) {
+      this.#send(errorMessage(id, { code: -32603, message: 'too many questions are open', data: {} }))
+      return settled()
+    }
+    const question: Question = {
+      request,
+      answer: (body) => {
+        if (!this.#close(id, question)) return
+        this.#send(`{"jsonrpc":"2.0","id":${id},${body}}`)
+        settled()
+      },
+      tell: (notification) => {
+        if (this.#open.get(id)?.question === question) this.#send(notification)
+      },
+    }
+    this.#open.set(id, { question, to })
+    to.asked(question)
+  }
+
+  /** `notifications/cancelled` of the server; false when it names no open question. */
+  withdraw(notification: Message): boolean {
+    const open = this.#open.get(rawAt(notification, 'params/requestId') ?? '')
+    if (open === undefined) return false
+    this.#close(open.question.request.idText ?? '0', open.question)
+    open.to.withdrawn(open.question)
+    return true
+  }
+
+  /** The connection is over: whoever was asked need not answer. */
+  dropAll(): void {
+    for (const [id, { question, to }] of this.#open) if (this.#close(id, question)) to.withdrawn(question)
+  }
+
+  #close(id: string, question: Question): boolean {
+    return this.#open.get(id)?.question === question && this.#open.delete(id)
+  }
+}
