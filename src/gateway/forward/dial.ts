@@ -113,7 +113,12 @@ export function createDial(deps: DialDeps): Dial {
     return ok(
       verdict.era === 'modern'
         ? createModernHttp({ ...options, info: verdict.info })
-        : new LegacyHttp({ ...options, offer, listen: sharer === '' || offer !== NO_OFFER }),
+        : new LegacyHttp({
+            ...options,
+            offer,
+            oneClient: isOneClient(sharer),
+            listen: sharer === '' || offer !== NO_OFFER,
+          }),
     )
   }
 
@@ -131,6 +136,7 @@ export function createDial(deps: DialDeps): Dial {
       spec: () => instanceSpec(server.name, sharer, spec, deps.openSecret),
       us: deps.us,
       offer,
+      oneClient: isOneClient(sharer),
       ids: deps.ids,
       events,
       connectTimeoutMs: spec.timeouts.connectSeconds * 1000,
@@ -176,6 +182,8 @@ function instanceSpec(server: string, sharer: string, spec: StdioSpec, open: Ope
     messageMiB: spec.limits.messageMiB,
   }
 }
+
+const isOneClient = (sharer: string): boolean => sharer.startsWith('session:')
 
 const secretMissing = (names: readonly string[]): UpstreamFailure => ({
   kind: 'refused',

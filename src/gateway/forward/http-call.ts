@@ -29,13 +29,19 @@ export interface PostRules {
   abandoned?(wireId: string): void
 }
 
+export interface PostedUpstreamCall extends UpstreamCall {
+  /** Its time stands still until as many `release`: the server waits for an answer of ours. */
+  hold(): void
+  release(): void
+}
+
 /** Posts one JSON-RPC request and follows its answer, be it one JSON body or a stream, to the response that matches. */
-export function postRequest(request: PostedRequest, sink: Sink): UpstreamCall {
+export function postRequest(request: PostedRequest, sink: Sink): PostedUpstreamCall {
   return new PostedCall(request, sink)
 }
 
 /** A class and not closures, since one is made for every call. */
-class PostedCall implements UpstreamCall, HttpSink {
+class PostedCall implements PostedUpstreamCall, HttpSink {
   readonly #request: PostedRequest
   readonly #sink: Sink
   readonly #deadline: Deadline
@@ -48,6 +54,14 @@ class PostedCall implements UpstreamCall, HttpSink {
     this.#sink = sink
     this.#deadline = startDeadline(request.timeoutMs, () => this.#expired())
     this.#call = httpExchange(request.target.dispatcher, httpRequest(request), this)
+  }
+
+  hold(): void {
+    this.#deadline.hold()
+  }
+
+  release(): void {
+    if (!this.#over) this.#deadline.release()
   }
 
   cancel(): void {
@@ -86,8 +100,8 @@ class PostedCall implements UpstreamCall, HttpSink {
 
   #asked(request: Message): void {
     if (this.#request.rules.question === undefined) return
-    this.#deadline.hold()
-    this.#request.rules.question(request, this.#sink, () => this.#deadline.release())
+    this.hold()
+    this.#request.rules.question(request, this.#sink, () => this.release())
   }
 
   #aside(message: Message): void {

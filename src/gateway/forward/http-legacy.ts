@@ -6,9 +6,9 @@ import type { Message } from '../../protocol/message.ts'
 import { changedList, initializeRequest, readInitializeResult } from './handshake.ts'
 import { createLegacyFeed, type LegacyFeed } from './http-legacy-feed.ts'
 import { httpExchange } from './http-exchange.ts'
-import { postRequest, type PostRules } from './http-call.ts'
+import { postRequest, type PostedUpstreamCall, type PostRules } from './http-call.ts'
 import type { HttpTarget } from './http-target.ts'
-import { OpenQuestions, type Asked } from './questions.ts'
+import { OpenQuestions, theOne } from './questions.ts'
 import { outgoingBytes } from './outgoing.ts'
 import {
   decline,
@@ -30,6 +30,8 @@ export interface LegacyHttpOptions {
   readonly events: UpstreamEvents
   /** What the server is told that it may ask. */
   readonly offer: Offer
+  /** All calls on it are one client's. */
+  readonly oneClient: boolean
   /** Hold the GET stream from the start; otherwise it is opened with the first subscription. */
   readonly listen: boolean
 }
@@ -53,6 +55,7 @@ export class LegacyHttp implements Upstream {
   #version: string | undefined
   #opening: Promise<Result<UpstreamInfo, UpstreamFailure>> | undefined
   #alive = true
+  #asks = false
 
   constructor(options: LegacyHttpOptions) {
     this.#options = options
@@ -81,6 +84,10 @@ export class LegacyHttp implements Upstream {
 
   get alive(): boolean {
     return this.#alive
+  }
+
+  get asks(): boolean {
+    return this.#asks
   }
 
   get idle(): boolean {
@@ -120,7 +127,7 @@ export class LegacyHttp implements Upstream {
     })
   }
 
-  #post(request: UpstreamRequest, wireId: string, sink: Sink): UpstreamCall {
+  #post(request: UpstreamRequest, wireId: string, sink: Sink): PostedUpstreamCall {
     return postRequest(
       {
         target: this.#options.target,
@@ -202,11 +209,12 @@ export class LegacyHttp implements Upstream {
     if (!this.#aside(message)) this.#options.events.notified(message)
   }
 
-  /** On the stream of the session nothing says whose call a question belongs to, unless there is only one. */
+  /** On the stream of the session nothing says whose call a question belongs to. */
   #asked(request: Message): void {
-    const [only] = this.#session.open
-    const to: Asked = this.#session.open.size === 1 && only !== undefined ? only : this.#options.events
-    this.#questions.take(request, to, nothing)
+    if (request.method !== 'ping') this.#asks = true
+    const call = theOne(this.#session.open, this.#options.oneClient)
+    call?.hold()
+    this.#questions.take(request, call ?? this.#options.events, () => call?.release())
   }
 
   #cancel(wireId: string, reason: string): void {
@@ -241,11 +249,11 @@ interface SessionPort {
   id(): string | undefined
   alive(): boolean
   nextWireId(): string
-  post(request: UpstreamRequest, wireId: string, sink: Sink): UpstreamCall
+  post(request: UpstreamRequest, wireId: string, sink: Sink): PostedUpstreamCall
   reopen(lostId: string | undefined): Promise<Result<UpstreamInfo, UpstreamFailure>>
   cancelled(wireId: string): void
   /** The calls in flight: closing would cut them off. */
-  readonly open: Set<Asked>
+  readonly open: Set<SessionCall>
 }
 
 /** One call in a session; should the session turn out to be lost, the call is made once more in a new one. */
@@ -255,7 +263,7 @@ class SessionCall implements UpstreamCall, Sink {
   readonly #sink: Sink
   readonly #sessionId: string | undefined
   #wireId: string
-  #call: UpstreamCall | undefined
+  #call: PostedUpstreamCall | undefined
   #over = false
   #again = false
 
@@ -267,6 +275,14 @@ class SessionCall implements UpstreamCall, Sink {
     this.#wireId = session.nextWireId()
     session.open.add(this)
     this.#call = session.post(request, this.#wireId, this)
+  }
+
+  hold(): void {
+    this.#call?.hold()
+  }
+
+  release(): void {
+    this.#call?.release()
   }
 
   cancel(): void {

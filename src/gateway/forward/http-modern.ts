@@ -41,6 +41,7 @@ export function createModernHttp(options: ModernHttpOptions): Upstream {
     get alive() {
       return open
     },
+    asks: false,
     // Closing ends the feed only; calls stand alone.
     idle: true,
     open: (): Promise<Result<UpstreamInfo, UpstreamFailure>> => {

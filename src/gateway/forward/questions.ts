@@ -8,6 +8,20 @@ export interface Asked {
   withdrawn(question: Question): void
 }
 
+/**
+ * Of the calls in flight the one that a question can only belong to; where all are one client's, the latest, since any
+ * of its streams will do.
+ */
+export function theOne<Call>(calls: Iterable<Call>, oneClient: boolean): Call | undefined {
+  let latest: Call | undefined
+  let count = 0
+  for (const call of calls) {
+    latest = call
+    count++
+  }
+  return count === 1 || oneClient ? latest : undefined
+}
+
 interface Open {
   readonly question: Question
   readonly to: Asked

@@ -2,7 +2,7 @@ import { err, ok, type Result } from '../../lib/result.ts'
 import { rawAt, readMessage, type Message } from '../../protocol/message.ts'
 import type { Instance, InstanceEnd, InstanceSpec, Runtime } from '../../runtime/runtime.ts'
 import { startDeadline, type Deadline } from './deadline.ts'
-import { OpenQuestions, type Asked } from './questions.ts'
+import { OpenQuestions, theOne, type Asked } from './questions.ts'
 import { decline, type Sink, type UpstreamFailure } from './upstream.ts'
 
 export interface PipeEvents extends Asked {
@@ -22,17 +22,25 @@ const MAX_WAITING = 1000
 /** One child process and the calls that are open on it: lines in, lines out, answers matched by id. */
 export class StdioPipe {
   readonly #events: PipeEvents
+  readonly #oneClient: boolean
   readonly #pending = new Map<string, Pending>()
   readonly #waiting: Buffer[] = []
   readonly #questions = new OpenQuestions((message) => this.tell(message))
   #instance: Instance | undefined
   #draining = false
+  #asks = false
   #end: UpstreamFailure | undefined
   /** Lines that were no MCP messages; old servers print banners. */
   #garbage = 0
 
-  constructor(events: PipeEvents) {
+  /** @param oneClient all calls on it are one client's */
+  constructor(events: PipeEvents, oneClient: boolean) {
     this.#events = events
+    this.#oneClient = oneClient
+  }
+
+  get asks(): boolean {
+    return this.#asks
   }
 
   get ended(): UpstreamFailure | undefined {
@@ -111,10 +119,10 @@ export class StdioPipe {
     }
   }
 
-  /** A question belongs to the call in flight if there is only one; a pipe says no more about it. */
+  /** A pipe says nothing of which call a question is about. */
   #asked(request: Message): void {
-    const [only] = this.#pending.values()
-    const call = this.#pending.size === 1 ? only : undefined
+    if (request.method !== 'ping') this.#asks = true
+    const call = theOne(this.#pending.values(), this.#oneClient)
     call?.deadline.hold()
     this.#questions.take(request, call?.sink ?? this.#events, () => call?.deadline.release())
   }

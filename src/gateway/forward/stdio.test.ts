@@ -49,6 +49,7 @@ test('a legacy server that starts slowly is initialised once, though it also ans
     ids: createWireIds('e' as BootEpoch),
     events: { changed() {}, asked() {}, withdrawn() {}, notified() {}, lost() {} },
     offer: NO_OFFER,
+    oneClient: false,
     connectTimeoutMs: 30_000,
     knownEra: undefined,
   })

@@ -31,6 +31,8 @@ export interface StdioOptions {
   readonly us: Implementation
   /** What a legacy server is told that it may ask. */
   readonly offer: Offer
+  /** All calls on it are one client's. */
+  readonly oneClient: boolean
   readonly ids: WireIds
   readonly events: UpstreamEvents
   readonly connectTimeoutMs: number
@@ -56,6 +58,10 @@ export class StdioUpstream implements Upstream {
 
   get alive(): boolean {
     return !this.#closed && this.#pipe.ended === undefined
+  }
+
+  get asks(): boolean {
+    return this.#pipe.asks
   }
 
   get idle(): boolean {
@@ -144,15 +150,18 @@ export class StdioUpstream implements Upstream {
   }
 
   #newPipe(): StdioPipe {
-    const pipe: StdioPipe = new StdioPipe({
-      notified: (message) => this.#notified(message),
-      asked: (question) => this.#options.events.asked(question),
-      withdrawn: (question) => this.#options.events.withdrawn(question),
-      ended: (failure) => {
-        if (pipe === this.#pipe && this.#info !== undefined && !this.#closed)
-          this.#options.events.lost(failure)
+    const pipe: StdioPipe = new StdioPipe(
+      {
+        notified: (message) => this.#notified(message),
+        asked: (question) => this.#options.events.asked(question),
+        withdrawn: (question) => this.#options.events.withdrawn(question),
+        ended: (failure) => {
+          if (pipe === this.#pipe && this.#info !== undefined && !this.#closed)
+            this.#options.events.lost(failure)
+        },
       },
-    })
+      this.#options.oneClient,
+    )
     return pipe
   }
 

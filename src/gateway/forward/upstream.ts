@@ -15,6 +15,11 @@ export interface Upstream {
   send(request: UpstreamRequest, sink: Sink): UpstreamCall
   /** False once it can no longer be used; the pool then opens another. */
   readonly alive: boolean
+  /**
+   * It has asked something without saying which call it is about: calls whose caller can be asked then go one at a time,
+   * unless all calls of the connection are one client's.
+   */
+  readonly asks: boolean
   /** No call is open that closing would cut off. */
   readonly idle: boolean
   /** Passes on a notification of a client that belongs to no call; legacy servers only, others have no use for one. */

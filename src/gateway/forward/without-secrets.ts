@@ -34,6 +34,9 @@ export function withoutSecrets(upstream: Upstream, redact: Redact): Upstream {
     get alive() {
       return upstream.alive
     },
+    get asks() {
+      return upstream.asks
+    },
     get idle() {
       return upstream.idle
     },
