@@ -1,11 +1,12 @@
 import { existsSync } from 'node:fs'
-import { join, resolve } from 'node:path'
+import { join } from 'node:path'
 import { runVerify } from '../audit/command-verify.ts'
 import { choice, defineCommand, text } from '../cli/define-command.ts'
 import { unavailable } from '../cli/failure.ts'
 import { homeOf } from '../cli/target.ts'
 import { deriveKey } from '../secrets/derive-key.ts'
 import { loadMasterKey } from '../secrets/master-key.ts'
+import { readKeyChoice } from './config.ts'
 
 export const auditVerify = defineCommand({
   options: {
@@ -15,24 +16,22 @@ export const auditVerify = defineCommand({
   about:
     'Reads the files of the home; a daemon may run meanwhile. Exit status: 0 as it was written, 1 not so.',
   examples: ['castellan audit verify', 'castellan audit verify --home /srv/castellan -o json'],
-  async run({ options: { keyFile, output }, home: given, context }) {
+  async run({ options, home: given, context }) {
     const home = homeOf(context, given)
-    const chosen = keyFile ?? context.env['CASTELLAN_KEY_FILE']
-    const path =
-      chosen === undefined || chosen === '' ? join(home, 'master.key') : resolve(context.cwd, chosen)
+    const { keyFile, masterKey } = readKeyChoice(options.keyFile, context)
     // Loading would make a key where there is none; to verify with a new key would only confuse.
-    if (!existsSync(path))
+    if (masterKey === undefined && !existsSync(keyFile ?? join(home, 'master.key')))
       throw unavailable(
         'there is no master key, so the record cannot be checked',
         'name the home with --home, or the key with --key-file',
       )
-    const master = await loadMasterKey({ home, keyFile: path, sealedWith: [] })
+    const { master } = await loadMasterKey({ home, keyFile, given: masterKey, usedWith: [] })
     return runVerify({
       home,
       chain: 'daemon',
       macKey: deriveKey(master, 'audit-mac'),
       signKey: deriveKey(master, 'audit-sign'),
-      output,
+      output: options.output,
       write: (lines) => context.stdout.write(lines),
     })
   },

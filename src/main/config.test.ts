@@ -60,3 +60,13 @@ test('docs/cli.md lists the variables as they are', () => {
     .map((line) => line.replace(/ +/g, ' '))
   expect(rows).toEqual(Object.entries(VARIABLES).map(([name, about]) => `| \`${name}\` | ${about} |`))
 })
+
+test('a master key may come from the environment, shows itself nowhere, and comes once', () => {
+  const { masterKey, keyFile } = read({ CASTELLAN_MASTER_KEY: 'planted-key' })
+  expect([String(masterKey), JSON.stringify(masterKey), keyFile]).toEqual([
+    '[redacted]',
+    '"[redacted]"',
+    undefined,
+  ])
+  expect(() => read({ CASTELLAN_MASTER_KEY: 'planted-key' }, { keyFile: 'k' })).toThrow('given twice')
+})

@@ -2,6 +2,7 @@ import { resolve } from 'node:path'
 import type { CliContext } from '../cli/context.ts'
 import { usage } from '../cli/failure.ts'
 import { homeOf } from '../cli/target.ts'
+import { SecretValue } from '../lib/secret-value.ts'
 
 /** Everything that the start of a daemon depends on; read once, from arguments and environment. */
 export interface ServeConfig {
@@ -19,6 +20,8 @@ export interface ServeConfig {
   readonly logTo: 'stderr' | 'file'
   /** The master key, where it is not `<home>/master.key`; absolute path. */
   readonly keyFile?: string | undefined
+  /** The master key itself, where it is in no file. */
+  readonly masterKey?: SecretValue | undefined
 }
 
 export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal'] as const
@@ -36,6 +39,7 @@ export const VARIABLES = {
   CASTELLAN_LOG_LEVEL: '`trace`, `debug`, `info`, `warn`, `error` or `fatal`; default `info`',
   CASTELLAN_LOG_TO:    '`stderr` or `file`; default `stderr` in the foreground, `file` with `-d`',
   CASTELLAN_KEY_FILE:  'the file with the master key; default `<home>/master.key`',
+  CASTELLAN_MASTER_KEY: 'the master key itself (what its file holds), for where there is no file',
   CASTELLAN_DEBUG:     '`1`: the command line shows where in itself something went wrong',
 } as const satisfies Record<`CASTELLAN_${string}`, string>
 
@@ -58,7 +62,6 @@ export function readServeConfig(
 ): ServeConfig {
   const { env, cwd } = context
   refuseUnknownVariables(env)
-  const keyFile = options.keyFile ?? nonEmpty(env['CASTELLAN_KEY_FILE'])
   return {
     home: homeOf(context, options.home),
     host: options.host ?? nonEmpty(env['CASTELLAN_HOST']) ?? '127.0.0.1',
@@ -73,7 +76,29 @@ export function readServeConfig(
       options.logTo ??
       oneOf('CASTELLAN_LOG_TO', nonEmpty(env['CASTELLAN_LOG_TO']), ['stderr', 'file']) ??
       'stderr',
+    ...readKeyChoice(options.keyFile, context),
+  }
+}
+
+/**
+ * Where the master key comes from. Refused when it is given twice: which was meant cannot be known, and the wrong one
+ * opens nothing.
+ * @throws CliFailure `invalid`
+ */
+export function readKeyChoice(
+  option: string | undefined,
+  { env, cwd }: Pick<CliContext, 'env' | 'cwd'>,
+): Pick<ServeConfig, 'keyFile' | 'masterKey'> {
+  const keyFile = option ?? nonEmpty(env['CASTELLAN_KEY_FILE'])
+  const masterKey = nonEmpty(env['CASTELLAN_MASTER_KEY'])
+  if (keyFile !== undefined && masterKey !== undefined)
+    throw usage(
+      'the master key is given twice, as a file and as a value',
+      'give either a key file or CASTELLAN_MASTER_KEY',
+    )
+  return {
     keyFile: keyFile === undefined ? undefined : resolve(cwd, keyFile),
+    masterKey: masterKey === undefined ? undefined : new SecretValue(masterKey),
   }
 }
 

@@ -8,11 +8,11 @@ import { mintBootEpoch } from '../lib/id.ts'
 import type { Log } from '../lib/log.ts'
 import { openRuntime, type RuntimeOptions } from '../runtime/open-runtime.ts'
 import type { Runtime } from '../runtime/runtime.ts'
+import { agreeOnKey } from '../secrets/agree-on-key.ts'
 import { deriveKey } from '../secrets/derive-key.ts'
-import { loadMasterKey } from '../secrets/master-key.ts'
 import { createSealer } from '../secrets/sealing.ts'
+import { claimMasterKey, keysInUse } from '../store/master-key.ts'
 import { openStore } from '../store/open.ts'
-import { listSealingKeys } from '../store/sealed.ts'
 import type { Store } from '../store/store.ts'
 import type { ServeConfig } from './config.ts'
 import { serverLogRedactor } from './server-redaction.ts'
@@ -35,7 +35,9 @@ export interface OpenedParts {
 
 /** Opens all of them; what was opened is in `closers`, also when a later one fails. */
 export async function openParts(config: ServeConfig, log: Log, closers: Closers): Promise<OpenedParts> {
-  const { home, database, keyFile } = config
+  const { home, database, keyFile, masterKey } = config
+  // From here on it is in memory only: no child may find it in its environment.
+  delete process.env['CASTELLAN_MASTER_KEY']
   let redact: RuntimeOptions['redact']
   // Looking for a sandbox takes as long as opening the store, and neither needs the other.
   const [store, runtime] = await openBoth(
@@ -49,7 +51,13 @@ export async function openParts(config: ServeConfig, log: Log, closers: Closers)
     }),
     closers,
   )
-  const master = await loadMasterKey({ home, keyFile, sealedWith: await listSealingKeys(store.control) })
+  const master = await agreeOnKey(
+    { home, keyFile, given: masterKey },
+    {
+      usedWith: () => keysInUse(store.control),
+      claim: (id) => claimMasterKey(store.control, id),
+    },
+  )
   const sealer = createSealer(master)
   const [recorder, snapshot, admin] = await Promise.all([
     openRecorder({

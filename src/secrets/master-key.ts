@@ -2,6 +2,7 @@ import { createHmac, createSecretKey, randomBytes, type KeyObject } from 'node:c
 import { link, open, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { Fault } from '../lib/fault.ts'
+import type { SecretValue } from '../lib/secret-value.ts'
 
 /** The key that everything sealed in the store depends on. */
 export interface MasterKey {
@@ -14,36 +15,49 @@ export interface MasterKeyOptions {
   readonly home: string
   /** Instead of `<home>/master.key`. */
   readonly keyFile?: string | undefined
-  /** Ids of the keys that sealed what the store holds (`listSealingKeys`): with any there, no key is made. */
-  readonly sealedWith: readonly string[]
+  /** The content of a key file instead of a file: what the environment gave. */
+  readonly given?: SecretValue | undefined
+  /** Ids of the keys that the store is used with: with any there, no key is made. */
+  readonly usedWith: readonly string[]
+}
+
+export interface LoadedKey {
+  readonly master: MasterKey
+  /** The file that was made just now, undefined where the key was there. */
+  readonly madeAt: string | undefined
 }
 
 const FORMAT = /^castellan-master-key-1 (mk_[0-9a-f]{16}) ([A-Za-z0-9_-]{43})\n?$/
 const MAX_FILE_BYTES = 1024
+/** Where a key that is in no file came from. */
+const GIVEN = 'CASTELLAN_MASTER_KEY'
 
 /**
- * Loads the master key, or makes one where nothing is sealed yet: a second key beside the one that is missing would
- * hide the loss until the first value is needed.
- * @throws Fault `unavailable` when the file is missing, damaged, readable by others, or of another key than the store needs
+ * Loads the master key, or makes one for a store that is used with none yet: a second key beside the one that is
+ * missing would hide the loss until the first value is needed.
+ * @throws Fault `unavailable` when the key is missing, damaged, readable by others, or another than the store is used with
  */
-export async function loadMasterKey(options: MasterKeyOptions): Promise<MasterKey> {
+export async function loadMasterKey(options: MasterKeyOptions): Promise<LoadedKey> {
+  const { given, usedWith } = options
   const path = options.keyFile ?? join(options.home, 'master.key')
-  const needed = options.sealedWith.join(', ')
-  let master = await readKeyFile(path)
-  if (master === undefined) {
-    if (needed !== '') {
-      throw refusal(`the store is sealed with master key ${needed}; put its file back at ${path}`)
-    }
-    master = await makeKeyFile(path)
-  }
-  const { id } = master
-  if (options.sealedWith.some((other) => other !== id)) {
+  const found = given === undefined ? await readKeyFile(path) : parse(given.reveal(), GIVEN)
+  if (found === undefined && usedWith.length > 0) {
+    const used = usedWith.join(', ')
     throw refusal(
-      `the store is sealed with master key ${needed}, and ${path} holds ${id}; put the right file there`,
+      `the store is used with master key ${used}; put its file at ${path}, or name the file with --key-file`,
     )
   }
-  return master
+  const master = found ?? (await makeKeyFile(path))
+  if (usedWith.some((other) => other !== master.id))
+    throw otherKey(usedWith.join(', '), master.id, given === undefined ? path : GIVEN)
+  return { master, madeAt: found === undefined ? path : undefined }
 }
+
+/** The refusal of a key that is not the one the store is used with. */
+export const otherKey = (used: string, held: string, where: string): Fault =>
+  refusal(
+    `the store is used with master key ${used}, and ${where} holds ${held}; every daemon of a store needs the same key: start with the file of that one, named by --key-file`,
+  )
 
 async function readKeyFile(path: string): Promise<MasterKey | undefined> {
   const file = await open(path, 'r').catch((error: NodeJS.ErrnoException) => {
@@ -62,10 +76,11 @@ async function readKeyFile(path: string): Promise<MasterKey | undefined> {
   }
 }
 
+/** @param path for the message: never the text */
 function parse(text: string, path: string): MasterKey {
   const [, id, encoded] = FORMAT.exec(text) ?? []
   if (id === undefined || encoded === undefined || toMasterKey(Buffer.from(encoded, 'base64url')).id !== id) {
-    throw refusal(`${path} is not a master key, or is damaged; restore it from a backup`)
+    throw refusal(`${path} does not hold a master key, or it is damaged; restore it from a backup`)
   }
   return toMasterKey(Buffer.from(encoded, 'base64url'))
 }

@@ -12,12 +12,14 @@ export interface ControlTables {
   readonly changes: ChangeRow
   readonly sealed: SealedRow
   readonly tokens: TokenRow
+  readonly master_key: MasterKeyRow
 }
 
 /** What is going on: written often, and worth nothing without the configuration. */
 export interface StateTables {
   readonly sessions: SessionRow
   readonly token_uses: TokenUseRow
+  readonly peers: PeerRow
 }
 
 export type ControlDb = Kysely<ControlTables>
@@ -74,6 +76,12 @@ export interface SealedRow {
   readonly ciphertext: string
 }
 
+/** The one row that says which master key this store is used with, from the first start on. */
+interface MasterKeyRow {
+  readonly id: number
+  readonly key_id: string
+}
+
 /** What a Token is recognised by. Goes away with its resource. */
 export interface TokenRow {
   readonly uid: string
@@ -107,4 +115,13 @@ export interface SessionRow {
   readonly seen_at_ms: number
   /** JSON text: what the gateway needs to find its upstream sessions again. */
   readonly upstream: string
+}
+
+/** A process that works on this database, and where the others reach it. */
+export interface PeerRow {
+  /** Its boot epoch. */
+  readonly node: string
+  readonly url: string
+  /** Goes up as long as it lives. */
+  readonly beat: number
 }

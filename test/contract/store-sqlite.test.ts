@@ -165,14 +165,14 @@ test('after closing, which may be done twice, statements are refused', async () 
 
 test('without its key file, a store with sealed values gets no new key', async () => {
   const store = await open()
-  const master = await loadMasterKey({ home, sealedWith: await listSealingKeys(store.control) })
+  const { master } = await loadMasterKey({ home, usedWith: await listSealingKeys(store.control) })
   await insertAlone(store, { uid: 'a', kind: 'Secret' })
   const where = { kind: 'Secret', uid: 'a', field: 'token' }
   const row = createSealer(master).seal(where, new SecretValue('planted-secret'))
   await putSealed(store.control, { ...row, uid: 'a', field: 'token' })
   await rm(join(home, 'master.key'))
-  const sealedWith = await listSealingKeys(store.control)
-  await expect(loadMasterKey({ home, sealedWith })).rejects.toMatchObject({
+  const usedWith = await listSealingKeys(store.control)
+  await expect(loadMasterKey({ home, usedWith })).rejects.toMatchObject({
     code: 'unavailable',
     hint: expect.stringContaining(master.id),
   })
@@ -181,7 +181,7 @@ test('without its key file, a store with sealed values gets no new key', async (
 
 test('sealed values that are swapped in the database do not open', async () => {
   const store = await open()
-  const sealer = createSealer(await loadMasterKey({ home, sealedWith: [] }))
+  const sealer = createSealer((await loadMasterKey({ home, usedWith: [] })).master)
   for (const uid of ['a', 'b']) {
     await insertAlone(store, { uid, kind: 'Secret' })
     const value = new SecretValue(`value of ${uid}`)

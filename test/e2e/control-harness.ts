@@ -62,7 +62,8 @@ export async function openControl(home: string): Promise<Control> {
     tickMs: () => performance.now(),
   }
   const store = await openStore({ home }, silentLog)
-  const sealer = createSealer(await loadMasterKey({ home, sealedWith: await listSealingKeys(store.control) }))
+  const { master } = await loadMasterKey({ home, usedWith: await listSealingKeys(store.control) })
+  const sealer = createSealer(master)
   const snapshot = await openSnapshot({ db: store.control, sealer })
   const admin = await openLocalAdmin(home)
   const disk = { accepts: true, durable: true }
