@@ -46,6 +46,8 @@ export interface Exchange {
   principal: Principal | undefined
   // receive
   message: Message | undefined
+  /** The messages of a batch, in place of the one message; each travels on as an exchange of its own. */
+  batch: readonly Message[] | undefined
   // classify
   era: Era
   /** The method, or `notification` / `response` for what is not a request. */
@@ -86,11 +88,12 @@ export const KINDS = [
   'logging/setLevel',
   'notification',
   'response',
+  'batch',
   'stream',
   'end',
 ] as const
 
-/** `stream`: GET for what the server says unasked. `end`: DELETE of a session. */
+/** `batch`: several messages in one POST. `stream`: GET for what the server says unasked. `end`: DELETE of a session. */
 export type Kind = (typeof KINDS)[number]
 
 /** An expected refusal: a value, never thrown. */
@@ -113,6 +116,7 @@ export function createExchange(about: {
     out: about.out,
     principal: undefined,
     message: undefined,
+    batch: undefined,
     era: 'legacy',
     kind: 'unclassified',
     session: undefined,

@@ -11,6 +11,7 @@ import type { SessionStore } from './classify/session.ts'
 import { createSessions, type Sessions } from './classify/sessions.ts'
 import { createSessionStep } from './classify/session-step.ts'
 import { createDial } from './forward/dial.ts'
+import type { Exchange } from './exchange.ts'
 import { createForward } from './forward/forward.ts'
 import { createLogLevels } from './forward/log-level.ts'
 import { createPool, type Pool } from './forward/pool.ts'
@@ -23,6 +24,7 @@ import { classifyExchange, createAdmit, receive } from './listen/receive.ts'
 import { createRunner } from './pipeline.ts'
 import { createRecord } from './record/record.ts'
 import { createTraffic, type Traffic } from './record/traffic.ts'
+import { createAnswerBatch } from './reply/answer-batch.ts'
 import { createAnnouncer, type Announcer } from './reply/announce.ts'
 import {
   createAnswerList,
@@ -152,20 +154,30 @@ function assemble(deps: GatewayDeps, traffic: Traffic): Parts {
     isActive: deps.isActive,
   })
   const record = createRecord({ recorder: deps.recorder, clock, epoch })
-  const table = stepTable(deps, { pool, catalog, sessions, announcer, record })
+  const runElement = (element: Exchange): Promise<void> => runners.element(element)
+  const table = stepTable(deps, { pool, catalog, sessions, announcer, record, runElement })
+  const { head, elementHead, tail } = compilePipeline(table)
+  const runnerDeps = { record, traffic, log }
+  const runners = {
+    whole: createRunner({ head, tail }, runnerDeps),
+    element: createRunner({ head: elementHead, tail }, runnerDeps),
+  }
   return {
     pool,
     catalog,
     sessions,
     announcer,
-    run: createRunner(compilePipeline(table), { record, traffic, log }),
+    run: runners.whole,
     closeDial: () => dial.close(),
   }
 }
 
 function stepTable(
   deps: GatewayDeps,
-  parts: Omit<Parts, 'run' | 'closeDial'> & { readonly record: ReturnType<typeof createRecord> },
+  parts: Omit<Parts, 'run' | 'closeDial'> & {
+    readonly record: ReturnType<typeof createRecord>
+    readonly runElement: (element: Exchange) => Promise<void>
+  },
 ): StepTable {
   const { pool, catalog, sessions, announcer, record } = parts
   const aggregator = createAggregator({
@@ -200,6 +212,7 @@ function stepTable(
       'logging/setLevel': createSetLevel(sessions),
       notification: takeNotification,
       response: takeResponse,
+      batch: createAnswerBatch(parts.runElement),
       stream: createOpenStream((session) => announcer.streamOpened(session)),
       end: createEndSession(sessions),
     },

@@ -14,7 +14,7 @@ export interface RunnerDeps {
 
 /** Walks an exchange through the table; whatever happens ends in one answer and one record. */
 export function createRunner(
-  pipeline: Pipeline,
+  pipeline: Pick<Pipeline, 'head' | 'tail'>,
   { record, traffic, log }: RunnerDeps,
 ): (x: Exchange) => Promise<void> {
   const travel = async (x: Exchange): Promise<void> => {
@@ -36,7 +36,10 @@ export function createRunner(
     })
 }
 
-async function walk({ head, tail }: Pipeline, x: Exchange): Promise<Refusal | undefined> {
+async function walk(
+  { head, tail }: Pick<Pipeline, 'head' | 'tail'>,
+  x: Exchange,
+): Promise<Refusal | undefined> {
   let steps = head
   for (let i = 0; ; i++) {
     if (i === steps.length) {

@@ -46,6 +46,7 @@ describe('each kind of request passes exactly these steps after the head', () =>
     ['logging/setLevel',         'session, record, answer logging/setLevel'],
     ['notification',             'session, answer notification'],
     ['response',                 'session, answer response'],
+    ['batch',                    'session, answer batch'],
     ['stream',                   'session, answer stream'],
     ['end',                      'session, answer end'],
   ] as const)('%s', (kind, expected) => {
@@ -78,6 +79,7 @@ const SOURCES: Readonly<Record<string, readonly StepName[]>> = {
   'listen/receive.ts': ['admit', 'receive', 'classify'],
   'identify/identify.ts': ['identify', 'enter'],
   'classify/classify.ts': ['classify'],
+  'classify/batch.ts': ['receive', 'classify'],
   'classify/session-step.ts': ['session'],
   'route/route.ts': ['route', 'forward'],
   'authorize/authorize-call.ts': ['authorize'],

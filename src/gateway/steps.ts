@@ -30,7 +30,7 @@ const FORWARDED = [
   'resources/subscribe',
   'resources/unsubscribe',
 ] as const
-const SILENT = ['ping', 'notification', 'response', 'stream', 'end'] as const
+const SILENT = ['ping', 'notification', 'response', 'batch', 'stream', 'end'] as const
 
 /** Answered here. */
 export type LocalKind = Exclude<Kind, (typeof FORWARDED)[number]>
@@ -57,7 +57,7 @@ export const STEPS: readonly Row[] = [
   { step: 'authorize', on: ['tools/call'], does: 'the rules of the Project on this tool', faults: ['not_found'] },
   { step: 'record',    on: without(...SILENT), does: 'the intent is queued; nothing leaves before it is durable', faults: ['unavailable'] },
   { step: 'forward',   on: FORWARDED, does: 'credentials in, to the Server and back, era to era', faults: ['upstream_unreachable', 'upstream_timeout', 'upstream_invalid', 'method_unavailable', 'resource_not_found', 'unavailable'] },
-  { step: 'answer',    on: without(...FORWARDED), does: 'answered here: opening, lists, levels, sessions', faults: ['invalid', 'too_large', 'not_acceptable'] },
+  { step: 'answer',    on: without(...FORWARDED), does: 'answered here: opening, lists, levels, sessions', faults: ['invalid', 'too_large', 'not_acceptable', 'not_jsonrpc'] },
 ]
 
 /** Steps before the kind of a request is known: they apply to every exchange, in this order. */
@@ -65,6 +65,8 @@ const BEFORE_KIND = STEPS.slice(0, STEPS.findIndex((row) => row.step === 'classi
 
 export interface Pipeline {
   readonly head: readonly Step[]
+  /** The head for one message of a batch: what came before was done for the batch. */
+  readonly elementHead: readonly Step[]
   readonly tail: Readonly<Record<Kind, readonly Step[]>>
 }
 
@@ -77,6 +79,7 @@ export function compilePipeline(table: StepTable): Pipeline {
     after.filter((row) => row.on.includes(kind)).map((row) => stepFor(row, kind))
   return {
     head: BEFORE_KIND.map((row) => table[row.step as Exclude<StepName, 'answer'>]),
+    elementHead: [table.classify],
     tail: Object.fromEntries(KINDS.map((kind) => [kind, tail(kind)])) as unknown as Record<
       Kind,
       readonly Step[]

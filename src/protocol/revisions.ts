@@ -22,3 +22,6 @@ export const claimsModern = (version: string): boolean =>
 /** The revision that `initialize` is answered with: the client's own if we know it, else our newest (MCP lifecycle). */
 export const negotiateLegacy = (offered: string): string =>
   isLegacyRevision(offered) ? offered : LATEST_LEGACY
+
+/** Only one revision has JSON-RPC batches; the next one took them out again. */
+export const takesBatches = (version: string): boolean => version === '2025-03-26'

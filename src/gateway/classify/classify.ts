@@ -86,7 +86,7 @@ function legacy(message: Message): Verdict {
   return kind === undefined ? { refusal: { code: 'method_unavailable' } } : { era: 'legacy', kind }
 }
 
-const NOT_METHODS = new Set<Kind>(['notification', 'response', 'stream', 'end'])
+const NOT_METHODS = new Set<Kind>(['notification', 'response', 'batch', 'stream', 'end'])
 const LEGACY_ONLY = new Set<Kind>([
   'initialize',
   'ping',
@@ -103,7 +103,8 @@ const MODERN_METHODS = new Map<string, Kind>(
   METHODS.filter((kind) => !LEGACY_ONLY.has(kind)).map((kind) => [kind, kind]),
 )
 
-const hasClaim = (message: Message): boolean =>
+/** It carries an envelope of the modern era, be it whole or not. */
+export const hasClaim = (message: Message): boolean =>
   hasPath(message, `params/_meta/io.modelcontextprotocol.protocolVersion`)
 
 const claimOf = (message: Message): string =>
@@ -177,7 +178,7 @@ const mismatchOf = (hint: string): Refusal => ({ code: 'header_mismatch', hint }
 const mismatch = (hint: string): Verdict => ({ refusal: mismatchOf(hint) })
 
 /** A header sent twice says two things, which is as bad as saying another. White space at its ends is none of it. */
-const headerOf = (value: string | string[] | undefined): string | undefined =>
+export const headerOf = (value: string | string[] | undefined): string | undefined =>
   Array.isArray(value) ? value.join(', ') : hasEdge(value) ? value.replace(/^[ \t]+|[ \t]+$/g, '') : value
 
 const hasEdge = (value: string | undefined): value is string =>

@@ -1,6 +1,7 @@
 import { readOffer } from '../../protocol/client-offer.ts'
 import { rawAt, readMessage, type MessageProblem } from '../../protocol/message.ts'
 import { MAX_DEPTH } from '../../protocol/json-scan.ts'
+import { batchProblem, readBatch } from '../classify/batch.ts'
 import { classify } from '../classify/classify.ts'
 import { need, type Exchange, type Refusal } from '../exchange.ts'
 import type { HostCheck } from './allowed-hosts.ts'
@@ -33,10 +34,18 @@ export function receive(x: Exchange): Promise<Refusal | undefined> | undefined {
     if (body === 'too-large') return { code: 'too_large', hint: `at most ${MAX_BODY_BYTES} bytes` }
     if (body === 'aborted') return { code: 'not_json', detail: 'the client went away' }
     const message = readMessage(body, 'client')
-    if (!message.ok) return PROBLEMS[message.error]
-    x.message = message.value
+    if (message.ok) x.message = message.value
+    else if (message.error === 'batch') return receiveBatch(x, body)
+    else return PROBLEMS[message.error]
     return undefined
   })
+}
+
+function receiveBatch(x: Exchange, body: Buffer): Refusal | undefined {
+  const read = readBatch(body)
+  if ('code' in read) return read
+  x.batch = read
+  return undefined
 }
 
 const PROBLEMS = {
@@ -44,15 +53,18 @@ const PROBLEMS = {
   syntax: { code: 'not_json' },
   depth: { code: 'not_jsonrpc', hint: `it is nested deeper than ${MAX_DEPTH} levels` },
   'duplicate-key': { code: 'not_jsonrpc', hint: 'an object in it has the same key twice' },
-  batch: { code: 'not_jsonrpc', hint: 'batches are not taken; send one message per request' },
   envelope: { code: 'not_jsonrpc' },
-} as const satisfies Record<MessageProblem, Refusal>
+} as const satisfies Record<Exclude<MessageProblem, 'batch'>, Refusal>
 
 /** What kind of request it is, and of which era. */
 export function classifyExchange(x: Exchange): Refusal | undefined {
   if (x.request.method === 'GET' || x.request.method === 'DELETE') {
     x.kind = x.request.method === 'GET' ? 'stream' : 'end'
     return undefined
+  }
+  if (x.batch !== undefined) {
+    x.kind = 'batch'
+    return batchProblem(x.batch, x.request.headers)
   }
   const classified = classify(need(x.message, 'message'), x.request.headers)
   if ('refusal' in classified) return classified.refusal

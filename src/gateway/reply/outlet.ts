@@ -24,6 +24,8 @@ export interface Outlet {
   empty(status: number): void
   /** The call was cancelled: the end of its stream, without an answer. Clients take no other type for a request. */
   cancelled(): void
+  /** The answer has become an event stream. */
+  readonly streaming: boolean
   /** The client closed the connection before its answer was complete. */
   readonly gone: boolean
   onGone(listener: () => void): void
@@ -60,6 +62,10 @@ class HttpOutlet implements Outlet {
     })
     // A socket that breaks while we write is the client's leaving, not an error of ours.
     response.on('error', () => {})
+  }
+
+  get streaming(): boolean {
+    return this.#streaming
   }
 
   onGone(listener: () => void): void {

@@ -1,0 +1,11 @@
+import { skipSpace } from './json-tokens.ts'
+import { elements } from './json-spans.ts'
+
+/**
+ * The elements of a JSON-RPC batch (MCP 2025-03-26, the only revision that has them), each a view of its bytes.
+ * @param bytes a JSON array that went through `scanJson`; of anything else there are no elements
+ */
+export const splitBatch = (bytes: Buffer): Buffer[] =>
+  elements(bytes, { start: skipSpace(bytes, 0), end: bytes.length }).map(({ start, end }) =>
+    bytes.subarray(start, end),
+  )
