@@ -1,4 +1,5 @@
 import type { AddressInfo } from 'node:net'
+import { followStore } from '../control/snapshot/follow.ts'
 import { createGateway } from '../gateway/gateway.ts'
 import { systemClock as clock } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
@@ -49,6 +50,8 @@ export async function serve(config: ServeConfig): Promise<Daemon> {
     })
     closers.push(() => gateway.close())
     snapshot.subscribe(({ changed }) => gateway.configurationChanged(changed))
+    const following = followStore({ store, snapshot, log })
+    closers.push(() => following?.close())
     let state: 'starting' | 'ready' | 'draining' = 'starting'
     let url = ''
     let stopping: Promise<void> | undefined

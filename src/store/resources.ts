@@ -39,6 +39,8 @@ export interface Removal {
   readonly atMs: number
 }
 
+const UIDS_PER_STATEMENT = 1000
+
 /** How many revisions `changes` reaches back. */
 const KEPT_REVISIONS = 10_000
 
@@ -90,6 +92,16 @@ export const findResource = (db: ControlDb, key: ResourceKey): Promise<ResourceR
 
 export const findResourceByUid = (db: ControlDb, uid: string): Promise<ResourceRow | undefined> =>
   db.selectFrom('resources').selectAll().where('uid', '=', uid).executeTakeFirst()
+
+/** Those of them that are there, in no order. */
+export async function findResourcesByUid(db: ControlDb, uids: readonly string[]): Promise<ResourceRow[]> {
+  const rows: ResourceRow[] = []
+  for (let from = 0; from < uids.length; from += UIDS_PER_STATEMENT) {
+    const some = uids.slice(from, from + UIDS_PER_STATEMENT)
+    rows.push(...(await db.selectFrom('resources').selectAll().where('uid', 'in', some).execute()))
+  }
+  return rows
+}
 
 /** Of one kind, by project and name in the order of their bytes. */
 export function listResources(db: ControlDb, page: ResourcePage): Promise<ResourceRow[]> {

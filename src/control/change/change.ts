@@ -138,7 +138,7 @@ async function commit(
     }
     return { revision, deltas, changed }
   })
-  if (done.revision !== undefined) deps.snapshot.apply(done.revision, done.deltas)
+  if (done.revision !== undefined) await deps.snapshot.apply(done.revision, done.deltas)
   return done.changed
 }
 
@@ -175,7 +175,7 @@ async function remove(deps: ChangesDeps, target: Target, before: BeforeChange): 
     await removeResource(tx, { uid: stored.resource.metadata.uid, revision, atMs: deps.clock.nowMs() })
     return { revision, stored }
   })
-  deps.snapshot.apply(done.revision, [{ before: done.stored, after: undefined }])
+  await deps.snapshot.apply(done.revision, [{ before: done.stored, after: undefined }])
 }
 
 async function checkRemoval(db: Store['control'], { definition, project, name }: Target): Promise<Stored> {

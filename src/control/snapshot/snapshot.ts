@@ -1,12 +1,9 @@
 import type { TokenTable } from '../../access/authenticate.ts'
-import { KINDS } from '../../kinds/registry.ts'
 import type { SecretValue } from '../../lib/secret-value.ts'
 import type { Sealer } from '../../secrets/sealing.ts'
-import { currentRevision, listResources } from '../../store/resources.ts'
-import { listAllSealed } from '../../store/sealed.ts'
 import type { ControlDb } from '../../store/tables.ts'
-import { findTokens } from '../../store/tokens.ts'
-import { toStored, type Stored } from '../stored.ts'
+import type { Stored } from '../stored.ts'
+import { differences, readContents, readMoved, type Moved } from './read-store.ts'
 import { applyDeltas, buildState, type Delta, type State } from './state.ts'
 import type { ProjectView, ServerView } from './views.ts'
 
@@ -42,8 +39,10 @@ export interface SnapshotSource {
    */
   secretValue(secret: string, key: string): SecretValue | undefined
   readonly tokens: TokenTable
-  /** Takes over what a transaction has committed. Revisions come in order. */
-  apply(revision: number, deltas: readonly Delta[]): void
+  /** Takes over what a transaction of this process has committed; resolves when it is visible. */
+  apply(revision: number, deltas: readonly Delta[]): Promise<void>
+  /** Brings in what other processes have committed; resolves when all of that is visible. */
+  catchUp(): Promise<void>
 }
 
 export interface SnapshotDeps {
@@ -53,24 +52,40 @@ export interface SnapshotDeps {
 
 /** Reads the whole store once; after that the snapshot follows by deltas. */
 export async function openSnapshot({ db, sealer }: SnapshotDeps): Promise<SnapshotSource> {
-  // One transaction, so that the parts belong to one revision.
-  const contents = await db.transaction().execute(async (tx) => {
-    const rows = []
-    for (const { kind } of KINDS) rows.push(...(await listResources(tx, { kind })))
-    return {
-      revision: await currentRevision(tx),
-      resources: rows.map(toStored),
-      sealed: await listAllSealed(tx),
-      tokens: await findTokens(tx),
-    }
-  })
-  return followSnapshot(buildState(contents), sealer)
+  return followSnapshot(db, buildState(await readContents(db)), sealer)
 }
 
-function followSnapshot(first: State, sealer: Pick<Sealer, 'open'>): SnapshotSource {
+function followSnapshot(db: ControlDb, first: State, sealer: Pick<Sealer, 'open'>): SnapshotSource {
   let state = first
   let view = viewOf(first)
   const listeners = new Set<(change: SnapshotChange) => void>()
+
+  function take(next: State, deltas: readonly Delta[]): void {
+    state = next
+    view = viewOf(state)
+    const change = { revision: next.revision, changed: deltas.flatMap(changedOf) }
+    for (const listener of listeners) listener(change)
+  }
+
+  async function readOn(): Promise<void> {
+    const moved = await readMoved(db, state.revision)
+    if (moved === undefined) return readAgain()
+    // What this process has committed meanwhile may be newer than what was read.
+    if (moved.revision <= state.revision) return
+    const deltas = deltasOf(state, moved)
+    take(applyDeltas(state, moved.revision, deltas), deltas)
+  }
+
+  async function readAgain(): Promise<void> {
+    const from = state
+    const contents = await readContents(db)
+    if (state !== from) return readAgain()
+    const { out, in: added } = differences(state, contents)
+    const emptied = applyDeltas(state, contents.revision, out)
+    take(applyDeltas(emptied, contents.revision, added), [...out, ...added])
+  }
+
+  const catchUp = createCatchUp(readOn)
   return {
     current: () => view,
     state: () => state,
@@ -83,13 +98,47 @@ function followSnapshot(first: State, sealer: Pick<Sealer, 'open'>): SnapshotSou
       return row === undefined ? undefined : sealer.open({ kind: 'Secret', uid: row.uid, field: key }, row)
     },
     tokens: { byDigest: (digest) => state.tokens.get(digest) },
-    apply(revision, deltas) {
-      state = applyDeltas(state, revision, deltas)
-      view = viewOf(state)
-      const change = { revision, changed: deltas.flatMap(changedOf) }
-      for (const listener of listeners) listener(change)
+    async apply(revision, deltas) {
+      if (revision <= state.revision) return
+      if (revision === state.revision + 1) return take(applyDeltas(state, revision, deltas), deltas)
+      // Others have committed in between. It is committed too, so it is shown even while theirs cannot be read.
+      await catchUp().catch(() => take(applyDeltas(state, state.revision, deltas), deltas))
     },
+    catchUp,
   }
+}
+
+/** One reading at a time; who asks while one is going on gets the next, which begins after it was asked for. */
+function createCatchUp(read: () => Promise<void>): () => Promise<void> {
+  let running: Promise<void> | undefined
+  let next: Promise<void> | undefined
+  function catchUp(): Promise<void> {
+    if (running === undefined) {
+      running = read().finally(() => {
+        running = undefined
+      })
+      return running
+    }
+    next ??= running
+      .catch(() => undefined)
+      .then(() => {
+        next = undefined
+        return catchUp()
+      })
+    return next
+  }
+  return catchUp
+}
+
+/** Removals first: a name may have passed from one resource to another. */
+function deltasOf(state: State, { resources }: Moved): readonly Delta[] {
+  const deltas = resources.flatMap(({ uid, ...rest }): Delta[] => {
+    const before = state.byUid.get(uid)
+    const known = before?.revision === rest.after?.revision
+    return known ? [] : [{ ...rest, before }]
+  })
+  const isGone = ({ after }: Delta): boolean => after === undefined
+  return [...deltas.filter(isGone), ...deltas.filter((delta) => !isGone(delta))]
 }
 
 const viewOf = ({ revision, projects, servers }: State): Snapshot => ({

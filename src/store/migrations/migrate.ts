@@ -50,7 +50,7 @@ export async function migrate<Tables>(db: Kysely<Tables>, options: MigrateOption
     if (done > migrations.length) throw new Fault('unavailable', { hint: NEWER_DATABASE })
     for (const [i, migration] of migrations.entries()) {
       if (i < done) continue
-      await migration.up(tx as unknown as Parameters<Migration['up']>[0], types)
+      await migration.up(tx as unknown as Parameters<Migration['up']>[0], types, dialect)
       await tx
         .insertInto('migrations')
         .values({ part, number: i + 1, name: migration.name })

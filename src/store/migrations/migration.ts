@@ -1,5 +1,5 @@
 import type { Kysely } from 'kysely'
-import type { ColumnTypes } from './column-types.ts'
+import type { ColumnTypes, Dialect } from './column-types.ts'
 
 /**
  * One step of the tables, never changed once released. Types of today's tables are not used in it: they will have
@@ -7,5 +7,9 @@ import type { ColumnTypes } from './column-types.ts'
  */
 export interface Migration {
   readonly name: string
-  up(db: Kysely<Record<string, Record<string, unknown>>>, types: ColumnTypes): Promise<void>
+  up(
+    db: Kysely<Record<string, Record<string, unknown>>>,
+    types: ColumnTypes,
+    dialect: Dialect,
+  ): Promise<void>
 }

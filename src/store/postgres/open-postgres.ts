@@ -6,6 +6,7 @@ import { migrate } from '../migrations/migrate.ts'
 import { CONTROL_MIGRATIONS, STATE_MIGRATIONS } from '../migrations/migrations.ts'
 import type { Store } from '../store.ts'
 import type { ControlDb, ControlTables, StateDb, StateTables } from '../tables.ts'
+import { listenForRevisions } from './listen.ts'
 import { fromPostgres } from './postgres-error.ts'
 
 /** Object id of the type `bigint`. */
@@ -32,7 +33,8 @@ export async function openPostgres(url: string, log: Log): Promise<Store> {
   try {
     await migrate(control, { part: 'control', migrations: CONTROL_MIGRATIONS, dialect: 'postgres' })
     await migrate(state, { part: 'state', migrations: STATE_MIGRATIONS, dialect: 'postgres' })
-    return { control, state, dialect: 'postgres', close }
+    const watch: Store['watch'] = (moved) => listenForRevisions(url, log, moved)
+    return { control, state, dialect: 'postgres', watch, close }
   } catch (error) {
     await close()
     throw error

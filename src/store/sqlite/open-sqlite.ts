@@ -22,7 +22,7 @@ export async function openSqlite(home: string, log: Log): Promise<Store> {
     const [control, state] = await Promise.all([open<ControlTables>('control'), open<StateTables>('state')])
     await migrate(control, { part: 'control', migrations: CONTROL_MIGRATIONS, dialect: 'sqlite' })
     await migrate(state, { part: 'state', migrations: STATE_MIGRATIONS, dialect: 'sqlite' })
-    return { control, state, dialect: 'sqlite', close: () => worker.close() }
+    return { control, state, dialect: 'sqlite', watch: undefined, close: () => worker.close() }
   } catch (error) {
     await worker.close()
     throw error
