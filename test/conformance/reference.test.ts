@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { startReferenceServer } from '../fixtures/reference-server.ts'
-import { runSuite } from './suite.ts'
+import { runServerSuite } from './suite.ts'
 
 // The control: what fails through the gateway and passes here is the gateway's fault.
 test.each(['2025-11-25', '2026-07-28'] as const)(
@@ -8,7 +8,7 @@ test.each(['2025-11-25', '2026-07-28'] as const)(
   async (requirements) => {
     const server = await startReferenceServer()
     try {
-      const { code, summary } = await runSuite(server.url, requirements)
+      const { code, summary } = await runServerSuite(server.url, requirements)
       expect(code, summary).toBe(0)
     } finally {
       await server.close()
