@@ -7,32 +7,39 @@ import type { Log } from '../lib/log.ts'
 import type { Implementation } from '../protocol/envelope.ts'
 import type { Runtime } from '../runtime/runtime.ts'
 import { authorizeCall } from './authorize/authorize-call.ts'
-import type { SessionStore } from './classify/session.ts'
+import type { Session, SessionStore } from './classify/session.ts'
 import { createSessions, type Sessions } from './classify/sessions.ts'
 import { createSessionStep } from './classify/session-step.ts'
 import { createDial } from './forward/dial.ts'
 import type { Exchange } from './exchange.ts'
 import { createForward } from './forward/forward.ts'
 import { createLogLevels } from './forward/log-level.ts'
+import { createParking, type Parking } from './forward/parking.ts'
+import { createParkService } from './forward/park-service.ts'
+import { createStateSealer } from './forward/park-state.ts'
 import { createPool, type Pool } from './forward/pool.ts'
-import { decline } from './forward/upstream.ts'
+import { createResume, type Resume } from './forward/resume.ts'
+import { createTurns } from './forward/turns.ts'
 import { createWireIds } from './forward/wire-id.ts'
 import { createEnter, createIdentify } from './identify/identify.ts'
 import { createHostCheck } from './listen/allowed-hosts.ts'
 import { createMcpHandler } from './listen/handler.ts'
 import { classifyExchange, createAdmit, receive } from './listen/receive.ts'
+import type { PeerService, Peers } from './peers.ts'
 import { createRunner } from './pipeline.ts'
 import { createRecord } from './record/record.ts'
 import { createTraffic, type Traffic } from './record/traffic.ts'
 import { createAnswerBatch } from './reply/answer-batch.ts'
 import { createAnnouncer, type Announcer } from './reply/announce.ts'
+import { createClientAsker, type ClientAsker } from './reply/ask-client.ts'
+import { createSessionQuestions } from './reply/ask-question.ts'
 import {
   createAnswerList,
   createEndSession,
   createSetLevel,
   ping,
-  takeNotification,
-  takeResponse,
+  createTakeNotification,
+  createTakeResponse,
 } from './reply/local-answers.ts'
 import { createDiscover, createInitialize } from './reply/opening.ts'
 import { createOpenStream } from './reply/session-stream.ts'
@@ -56,6 +63,10 @@ export interface GatewayDeps {
   readonly runtime: Runtime
   readonly clock: Clock
   readonly epoch: BootEpoch
+  /** Seals what modern clients carry between the rounds of a call; the same in all processes of one database. */
+  readonly stateKey: Buffer
+  /** Other processes on the same database. */
+  readonly peers: Peers
   readonly log: Log
   /** How we introduce ourselves to clients and servers. */
   readonly us: Implementation
@@ -67,6 +78,8 @@ export interface Gateway {
   handle(request: IncomingMessage, response: ServerResponse): void
   readonly status: GatewayStatus
   readonly traffic: Traffic
+  /** What this process does for others on the same database. */
+  readonly servePeer: PeerService
   /** Connections, lists and clients follow the configuration: called after each change, with what it touched. */
   configurationChanged(changed: readonly { readonly kind: string; readonly name: string }[]): void
   /** Ends the streams that would otherwise stay open for as long as their clients do; calls in flight go on. */
@@ -81,6 +94,7 @@ export function createGateway(deps: GatewayDeps): Gateway {
   return {
     handle: createMcpHandler(parts.run, deps.clock.tickMs, createHostCheck(deps.hostNames)),
     traffic,
+    servePeer: parts.servePeer,
     status: createGatewayStatus({ pool, catalog, sessions, sandbox: deps.runtime.sandbox }),
     configurationChanged(changed) {
       const current = deps.snapshot.current()
@@ -108,6 +122,7 @@ interface Parts {
   readonly sessions: Sessions
   readonly announcer: Announcer
   readonly run: ReturnType<typeof createRunner>
+  readonly servePeer: PeerService
   closeDial(): Promise<void>
 }
 
@@ -120,6 +135,8 @@ function assemble(deps: GatewayDeps, traffic: Traffic): Parts {
     ids: createWireIds(epoch),
     tickMs: clock.tickMs,
   })
+  const asker = createClientAsker(epoch)
+  const questions = createSessionQuestions(asker)
   const announcer: Announcer = createAnnouncer({ sessions: () => sessions, pool: () => pool, snapshot, log })
   const pool: Pool = createPool({
     dial,
@@ -128,8 +145,8 @@ function assemble(deps: GatewayDeps, traffic: Traffic): Parts {
     events: {
       changed: (server, sharer, what) =>
         catalog.changed(server, what === 'resources' ? ['resources', 'templates'] : [what], sharer),
-      asked: (_server, _sharer, question) => decline(question),
-      withdrawn() {},
+      asked: (_server, sharer, question) => questions.asked(sessionOf(sessions, sharer), question),
+      withdrawn: (question) => questions.withdrawn(question),
       notified: (server, sharer, message) => announcer.notified(server, sharer, message),
       reopened: (server, sharer) => {
         catalog.changed(server, ['tools', 'prompts', 'resources', 'templates'], sharer)
@@ -147,15 +164,30 @@ function assemble(deps: GatewayDeps, traffic: Traffic): Parts {
     store: deps.sessions,
     clock,
     log,
-    onEnd: ({ id }) => {
+    onEnd: (session) => {
+      const { id } = session
+      asker.sessionEnded(session)
       pool.endSession(id)
       catalog.endSession(id)
     },
     isActive: deps.isActive,
   })
   const record = createRecord({ recorder: deps.recorder, clock, epoch })
+  const sealer = createStateSealer(deps.stateKey)
+  const parking = createParking({ sealer, epoch, clock })
+  const parkService = createParkService({ sealer, parking, clock })
   const runElement = (element: Exchange): Promise<void> => runners.element(element)
-  const table = stepTable(deps, { pool, catalog, sessions, announcer, record, runElement })
+  const table = stepTable(deps, {
+    pool,
+    catalog,
+    sessions,
+    announcer,
+    record,
+    runElement,
+    asker,
+    parking,
+    resume: createResume({ sealer, parking, clock, peers: deps.peers }),
+  })
   const { head, elementHead, tail } = compilePipeline(table)
   const runnerDeps = { record, traffic, log }
   const runners = {
@@ -168,18 +200,22 @@ function assemble(deps: GatewayDeps, traffic: Traffic): Parts {
     sessions,
     announcer,
     run: runners.whole,
+    servePeer: (channel, body, reply) => (channel === 'park' ? parkService(body, reply) : reply.end()),
     closeDial: () => dial.close(),
   }
 }
 
 function stepTable(
   deps: GatewayDeps,
-  parts: Omit<Parts, 'run' | 'closeDial'> & {
+  parts: Omit<Parts, 'run' | 'servePeer' | 'closeDial'> & {
     readonly record: ReturnType<typeof createRecord>
     readonly runElement: (element: Exchange) => Promise<void>
+    readonly asker: ClientAsker
+    readonly parking: Parking
+    readonly resume: Resume
   },
 ): StepTable {
-  const { pool, catalog, sessions, announcer, record } = parts
+  const { pool, catalog, sessions, announcer, record, asker, parking } = parts
   const aggregator = createAggregator({
     catalog,
     pool,
@@ -188,7 +224,15 @@ function stepTable(
     serverInfo: JSON.stringify(deps.us),
   })
   const subscriptions = createSubscriptions(sessions)
-  const forward = createForward({ pool, levels: createLogLevels(), answered: subscriptions.answered })
+  const forward = createForward({
+    pool,
+    asker,
+    parking,
+    resume: parts.resume,
+    levels: createLogLevels(),
+    turns: createTurns(),
+    answered: subscriptions.answered,
+  })
   const answerList = createAnswerList(aggregator)
   return {
     admit: createAdmit(createHostCheck(deps.hostNames)),
@@ -210,11 +254,17 @@ function stepTable(
       'resources/list': answerList,
       'resources/templates/list': answerList,
       'logging/setLevel': createSetLevel(sessions),
-      notification: takeNotification,
-      response: takeResponse,
+      notification: createTakeNotification(asker, pool),
+      response: createTakeResponse(asker),
       batch: createAnswerBatch(parts.runElement),
       stream: createOpenStream((session) => announcer.streamOpened(session)),
       end: createEndSession(sessions),
     },
   }
+}
+
+/** A connection that is one session's own is named after it. */
+function sessionOf(sessions: Sessions, sharer: string): Session | undefined {
+  const prefix = 'session:'
+  return sharer.startsWith(prefix) ? sessions.peek(sharer.slice(prefix.length)) : undefined
 }

@@ -56,7 +56,7 @@ export const STEPS: readonly Row[] = [
   { step: 'route',     on: FORWARDED, does: 'name or URI to Server and its own name', faults: ['invalid', 'not_found', 'resource_not_found', 'upstream_unreachable', 'upstream_timeout', 'upstream_invalid'] },
   { step: 'authorize', on: ['tools/call'], does: 'the rules of the Project on this tool', faults: ['not_found'] },
   { step: 'record',    on: without(...SILENT), does: 'the intent is queued; nothing leaves before it is durable', faults: ['unavailable'] },
-  { step: 'forward',   on: FORWARDED, does: 'credentials in, to the Server and back, era to era', faults: ['upstream_unreachable', 'upstream_timeout', 'upstream_invalid', 'method_unavailable', 'resource_not_found', 'unavailable'] },
+  { step: 'forward',   on: FORWARDED, does: 'credentials in, to the Server and back, era to era; questions of the Server to the client', faults: ['invalid', 'upstream_unreachable', 'upstream_timeout', 'upstream_invalid', 'method_unavailable', 'resource_not_found', 'unavailable'] },
   { step: 'answer',    on: without(...FORWARDED), does: 'answered here: opening, lists, levels, sessions', faults: ['invalid', 'too_large', 'not_acceptable', 'not_jsonrpc'] },
 ]
 

@@ -31,6 +31,8 @@ export interface OpenedParts {
   readonly sealer: ReturnType<typeof createSealer>
   readonly uses: ReturnType<typeof createTokenUses>
   readonly epoch: ReturnType<typeof mintBootEpoch>
+  /** Seals what clients carry between the rounds of a call. */
+  readonly stateKey: Buffer
 }
 
 /** Opens all of them; what was opened is in `closers`, also when a later one fails. */
@@ -78,7 +80,17 @@ export async function openParts(config: ServeConfig, log: Log, closers: Closers)
   const uses = createTokenUses(store.state, clock, log)
   closers.push(() => uses.close())
   const authenticator = createAuthenticator({ tokens: snapshot.tokens, admin, clock })
-  return { store, snapshot, recorder, runtime, authenticator, sealer, uses, epoch: mintBootEpoch() }
+  return {
+    store,
+    snapshot,
+    recorder,
+    runtime,
+    authenticator,
+    sealer,
+    uses,
+    stateKey: deriveKey(master, 'request-state'),
+    epoch: mintBootEpoch(),
+  }
 }
 
 /** Whatever was opened is closed at the end, also when the other could not be. */

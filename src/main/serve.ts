@@ -1,6 +1,7 @@
 import type { AddressInfo } from 'node:net'
 import { followStore } from '../control/snapshot/follow.ts'
 import { createGateway } from '../gateway/gateway.ts'
+import { NO_PEERS } from '../gateway/peers.ts'
 import { systemClock as clock } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
 import type { ServeConfig } from './config.ts'
@@ -43,6 +44,8 @@ export async function serve(config: ServeConfig): Promise<Daemon> {
       epoch,
       log,
       hostNames,
+      stateKey: parts.stateKey,
+      peers: NO_PEERS,
       authenticator: uses.watch(authenticator),
       sessions: createSessionStore(store.state, clock),
       isActive: (principal) => isActivePrincipal(snapshot, principal, clock.nowMs()),

@@ -1,8 +1,10 @@
 import { insertMember, toLegacyRequest, toModernRequest } from '../../protocol/bridge/request.ts'
 import { bridgeErrorCode, toLegacyResult, toModernResult } from '../../protocol/bridge/result.ts'
+import { resultMessage } from '../../protocol/json-rpc.ts'
 import { rawAt, spanOf, stringAt, valueAt, type Message } from '../../protocol/message.ts'
 import { splice, type Edit } from '../../protocol/splice.ts'
 import { need, type Exchange, type OutcomeStatus, type Refusal } from '../exchange.ts'
+import type { Caller } from './caller.ts'
 import { passesLevel } from './log-level.ts'
 import type { Lease } from './pool.ts'
 import type { UpstreamRequest } from './upstream.ts'
@@ -28,7 +30,11 @@ const NAMED = new Set(['tools/call', 'prompts/get', 'resources/read'])
 function eraEdits(x: Exchange, message: Message): Edit[] {
   if (x.era === 'modern') return toLegacyRequest(message)
   const session = need(x.session, 'session')
-  return toModernRequest(message, { clientInfo: session.clientInfo, logLevel: session.logLevel })
+  return toModernRequest(message, {
+    clientInfo: session.clientInfo,
+    capabilities: x.offer.modern,
+    logLevel: session.logLevel,
+  })
 }
 
 /** As an intermediary we pass on parameters that were lifted into headers (MCP 2026-07-28, custom headers). */
@@ -44,7 +50,7 @@ function paramHeaders(x: Exchange): Record<string, string> | undefined {
 }
 
 /** A notification on its way to the client, or undefined when this client does not get it. */
-export function eventFor(x: Exchange, event: Message): Buffer | undefined {
+export function eventFor(x: Caller, event: Message): Buffer | undefined {
   const message = need(x.message, 'message')
   if (event.method === 'notifications/progress') {
     const token = rawAt(message, 'params/_meta/progressToken')
@@ -71,7 +77,7 @@ export interface Answer {
 }
 
 /** The response as this client may see it: its own id, its own era. */
-export function answerFor(x: Exchange, lease: Lease, reply: Message): Answer | Refusal {
+export function answerFor(x: Caller, lease: Lease, reply: Message): Answer | Refusal {
   const message = need(x.message, 'message')
   const id = spanOf(reply, 'id')
   const own = need(message.idText, 'id')
@@ -84,10 +90,7 @@ export function answerFor(x: Exchange, lease: Lease, reply: Message): Answer | R
     resultType !== undefined &&
     resultType !== '"complete"'
   ) {
-    return {
-      code: 'upstream_invalid',
-      hint: 'it asks for something that a client of this protocol revision cannot give',
-    }
+    return { code: 'upstream_invalid', hint: 'it gave a result of a kind that nobody asked for' }
   }
   if (x.era !== lease.info.era) {
     edits.push(
@@ -104,7 +107,15 @@ export function answerFor(x: Exchange, lease: Lease, reply: Message): Answer | R
   }
 }
 
-function errorFor(x: Exchange, reply: Message, edits: Edit[]): Answer {
+/** A tool that failed, told so that a model reads it; in the era of the client. */
+export function toolError(x: Caller, text: string): Answer {
+  const modern = x.era === 'modern' ? '"resultType":"complete",' : ''
+  const content = JSON.stringify([{ type: 'text', text }])
+  const body = resultMessage(need(x.message?.idText, 'id'), `{${modern}"content":${content},"isError":true}`)
+  return { status: 200, bytes: Buffer.from(body), outcome: 'tool-error', code: undefined }
+}
+
+function errorFor(x: Caller, reply: Message, edits: Edit[]): Answer {
   const at = spanOf(reply, 'error/code')
   const sent = Number(rawAt(reply, 'error/code') ?? -32603)
   const code = Number.isSafeInteger(sent) ? sent : -32603
@@ -131,7 +142,7 @@ function withCode(reply: Message, code: number): Edit[] {
 }
 
 /** Only for modern clients does a status say more than "here is the answer" (MCP 2026-07-28, "Status codes"). */
-function statusOf(x: Exchange, code: number): number {
+function statusOf(x: Caller, code: number): number {
   if (x.era === 'legacy') return 200
   if (code === -32601) return 404
   return code === -32021 || code === -32020 || code === -32022 ? 400 : 200

@@ -12,6 +12,7 @@ export const startDeadline = (ms: number, expired: () => void): Deadline => new 
 class TimerDeadline implements Deadline {
   readonly #timer: NodeJS.Timeout
   #holds = 0
+  #over = false
 
   constructor(ms: number, expired: () => void) {
     this.#timer = setTimeout(() => {
@@ -22,7 +23,8 @@ class TimerDeadline implements Deadline {
   }
 
   extend(): void {
-    this.#timer.refresh()
+    // A timer that was cleared would be started again.
+    if (!this.#over) this.#timer.refresh()
   }
 
   hold(): void {
@@ -31,10 +33,11 @@ class TimerDeadline implements Deadline {
 
   release(): void {
     this.#holds--
-    this.#timer.refresh()
+    this.extend()
   }
 
   clear(): void {
+    this.#over = true
     clearTimeout(this.#timer)
   }
 }

@@ -61,7 +61,7 @@ class PostedCall implements PostedUpstreamCall, HttpSink {
   }
 
   release(): void {
-    if (!this.#over) this.#deadline.release()
+    this.#deadline.release()
   }
 
   cancel(): void {
@@ -137,7 +137,7 @@ const httpRequest = (request: PostedRequest): HttpRequest => ({
   body: request.body,
 })
 
-function statusFailure(status: number): UpstreamFailure | undefined {
+export function statusFailure(status: number): UpstreamFailure | undefined {
   if (status >= 200 && status < 300) return undefined
   if (status === 401 || status === 403) {
     return { kind: 'refused', message: `it refuses our credential (HTTP status ${status})`, status }

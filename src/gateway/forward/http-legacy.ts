@@ -163,6 +163,7 @@ export class LegacyHttp implements Upstream {
           },
         },
         {
+          mayBeAsked: false,
           event: nothing,
           asked: decline,
           withdrawn: nothing,
@@ -260,7 +261,7 @@ interface SessionPort {
 class SessionCall implements UpstreamCall, Sink {
   readonly #session: SessionPort
   readonly #request: UpstreamRequest
-  readonly #sink: Sink
+  readonly sink: Sink
   readonly #sessionId: string | undefined
   #wireId: string
   #call: PostedUpstreamCall | undefined
@@ -270,7 +271,7 @@ class SessionCall implements UpstreamCall, Sink {
   constructor(session: SessionPort, request: UpstreamRequest, sink: Sink) {
     this.#session = session
     this.#request = request
-    this.#sink = sink
+    this.sink = sink
     this.#sessionId = session.id()
     this.#wireId = session.nextWireId()
     session.open.add(this)
@@ -285,6 +286,10 @@ class SessionCall implements UpstreamCall, Sink {
     this.#call?.release()
   }
 
+  get mayBeAsked(): boolean {
+    return this.sink.mayBeAsked
+  }
+
   cancel(): void {
     this.#end()
     this.#call?.cancel()
@@ -292,20 +297,20 @@ class SessionCall implements UpstreamCall, Sink {
   }
 
   event(message: Message): void {
-    this.#sink.event(message)
+    this.sink.event(message)
   }
 
   asked(question: Question): void {
-    this.#sink.asked(question)
+    this.sink.asked(question)
   }
 
   withdrawn(question: Question): void {
-    this.#sink.withdrawn(question)
+    this.sink.withdrawn(question)
   }
 
   reply(message: Message): void {
     this.#end()
-    this.#sink.reply(message)
+    this.sink.reply(message)
   }
 
   failed(failure: UpstreamFailure): void {
@@ -314,7 +319,7 @@ class SessionCall implements UpstreamCall, Sink {
       return
     }
     this.#end()
-    this.#sink.failed(failure)
+    this.sink.failed(failure)
   }
 
   /** 404 with a session id: forgotten, and the request was not processed (MCP, session management). */

@@ -47,6 +47,8 @@ export interface Pool {
   /** Only if it is open already: the hot path needs no promise then. */
   leaseNow(server: ServerView, scope: Scope): Lease | undefined
   health(server: ServerView): ServerHealth
+  /** Passes a notification of a client on to the servers that have a connection for its session alone. */
+  tellSession(session: string, notification: string): void
   /** Ends the connections of one front session. */
   endSession(session: string): void
   /** Ends the connections to servers that are gone or have changed. */
@@ -222,7 +224,7 @@ export function createPool(deps: PoolDeps): Pool {
     const oldest = deps.tickMs() - IDLE_MS
     for (const record of servers.values()) {
       for (const [sharer, entry] of record.entries) {
-        if (sharer === '' || entry.usedMs > oldest || entry.lease === undefined) continue
+        if (sharer === '' || entry.usedMs > oldest || entry.lease?.upstream.idle !== true) continue
         record.entries.delete(sharer)
         void entry.lease.upstream.close()
       }
@@ -262,6 +264,10 @@ export function createPool(deps: PoolDeps): Pool {
         connections: live,
         losses: record?.losses ?? 0,
       }
+    },
+    tellSession(session, notification) {
+      for (const record of servers.values())
+        record.entries.get(`session:${session}`)?.lease?.upstream.tell(notification)
     },
     endSession(session) {
       for (const record of servers.values()) {

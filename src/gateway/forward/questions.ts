@@ -1,6 +1,6 @@
 import { errorMessage, resultMessage } from '../../protocol/json-rpc.ts'
 import { rawAt, type Message } from '../../protocol/message.ts'
-import type { Question } from './upstream.ts'
+import type { Question, Sink } from './upstream.ts'
 
 /** Who is to hear of a question: the caller of the call it belongs to, or whoever the connection is for. */
 export interface Asked {
@@ -12,10 +12,14 @@ export interface Asked {
  * Of the calls in flight the one that a question can only belong to; where all are one client's, the latest, since any
  * of its streams will do.
  */
-export function theOne<Call>(calls: Iterable<Call>, oneClient: boolean): Call | undefined {
+export function theOne<Call extends { readonly sink: Sink }>(
+  calls: Iterable<Call>,
+  oneClient: boolean,
+): Call | undefined {
   let latest: Call | undefined
   let count = 0
   for (const call of calls) {
+    if (!call.sink.mayBeAsked) continue
     latest = call
     count++
   }

@@ -90,6 +90,7 @@ export class StdioPipe {
   ask(wireId: string, text: string, timeoutMs: number): Promise<Result<Message, UpstreamFailure>> {
     return new Promise((resolve) => {
       this.call(wireId, Buffer.from(text), timeoutMs, {
+        mayBeAsked: false,
         event() {},
         asked: decline,
         withdrawn() {},

@@ -79,6 +79,8 @@ export interface Question {
 }
 
 export interface Sink {
+  /** Who made the call can be asked something: a question may belong to it. */
+  readonly mayBeAsked: boolean
   /** A notification that belongs to this request. Its progress token, if any, is still the one on the wire. */
   event(message: Message): void
   /**
@@ -122,6 +124,7 @@ export interface UpstreamEvents {
 export function ask(upstream: Upstream, request: UpstreamRequest): Promise<Result<Message, UpstreamFailure>> {
   return new Promise((resolve) => {
     upstream.send(request, {
+      mayBeAsked: false,
       event() {},
       asked: decline,
       withdrawn() {},

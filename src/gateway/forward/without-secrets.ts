@@ -71,6 +71,7 @@ function cleanQuestions(to: Asked, redact: Redact): Asked {
 
 function cleanSink(sink: Sink, redact: Redact): Sink {
   return {
+    mayBeAsked: sink.mayBeAsked,
     ...cleanQuestions(sink, redact),
     event(message) {
       const clean = cleanMessage(message, redact)

@@ -1,11 +1,13 @@
-import { resultMessage } from '../../protocol/json-rpc.ts'
+import { notificationMessage, resultMessage } from '../../protocol/json-rpc.ts'
 import { hasPath, rawAt, stringAt } from '../../protocol/message.ts'
 import type { Sessions } from '../classify/sessions.ts'
 import { need, type Exchange, type Refusal } from '../exchange.ts'
 import { isLogLevel } from '../forward/log-level.ts'
+import type { Pool } from '../forward/pool.ts'
 import { decodeCursor, type Aggregator } from '../route/aggregate.ts'
 import type { ListKind } from '../route/listed-item.ts'
 import { scopeOf } from '../route/route.ts'
+import type { ClientAsker } from './ask-client.ts'
 
 /** Requests that are answered here, without asking a server. */
 
@@ -70,21 +72,34 @@ export function createSetLevel(sessions: Sessions): (x: Exchange) => Promise<Ref
   }
 }
 
-/** `notifications/cancelled` stops the call it names; the others need nothing from us. 202 for all, also for late ones. */
-export function takeNotification(x: Exchange): undefined {
-  const message = need(x.message, 'message')
-  if (message.method === 'notifications/cancelled') {
-    const id = rawAt(message, 'params/requestId')
-    if (id !== undefined) x.session?.calls.get(id)?.()
+/**
+ * `notifications/cancelled` stops the call it names, progress goes to who asked the client, changed roots to the servers
+ * that know them. 202 for all, also for late ones.
+ */
+export function createTakeNotification(asker: ClientAsker, pool: Pool): (x: Exchange) => undefined {
+  return (x) => {
+    const message = need(x.message, 'message')
+    const { session } = x
+    if (session !== undefined) {
+      if (message.method === 'notifications/cancelled') {
+        const id = rawAt(message, 'params/requestId')
+        if (id !== undefined) session.calls.get(id)?.()
+      } else if (message.method === 'notifications/progress') asker.progress(session, message)
+      else if (message.method === 'notifications/roots/list_changed')
+        pool.tellSession(session.id, notificationMessage(message.method))
+    }
+    x.out.empty(202)
+    return undefined
   }
-  x.out.empty(202)
-  return undefined
 }
 
-/** No request of a server is open towards a client, so no answer is waited for. */
-export function takeResponse(x: Exchange): undefined {
-  x.out.empty(202)
-  return undefined
+/** The answer to a question of a server; what answers no open question of this session is taken and dropped. */
+export function createTakeResponse(asker: ClientAsker): (x: Exchange) => undefined {
+  return (x) => {
+    if (x.session !== undefined) asker.answered(x.session, need(x.message, 'message'))
+    x.out.empty(202)
+    return undefined
+  }
 }
 
 /** DELETE: over, also if it was over already. */

@@ -8,17 +8,16 @@ import type { Edit } from '../splice.ts'
 export interface LegacyClient {
   /** JSON text of the client's `clientInfo`. */
   readonly clientInfo: string
+  /** JSON text of what the client can be asked for. */
+  readonly capabilities: string
   readonly logLevel: string | undefined
 }
 
-/**
- * Legacy request to modern server: the envelope goes into `params._meta`, whatever else stands there stays.
- * No client capability is declared: server-initiated requests do not cross here, so the server must not count on one.
- */
+/** Legacy request to modern server: the envelope goes into `params._meta`, whatever else stands there stays. */
 export function toModernRequest(message: Message, client: LegacyClient): Edit[] {
   const envelope = [
     `${JSON.stringify(VERSION_KEY)}:"${LATEST_MODERN}"`,
-    `${JSON.stringify(CAPABILITIES_KEY)}:{}`,
+    `${JSON.stringify(CAPABILITIES_KEY)}:${client.capabilities}`,
     `${JSON.stringify(CLIENT_INFO_KEY)}:${client.clientInfo}`,
     ...(client.logLevel === undefined
       ? []

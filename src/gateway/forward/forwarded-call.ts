@@ -1,0 +1,296 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { readInputRequired, retryEdit } from '../../protocol/bridge/input-required.ts'
+import { rawAt, valueAt, type Message } from '../../protocol/message.ts'
+import type { Edit } from '../../protocol/splice.ts'
+import { need, type Exchange, type Refusal, type Route } from '../exchange.ts'
+import { canAsk, type ClientAsker } from '../reply/ask-client.ts'
+import { askQuestion } from '../reply/ask-question.ts'
+import { upstreamRefusal } from '../route/route.ts'
+import { askRound } from './ask-round.ts'
+import { answerFor, eventFor, isNotFound, toolError, upstreamRequest, type Answer } from './bridge.ts'
+import { openCall } from './calls-in-flight.ts'
+import type { Caller } from './caller.ts'
+import type { Parking, Retry } from './parking.ts'
+import type { Lease } from './pool.ts'
+import { Rounds, type RoundsHost } from './rounds.ts'
+import { decline, type Question, type Sink, type UpstreamCall, type UpstreamFailure } from './upstream.ts'
+
+export interface CallDeps {
+  readonly asker: ClientAsker
+  readonly parking: Parking
+  /** Called with an answer that is good, before it is given: what must be kept of it is kept first. */
+  readonly answered: (x: Exchange, answer: Answer) => Promise<void> | undefined
+}
+
+/** The server does not know the resource. Told by identity from a refusal that says the same of the last one asked. */
+export const ASK_NEXT: Refusal = { code: 'resource_not_found' }
+
+/** As the official SDKs have it. */
+const MAX_SHIM_ROUNDS = 8
+const STATE_ONLY_PAUSE_MS = 250
+
+type Conclude = (refusal: Refusal | undefined) => void
+
+/**
+ * One call at a server, from sending to its answer, whoever of its client's exchanges waits for it. A legacy client is
+ * asked on the stream of its call; a modern one gets the questions as its answer and comes back (`Rounds`).
+ */
+export class ForwardedCall implements Sink, RoundsHost {
+  readonly mayBeAsked: boolean
+  readonly principal: string
+  readonly server: string
+  readonly #deps: CallDeps
+  readonly #x: Exchange
+  readonly #route: Route
+  readonly #lease: Lease
+  #caller: Caller | undefined
+  #conclude: Conclude
+  /** Gives on the turn, where calls take turns. */
+  #ended: (() => void) | undefined
+  #finish: (() => void) | undefined
+  #call: UpstreamCall | undefined
+  #over = false
+  #rounds: Rounds | undefined
+  /** Questions that a legacy client has on its stream, each with how to take it back. */
+  #asked: Map<Question, () => void> | undefined
+  #takeBackRound: (() => void) | undefined
+  #shimRounds = 0
+  #progress = -Infinity
+  /** What came while nobody waited. */
+  #kept: Message | UpstreamFailure | undefined
+
+  constructor(
+    deps: CallDeps,
+    about: { readonly x: Exchange; readonly route: Route; readonly lease: Lease },
+    conclude: Conclude,
+    ended: (() => void) | undefined,
+  ) {
+    this.#deps = deps
+    this.#x = about.x
+    this.#route = about.route
+    this.#lease = about.lease
+    this.#caller = about.x
+    this.#conclude = conclude
+    this.#ended = ended
+    this.mayBeAsked = mayBeAsked(about.x)
+    this.principal = about.x.principal?.key ?? ''
+    this.server = about.route.server.name
+  }
+
+  start(): void {
+    const x = this.#x
+    this.#finish = openCall(x.session, need(x.message?.idText, 'id'), () => this.#takenBack(x))
+    x.out.mayTakeLong()
+    this.#send([])
+    this.#watch(x)
+  }
+
+  caller(): Caller | undefined {
+    return this.#caller
+  }
+
+  event(message: Message): void {
+    const caller = this.#caller
+    if (caller === undefined || this.#over) return
+    if (this.#shimRounds > 0 && this.#repeats(message)) return
+    const bytes = eventFor(caller, message)
+    if (bytes !== undefined) caller.out.event(bytes)
+  }
+
+  asked(question: Question): void {
+    if (this.#over) return decline(question)
+    const caller = this.#caller
+    if (caller?.era === 'legacy') return this.#askLegacy(caller, question)
+    if (this.#rounds === undefined) {
+      if (caller === undefined) return decline(question)
+      this.#rounds = new Rounds(this, this.#deps.parking, caller)
+    }
+    this.#rounds.asked(question, caller)
+  }
+
+  withdrawn(question: Question): void {
+    this.#rounds?.withdrawn(question)
+    this.#asked?.get(question)?.()
+    this.#asked?.delete(question)
+  }
+
+  reply(message: Message): void {
+    this.#lease.heard(undefined)
+    const caller = this.#caller
+    if (caller === undefined) this.#kept = message
+    else if (this.#asksForInput(caller, message)) void this.#shim(caller, message)
+    else this.#answer(caller, message)
+  }
+
+  failed(failure: UpstreamFailure): void {
+    if (failure.kind === 'unreachable' || failure.kind === 'refused') this.#lease.heard(failure)
+    const caller = this.#caller
+    if (caller === undefined) {
+      this.#kept = failure
+      return
+    }
+    caller.outcome = failure.kind === 'refused' || failure.kind === 'session-lost' ? 'error' : 'lost'
+    this.#end(upstreamRefusal(this.#route.server.name, failure))
+  }
+
+  detach(): void {
+    this.#caller = undefined
+    const conclude = this.#conclude
+    this.#finish?.()
+    this.#conclude = () => {}
+    conclude(undefined)
+  }
+
+  attach(retry: Retry): void {
+    this.#caller = retry.caller
+    this.#conclude = retry.conclude
+    retry.caller.out.mayTakeLong()
+    this.#watch(retry.caller)
+    const kept = this.#kept
+    this.#kept = undefined
+    if (kept === undefined) return
+    if ('kind' in kept) this.failed(kept)
+    else this.reply(kept)
+  }
+
+  abandon(): void {
+    this.#call?.cancel()
+    this.#end(undefined)
+  }
+
+  #send(more: readonly Edit[]): void {
+    const request = upstreamRequest(this.#x, this.#lease)
+    this.#call = this.#lease.upstream.send(
+      more.length === 0 ? request : { ...request, edits: [...request.edits, ...more] },
+      this,
+    )
+  }
+
+  /** For modern clients a closed connection is the cancellation; for legacy ones it is not (MCP, cancellation). */
+  #watch(caller: Caller): void {
+    if (caller.era === 'modern') caller.out.onGone(() => this.#gone(caller))
+  }
+
+  #gone(caller: Caller): void {
+    if (this.#over || this.#caller !== caller) return
+    this.#call?.cancel()
+    caller.outcome = 'cancelled'
+    this.#end(undefined)
+  }
+
+  #takenBack(x: Exchange): void {
+    if (this.#over) return
+    this.#call?.cancel()
+    x.outcome = 'cancelled'
+    // Nobody waits for an answer to what was cancelled, but the connection must not stay open for it.
+    x.out.cancelled()
+    this.#end(undefined)
+  }
+
+  #answer(caller: Caller, message: Message): void {
+    if (this.#over) return
+    if (this.#route.others.length > 0 && message.shape === 'error' && isNotFound(message))
+      return this.#end(ASK_NEXT)
+    const answer = answerFor(caller, this.#lease, message)
+    if (!('bytes' in answer)) {
+      this.#end({ ...answer, hint: `${this.#route.server.name}: ${answer.hint ?? ''}` })
+      return
+    }
+    caller.outcome = answer.outcome
+    caller.outcomeCode = answer.code
+    const kept = this.#deps.answered(this.#x, answer)
+    if (kept === undefined) this.#give(caller, answer)
+    else
+      void settle(kept).then((refusal) =>
+        refusal === undefined ? this.#give(caller, answer) : this.#end(refusal),
+      )
+  }
+
+  #give(caller: Caller, answer: Answer): void {
+    caller.out.answer(answer.status, [answer.bytes])
+    this.#end(undefined)
+  }
+
+  #askLegacy(caller: Caller, question: Question): void {
+    const session = need(caller.session, 'session')
+    const takeBack = askQuestion(this.#deps.asker, session, question, (text) => caller.out.event(text))
+    if (takeBack !== undefined) (this.#asked ??= new Map()).set(question, takeBack)
+  }
+
+  #asksForInput(caller: Caller, message: Message): boolean {
+    return (
+      caller.era === 'legacy' &&
+      this.#lease.info.era === 'modern' &&
+      rawAt(message, 'result/resultType') === '"input_required"'
+    )
+  }
+
+  /** A legacy client of a modern server: asked for real, and the request is made again with what it says. */
+  async #shim(caller: Caller, message: Message): Promise<void> {
+    const session = need(caller.session, 'session')
+    const round = readInputRequired(message)
+    const asksTooMuch = round?.requests.some(({ method, params }) => !canAsk(session.offer, method, params))
+    if (round === undefined || asksTooMuch === true) {
+      const hint = `${this.#route.server.name}: it asks for something that this client cannot give`
+      return this.#end({ code: 'upstream_invalid', hint })
+    }
+    if (++this.#shimRounds > MAX_SHIM_ROUNDS) return this.#giveUp(caller, 'it asked too many times')
+    let answers: ReadonlyMap<string, string> = new Map()
+    if (round.requests.length === 0) await sleep(STATE_ONLY_PAUSE_MS)
+    else {
+      const asked = askRound(this.#deps.asker, session, round.requests, (text) => caller.out.event(text))
+      this.#takeBackRound = asked.takeBack
+      const given = await asked.answers
+      if (this.#over) return
+      if (given === 'refused') return this.#giveUp(caller, 'the client gave no answer to what it asked')
+      answers = given
+    }
+    this.#takeBackRound = undefined
+    const edit = retryEdit(need(caller.message, 'message'), answers, round.state)
+    if (!this.#over) this.#send(edit === undefined ? [] : [edit])
+  }
+
+  #giveUp(caller: Caller, why: string): void {
+    if (caller.kind !== 'tools/call')
+      return this.#end({ code: 'upstream_invalid', hint: `${this.#route.server.name}: ${why}` })
+    const text = `${this.#route.server.name} could not finish: ${why}.`
+    this.#give(caller, toolError(caller, text))
+    caller.outcome = 'tool-error'
+  }
+
+  /** Progress must grow (MCP, progress), also over the rounds that the client does not see. */
+  #repeats(message: Message): boolean {
+    if (message.method !== 'notifications/progress') return false
+    const { progress } = (valueAt(message, 'params') ?? {}) as { progress?: unknown }
+    if (typeof progress !== 'number') return false
+    if (progress <= this.#progress) return true
+    this.#progress = progress
+    return false
+  }
+
+  #end(refusal: Refusal | undefined): void {
+    if (this.#over) return
+    this.#over = true
+    this.#finish?.()
+    this.#rounds?.end()
+    this.#takeBackRound?.()
+    for (const [question, takeBack] of this.#asked ?? []) {
+      takeBack()
+      // Harmless when it has been answered.
+      decline(question)
+    }
+    this.#conclude(refusal)
+    this.#ended?.()
+  }
+}
+
+/** Only these may ask their client something (MCP 2026-07-28, "Multi round-trip requests"). */
+const mayBeAsked = (x: Exchange): boolean =>
+  (x.kind === 'tools/call' || x.kind === 'prompts/get' || x.kind === 'resources/read') &&
+  (x.offer.elicitForm || x.offer.elicitUrl || x.offer.sampling || x.offer.roots)
+
+const settle = (kept: Promise<void>): Promise<Refusal | undefined> =>
+  kept.then(
+    () => undefined,
+    (thrown: unknown) => ({ code: 'unavailable', hint: 'try again', detail: thrown }),
+  )

@@ -1,0 +1,55 @@
+import { rawAt } from '../../protocol/message.ts'
+import type { Session } from '../classify/session.ts'
+import { decline, type Question } from '../forward/upstream.ts'
+import { canAsk, type ClientAsker } from './ask-client.ts'
+
+/**
+ * Puts the question of a legacy server to a legacy client, as it came; the answer goes back as it comes. What the client
+ * has not said that it can be asked is declined for it.
+ * @returns takes the question back from the client; undefined when it was not asked
+ */
+export function askQuestion(
+  asker: ClientAsker,
+  session: Session,
+  question: Question,
+  say: (message: string) => void,
+): (() => void) | undefined {
+  const { request } = question
+  const params = rawAt(request, 'params') ?? '{}'
+  if (!canAsk(session.offer, request.method, params)) {
+    decline(question)
+    return undefined
+  }
+  return asker.ask(
+    session,
+    {
+      method: request.method,
+      params,
+      progressToken: rawAt(request, 'params/_meta/progressToken'),
+      settled: (body) => question.answer(body),
+      told: (notification) => question.tell(notification),
+    },
+    say,
+  )
+}
+
+/** Questions that belong to no call but to a connection that is one session's own: asked on the session's stream. */
+export interface SessionQuestions {
+  asked(session: Session | undefined, question: Question): void
+  withdrawn(question: Question): void
+}
+
+export function createSessionQuestions(asker: ClientAsker): SessionQuestions {
+  const open = new WeakMap<Question, () => void>()
+  return {
+    asked(session, question) {
+      const stream = session?.stream
+      if (session === undefined || stream === undefined) return decline(question)
+      const takeBack = askQuestion(asker, session, question, (message) => stream.send(message))
+      if (takeBack !== undefined) open.set(question, takeBack)
+    },
+    withdrawn(question) {
+      open.get(question)?.()
+    },
+  }
+}
