@@ -17,9 +17,11 @@ export interface Row {
   readonly marks: readonly string[]
 }
 
-/** Scenario × column; the scenarios of a role in the order of the suite, those that are never scored last. */
+/** Scenario × column, for one role; its scenarios in the order of the suite, those that are never scored last. */
 export async function tabulate(role: Role, columns: readonly Column[]): Promise<readonly Row[]> {
-  const sets = await Promise.all(columns.map(({ requirements }) => listScenarios(role, requirements)))
+  const sets = await Promise.all(
+    columns.map((column) => (column.role === role ? listScenarios(role, column.requirements) : [])),
+  )
   const all = sets.flat()
   const names = new Set([...all.filter(({ scored }) => scored), ...all].map(({ scenario }) => scenario))
   return Array.from(names, (scenario) => ({
