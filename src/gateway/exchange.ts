@@ -4,6 +4,7 @@ import type { Segment } from '../audit/entry.ts'
 import type { AboutFault, FaultCode } from '../lib/fault.ts'
 import { NO_OFFER, type Offer } from '../protocol/client-offer.ts'
 import type { Message } from '../protocol/message.ts'
+import type { ParamHeader } from '../protocol/param-headers.ts'
 import type { Era } from '../protocol/revisions.ts'
 import type { Edit } from '../protocol/splice.ts'
 import type { Session } from './classify/session.ts'
@@ -26,6 +27,8 @@ export interface Route {
   readonly key: string
   /** Name on the aggregated endpoint: what rules and records speak of. */
   readonly exposed: string
+  /** Arguments that travel in headers as well; undefined: none. */
+  readonly params: readonly ParamHeader[] | undefined
   /** Replaces the name in the body by the server's own. */
   readonly edits: readonly Edit[]
 }

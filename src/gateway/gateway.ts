@@ -8,6 +8,7 @@ import type { Implementation } from '../protocol/envelope.ts'
 import type { Runtime } from '../runtime/runtime.ts'
 import { authorizeCall } from './authorize/authorize-call.ts'
 import type { Session, SessionStore } from './classify/session.ts'
+import { compareParams } from './classify/compare-params.ts'
 import { createSessions, type Sessions } from './classify/sessions.ts'
 import { createSessionStep } from './classify/session-step.ts'
 import { createDial } from './forward/dial.ts'
@@ -159,6 +160,8 @@ function assemble(deps: GatewayDeps, traffic: Traffic): Parts {
     us,
     tickMs: clock.tickMs,
     onChange: (server, kind, sharer) => announcer.listChanged(server, kind, sharer),
+    onDropped: ({ name }, tools) =>
+      log.warn({ server: name, tools }, 'tools are left out: their x-mcp-header breaks a rule of MCP 2026-07-28'),
   })
   const sessions: Sessions = createSessions({
     store: deps.sessions,
@@ -243,6 +246,7 @@ function stepTable(
     session: createSessionStep(sessions),
     route: createRoute({ catalog }),
     authorize: authorizeCall,
+    compare: compareParams,
     record: record.step,
     forward: (x) => (subscriptions.stillWanted(x, pool) ? subscriptions.answerHere(x) : forward(x)),
     answer: {

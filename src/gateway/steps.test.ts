@@ -37,7 +37,7 @@ describe('each kind of request passes exactly these steps after the head', () =>
     ['prompts/list',             'session, record, answer prompts/list'],
     ['resources/list',           'session, record, answer resources/list'],
     ['resources/templates/list', 'session, record, answer resources/templates/list'],
-    ['tools/call',               'session, route, authorize, record, forward'],
+    ['tools/call',               'session, route, authorize, compare, record, forward'],
     ['prompts/get',              'session, route, record, forward'],
     ['resources/read',           'session, route, record, forward'],
     ['completion/complete',      'session, route, record, forward'],
@@ -65,7 +65,7 @@ test('laws of the order', () => {
   // Nothing is read before it is known who asks, nothing is looked up before it is allowed.
   order('admit', 'identify', 'enter', 'receive')
   // Nothing is forwarded that was not authorised and put on the record.
-  order('route', 'authorize', 'record', 'forward')
+  order('route', 'authorize', 'compare', 'record', 'forward')
   // Every step before the kind is known applies to every kind, but for reading a body that is not there.
   for (const { step, on } of STEPS.slice(0, at('classify') + 1))
     expect(
@@ -81,6 +81,7 @@ const SOURCES: Readonly<Record<string, readonly StepName[]>> = {
   'classify/classify.ts': ['classify'],
   'classify/batch.ts': ['receive', 'classify'],
   'classify/session-step.ts': ['session'],
+  'classify/compare-params.ts': ['compare'],
   'route/route.ts': ['route', 'forward'],
   'authorize/authorize-call.ts': ['authorize'],
   'record/record.ts': ['record'],

@@ -12,7 +12,7 @@ export type Step = (x: Exchange) => Refusal | undefined | Promise<Refusal | unde
 
 // oxfmt-ignore
 const STEP_NAMES = [
-  'admit', 'identify', 'enter', 'receive', 'classify', 'session', 'route', 'authorize', 'record', 'forward', 'answer',
+  'admit', 'identify', 'enter', 'receive', 'classify', 'session', 'route', 'authorize', 'compare', 'record', 'forward', 'answer',
 ] as const
 
 export type StepName = (typeof STEP_NAMES)[number]
@@ -55,6 +55,7 @@ export const STEPS: readonly Row[] = [
   { step: 'session',   on: without('initialize', 'server/discover'), does: 'legacy: the session, bound to its Principal', faults: ['session_missing', 'session_lost', 'unsupported_version'] },
   { step: 'route',     on: FORWARDED, does: 'name or URI to Server and its own name', faults: ['invalid', 'not_found', 'resource_not_found', 'upstream_unreachable', 'upstream_timeout', 'upstream_invalid'] },
   { step: 'authorize', on: ['tools/call'], does: 'the rules of the Project on this tool', faults: ['not_found'] },
+  { step: 'compare',   on: ['tools/call'], does: 'modern: Mcp-Param headers held against the arguments', faults: ['header_mismatch'] },
   { step: 'record',    on: without(...SILENT), does: 'the intent is queued; nothing leaves before it is durable', faults: ['unavailable'] },
   { step: 'forward',   on: FORWARDED, does: 'credentials in, to the Server and back, era to era; questions of the Server to the client', faults: ['invalid', 'upstream_unreachable', 'upstream_timeout', 'upstream_invalid', 'method_unavailable', 'resource_not_found', 'unavailable'] },
   { step: 'answer',    on: without(...FORWARDED), does: 'answered here: opening, lists, levels, sessions', faults: ['invalid', 'too_large', 'not_acceptable', 'not_jsonrpc'] },

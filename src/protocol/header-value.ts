@@ -5,16 +5,20 @@
 const BEGIN = '=?base64?'
 const END = '?='
 
-const isPlain = (text: string): boolean =>
-  /^[\x20-\x7e\t]*$/.test(text) && text.trim() === text && !(text.startsWith(BEGIN) && text.endsWith(END))
+const isVisible = (text: string): boolean => /^[\x20-\x7e\t]*$/.test(text)
+
+/** It means itself: no marker to decode, nothing that a header cannot hold. */
+export const isPlainHeader = (text: string): boolean =>
+  isVisible(text) && text.trim() === text && !(text.startsWith(BEGIN) && text.endsWith(END))
 
 export const encodeHeaderValue = (text: string): string =>
-  isPlain(text) ? text : `${BEGIN}${Buffer.from(text).toString('base64')}${END}`
+  isPlainHeader(text) ? text : `${BEGIN}${Buffer.from(text).toString('base64')}${END}`
 
-/** Undefined when the base64 is not canonical or not UTF-8: the header is then malformed. */
+/** Undefined when it is malformed: base64 that is not canonical or not UTF-8, or text that had to be encoded. */
 export function decodeHeaderValue(header: string): string | undefined {
   const text = header.replace(/^[ \t]+|[ \t]+$/g, '')
-  if (!text.startsWith(BEGIN) || !text.endsWith(END) || text.length < BEGIN.length + END.length) return text
+  if (!text.startsWith(BEGIN) || !text.endsWith(END) || text.length < BEGIN.length + END.length)
+    return isVisible(text) ? text : undefined
   const encoded = text.slice(BEGIN.length, -END.length)
   const bytes = Buffer.from(encoded, 'base64')
   if (bytes.toString('base64') !== encoded) return undefined

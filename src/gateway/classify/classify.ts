@@ -1,4 +1,4 @@
-import { decodeHeaderValue } from '../../protocol/header-value.ts'
+import { decodeHeaderValue, isPlainHeader } from '../../protocol/header-value.ts'
 import { hasPath, rawAt, stringAt, type Message } from '../../protocol/message.ts'
 import { CAPABILITIES_KEY, CLIENT_INFO_KEY, VERSION_KEY } from '../../protocol/envelope.ts'
 import { claimsModern, isModernRevision, MODERN_REVISIONS, type Era } from '../../protocol/revisions.ts'
@@ -169,7 +169,7 @@ function nameProblem(message: Message, headers: ClassifiedHeaders): Refusal | un
   const name = stringAt(message, path)
   if (name === undefined) return { code: 'invalid', problems: [`${path.replace('/', '.')} must be a string`] }
   // Plain values, which nearly all are, need no decoding to be equal.
-  return (header === name && !header.startsWith('=?')) || decodeHeaderValue(header) === name
+  return (header === name && isPlainHeader(header)) || decodeHeaderValue(header) === name
     ? undefined
     : mismatchOf(`Mcp-Name differs from ${path.replace('/', '.')}`)
 }

@@ -30,7 +30,14 @@ function call(era: Era, meta = '', logLevel?: string): Exchange {
   x.message = read(text, 'client')
   const at = text.indexOf('"one__echo"')
   const edits = [{ start: at, end: at + '"one__echo"'.length, text: '"echo"' }]
-  x.route = { server: scriptedView('one'), others: [], key: 'echo', exposed: 'one__echo', edits }
+  x.route = {
+    server: scriptedView('one'),
+    others: [],
+    key: 'echo',
+    exposed: 'one__echo',
+    params: undefined,
+    edits,
+  }
   if (era === 'legacy') x.session = { clientInfo: '{"name":"c","version":"1"}', logLevel } as never
   return x
 }

@@ -6,6 +6,7 @@ import { splice, type Edit } from '../../protocol/splice.ts'
 import { need, type Exchange, type OutcomeStatus, type Refusal } from '../exchange.ts'
 import type { Caller } from './caller.ts'
 import { passesLevel } from './log-level.ts'
+import { outgoingParams } from './outgoing-params.ts'
 import type { Lease } from './pool.ts'
 import type { UpstreamRequest } from './upstream.ts'
 
@@ -19,7 +20,7 @@ export function upstreamRequest(x: Exchange, lease: Lease): UpstreamRequest {
     message,
     edits: x.era === lease.info.era ? route.edits : [...route.edits, ...eraEdits(x, message)],
     name: NAMED.has(message.method) ? route.key : undefined,
-    headers: x.era === 'modern' ? paramHeaders(x) : undefined,
+    headers: outgoingParams(x, lease),
     timeoutMs: route.server.spec.timeouts.callSeconds * 1000,
   }
 }
@@ -35,18 +36,6 @@ function eraEdits(x: Exchange, message: Message): Edit[] {
     capabilities: x.offer.modern,
     logLevel: session.logLevel,
   })
-}
-
-/** As an intermediary we pass on parameters that were lifted into headers (MCP 2026-07-28, custom headers). */
-function paramHeaders(x: Exchange): Record<string, string> | undefined {
-  let found: Record<string, string> | undefined
-  const { headers } = x.request
-  for (const name in headers) {
-    if (!name.startsWith('mcp-param-')) continue
-    const value = headers[name]
-    if (typeof value === 'string') (found ??= {})[name] = value
-  }
-  return found
 }
 
 /** A notification on its way to the client, or undefined when this client does not get it. */

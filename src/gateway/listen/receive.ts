@@ -3,6 +3,7 @@ import { rawAt, readMessage, type MessageProblem } from '../../protocol/message.
 import { MAX_DEPTH } from '../../protocol/json-scan.ts'
 import { batchProblem, readBatch } from '../classify/batch.ts'
 import { classify } from '../classify/classify.ts'
+import { sentTwice } from '../classify/sent-twice.ts'
 import { need, type Exchange, type Refusal } from '../exchange.ts'
 import type { HostCheck } from './allowed-hosts.ts'
 import { MAX_BODY_BYTES, readBody } from './read-body.ts'
@@ -68,6 +69,8 @@ export function classifyExchange(x: Exchange): Refusal | undefined {
   }
   const classified = classify(need(x.message, 'message'), x.request.headers)
   if ('refusal' in classified) return classified.refusal
+  if (classified.era === 'modern' && sentTwice(x.request, 'mcp-name'))
+    return { code: 'header_mismatch', hint: 'Mcp-Name was sent twice' }
   x.era = classified.era
   x.kind = classified.kind
   if (x.era === 'modern' && x.message?.shape === 'request')

@@ -41,7 +41,7 @@ function setUp() {
     },
   })
   const us = { name: 'castellan', version: '0' }
-  const catalog: Catalog = createCatalog({ pool, us, tickMs, onChange() {} })
+  const catalog: Catalog = createCatalog({ pool, us, tickMs, onChange() {}, onDropped() {} })
   const aggregator = createAggregator({ catalog, pool, tickMs, epoch: EPOCH, serverInfo: JSON.stringify(us) })
   const offer = (server: string, kind: keyof typeof METHODS, items: readonly object[]): void => {
     servers.script(server).lists[METHODS[kind]] = [items]

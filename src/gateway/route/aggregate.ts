@@ -3,10 +3,10 @@ import { bridgeListedItem } from '../../protocol/bridge/listed-item.ts'
 import { SERVER_INFO_KEY } from '../../protocol/envelope.ts'
 import type { Era } from '../../protocol/revisions.ts'
 import type { Pool, Scope } from '../forward/pool.ts'
-import type { ServerView } from '../snapshot.ts'
+import type { ProjectView, ServerView } from '../snapshot.ts'
 import type { Catalog, ServerList } from './catalog.ts'
 import type { CompiledProject } from './compiled-project.ts'
-import { LIST_MEMBER, type ListedItem, type ListKind } from './listed-item.ts'
+import { LIST_MEMBER, NO_HINTS, strictest, type ListedItem, type ListKind } from './listed-item.ts'
 
 /** What is wanted: one list of one endpoint, for a client of one era. */
 export interface ListQuery {
@@ -43,7 +43,7 @@ const PAGE_ITEMS = 1000
 const MAX_CACHED = 2000
 /** How often a cached list looks whether the lists in it are due. */
 const RECHECK_MS = 5000
-/** A modern client may keep a list this long; changes are announced besides. */
+/** A modern client may keep a list this long, or as long as its servers say if that is less; changes are announced. */
 const TTL_MS = 10_000
 
 interface Cached {
@@ -106,7 +106,8 @@ export function createAggregator(deps: AggregatorDeps): Aggregator {
       }
     }
     const stamp = `${deps.epoch}.${(++stamps).toString(36)}`
-    return { pages: renderPages(items, query, stamp, deps.serverInfo), stamp }
+    const tail = query.era === 'legacy' ? '' : modernMembers(query, lists, deps.serverInfo)
+    return { pages: renderPages(items, LIST_MEMBER[query.kind], stamp, tail), stamp }
   }
 
   return { list }
@@ -134,24 +135,32 @@ function* namedItems(
   }
 }
 
-function renderPages(
-  items: readonly Buffer[],
-  query: ListQuery,
-  stamp: string,
-  serverInfo: string,
-): Buffer[] {
+/**
+ * What a result of the modern era has besides its items: the same on all pages. Only what one server gives to everyone,
+ * and nothing of ours was taken from, may be kept for everyone; which servers a project has is not for the public.
+ */
+function modernMembers(query: ListQuery, lists: readonly ServerList[], serverInfo: string): string {
+  const hints = lists.reduce((all, list) => strictest(all, list.hints), NO_HINTS)
+  const { project, server, kind } = query
+  const filtered = kind === 'tools' && (filters(project.view.spec.tools) || filters(server?.spec.tools))
+  const isPublic = server !== undefined && lists.length > 0 && hints.isPublic && !filtered
+  const ttlMs = Math.min(TTL_MS, hints.ttlMs ?? TTL_MS)
+  const scope = isPublic ? 'public' : 'private'
+  return `,"resultType":"complete","ttlMs":${ttlMs},"cacheScope":"${scope}","_meta":{"${SERVER_INFO_KEY}":${serverInfo}}`
+}
+
+const filters = (rules: ProjectView['spec']['tools'] | undefined): boolean =>
+  rules !== undefined && (rules.allow !== undefined || rules.deny.length > 0)
+
+function renderPages(items: readonly Buffer[], member: string, stamp: string, tail: string): Buffer[] {
   const pages: Buffer[] = []
   const count = Math.max(1, Math.ceil(items.length / PAGE_ITEMS))
   for (let page = 0; page < count; page++) {
     const own = items.slice(page * PAGE_ITEMS, (page + 1) * PAGE_ITEMS)
     const next = page + 1 < count ? `,"nextCursor":"${encodeCursor({ stamp, page: page + 1 })}"` : ''
-    const modern =
-      query.era === 'legacy'
-        ? ''
-        : `,"resultType":"complete","ttlMs":${TTL_MS},"cacheScope":"private","_meta":{"${SERVER_INFO_KEY}":${serverInfo}}`
-    const parts: Buffer[] = [Buffer.from(`{"${LIST_MEMBER[query.kind]}":[`)]
+    const parts: Buffer[] = [Buffer.from(`{"${member}":[`)]
     for (const [i, item] of own.entries()) parts.push(...(i === 0 ? [item] : [COMMA, item]))
-    pages.push(Buffer.concat([...parts, Buffer.from(`]${next}${modern}}`)]))
+    pages.push(Buffer.concat([...parts, Buffer.from(`]${next}${tail}}`)]))
   }
   return pages
 }

@@ -27,6 +27,7 @@ function setUp() {
     us: { name: 'castellan', version: '0' },
     tickMs,
     onChange: (server, kind) => announced.push(`${server.name} ${kind}`),
+    onDropped: (server, tools) => announced.push(`${server.name} drops ${JSON.stringify(tools)}`),
   })
   const offer = (...names: string[]): void => {
     servers.script('srv').lists['tools/list'] = [
@@ -255,4 +256,60 @@ test('a server that was changed or removed is forgotten, and caches notice', asy
   catalog.reconcile(() => undefined)
   expect(catalog.version).toBeGreaterThan(version)
   expect(catalog.seen(SRV, NOBODY, 'tools')).toBeUndefined()
+})
+
+test('a modern HTTP server loses the tools whose header annotations break a rule, and keeps the others', async () => {
+  const { servers, catalog, announced } = setUp()
+  const annotated = (type: string): object => ({
+    type: 'object',
+    properties: { city: { type, 'x-mcp-header': 'City' } },
+  })
+  const good = { name: 'good', inputSchema: annotated('string') }
+  servers.script('srv').lists['tools/list'] = [[{ name: 'bad', inputSchema: annotated('number') }, good]]
+  servers.script('srv').era = 'modern'
+  const list = await catalog.load(scriptedView('srv'), NOBODY, 'tools')
+  expect(keys(list)).toEqual(['good'])
+  expect(list.items[0]?.params).toEqual([{ header: 'mcp-param-city', path: ['city'] }])
+  expect(announced).toEqual([
+    'srv drops [{"name":"bad","reason":"x-mcp-header is for strings, integers and booleans"}]',
+  ])
+  // Others make no headers of arguments, so there is nothing to get wrong.
+  const overPipe = await catalog.load({ ...SRV, uid: 'srv_pipe' }, NOBODY, 'tools')
+  expect(keys(overPipe)).toEqual(['bad', 'good'])
+})
+
+test('a list is kept as long as its server says, within bounds', async () => {
+  const { servers, catalog, time, asked } = setUp()
+  const script = servers.script('srv')
+  script.era = 'modern'
+  const checked = async (ttlMs: number, untilMs: number): Promise<void> => {
+    script.hints = { ttlMs, cacheScope: 'public' }
+    const server = { ...scriptedView('srv'), uid: `srv_${ttlMs}` }
+    time.nowMs = 0
+    const list = await catalog.load(server, NOBODY, 'tools')
+    expect(list.hints).toEqual({ ttlMs: Math.max(0, ttlMs), isPublic: true })
+    const before = asked()
+    time.nowMs = untilMs - 1
+    catalog.peek(server, NOBODY, 'tools')
+    expect(asked()).toBe(before)
+    time.nowMs = untilMs
+    catalog.peek(server, NOBODY, 'tools')
+    await settled()
+    expect(asked()).toBe(before + 1)
+  }
+  await checked(20_000, 20_000)
+  await checked(0, 5000)
+  await checked(-1, 5000)
+  await checked(24 * 3600_000, 30 * 60_000)
+})
+
+test('a list that changes while it is read is read again, once', async () => {
+  const { servers, catalog } = setUp()
+  const script = servers.script('srv')
+  script.lists['tools/list'] = [[{ name: 'a' }], [{ name: 'b' }]]
+  script.badCursors = 1
+  expect(keys(await catalog.load(SRV, NOBODY, 'tools'))).toEqual(['a', 'b'])
+  script.badCursors = 2
+  const again = await catalog.load({ ...SRV, uid: 'srv_other' }, NOBODY, 'tools')
+  expect(again.failure).toMatchObject({ kind: 'invalid' })
 })

@@ -1,11 +1,11 @@
 import { compileFilter } from '../../protocol/glob.ts'
 import { distinctName, exposedName, foldedName } from '../../protocol/exposed-name.ts'
 import type { Implementation } from '../../protocol/envelope.ts'
-import type { Pool, Scope } from '../forward/pool.ts'
+import type { Lease, Pool, Scope } from '../forward/pool.ts'
 import type { UpstreamFailure } from '../forward/upstream.ts'
 import type { ServerView } from '../snapshot.ts'
-import { fetchList } from './fetch-list.ts'
-import type { ListedItem, ListKind } from './listed-item.ts'
+import { fetchList, NOTHING_LISTED, type FetchedList, type ListAsker } from './fetch-list.ts'
+import type { CacheHints, DroppedTool, ListedItem, ListKind } from './listed-item.ts'
 
 /** One list of one server as it was last seen. Immutable; a new one takes its place. */
 export interface ServerList {
@@ -15,6 +15,9 @@ export interface ServerList {
   /** Name on an aggregated endpoint, in the order of `items`; for tools and prompts. */
   readonly exposed: ReadonlyMap<string, ListedItem>
   readonly exposedNames: ReadonlyMap<ListedItem, string>
+  /** Tools that break a rule of their revision, so that no client may be shown them. */
+  readonly dropped: readonly DroppedTool[]
+  readonly hints: CacheHints
   /** Why the list is empty or old, if the last attempt failed. */
   readonly failure: UpstreamFailure | undefined
 }
@@ -47,6 +50,8 @@ export interface CatalogDeps {
   readonly tickMs: () => number
   /** Called when the content of a list differs from what was known before. */
   readonly onChange: (server: ServerView, kind: ListKind, sharer: string) => void
+  /** Called when a list is known from which tools had to be left out. */
+  readonly onDropped: (server: ServerView, dropped: readonly DroppedTool[]) => void
 }
 
 /** How long a list is taken as it is; a server that announces changes is asked again much later. */
@@ -107,6 +112,13 @@ export function createCatalog(deps: CatalogDeps): Catalog {
     return slot
   }
 
+  const asker = (server: ServerView, lease: Lease, timeoutMs: number): ListAsker => ({
+    lease,
+    us: deps.us,
+    timeoutMs,
+    overHttp: server.spec.transport !== 'stdio',
+  })
+
   function refresh(server: ServerView, scope: Scope, kind: ListKind, slot: Slot): Promise<ServerList> {
     slot.loading ??= fetchInto(server, scope, kind, slot).finally(() => {
       slot.loading = undefined
@@ -123,16 +135,17 @@ export function createCatalog(deps: CatalogDeps): Catalog {
     const { changes } = slot
     const waitMs = Math.min(server.spec.timeouts.callSeconds * 1000, 60_000)
     const lease = await deps.pool.lease(server, listScope(server, scope))
-    const fetched = lease.ok ? await fetchList(lease.value, kind, deps.us, waitMs) : lease
+    const fetched = lease.ok ? await fetchList(asker(server, lease.value, waitMs), kind) : lease
     const before = slot.list
     slot.fetchedMs = deps.tickMs()
     if (!fetched.ok) {
       slot.dueMs = slot.fetchedMs + FAILED_MS
       // Stale on error: what was known stays, with the failure beside it.
-      slot.list = { ...(before ?? buildList(server, kind, [])), failure: fetched.error }
+      slot.list = { ...(before ?? buildList(server, kind, NOTHING_LISTED)), failure: fetched.error }
       return slot.list
     }
-    const freshMs = lease.ok && announces(lease.value.info.capabilities, kind) ? FRESH_ANNOUNCED_MS : FRESH_MS
+    const announced = lease.ok && announces(lease.value.info.capabilities, kind)
+    const freshMs = announced ? FRESH_ANNOUNCED_MS : freshFor(fetched.value.hints)
     // A server may say that it changed whenever it is asked, so even then there is a pause.
     slot.dueMs = slot.fetchedMs + (slot.changes === changes ? freshMs : RELOAD_PAUSE_MS)
     if (before !== undefined && sameItems(before, server, kind, fetched.value)) {
@@ -142,6 +155,7 @@ export function createCatalog(deps: CatalogDeps): Catalog {
     }
     slot.list = buildList(server, kind, fetched.value)
     version++
+    if (slot.list.dropped.length > 0) deps.onDropped(server, slot.list.dropped)
     if (before !== undefined) deps.onChange(server, kind, slot.sharer)
     return slot.list
   }
@@ -197,7 +211,7 @@ function stillWaiting(server: ServerView, kind: ListKind, slot: Slot): Promise<S
   return new Promise((resolve) => {
     setTimeout(() => {
       slot.list ??= {
-        ...buildList(server, kind, []),
+        ...buildList(server, kind, NOTHING_LISTED),
         failure: { kind: 'timeout', message: 'it has not answered yet' },
       }
       resolve(slot.list)
@@ -227,14 +241,19 @@ function announces(
   return capabilities[kind === 'templates' ? 'resources' : kind]?.listChanged === true
 }
 
-function buildList(server: ServerView, kind: ListKind, fetched: readonly ListedItem[]): ServerList {
+/** As the server says, within bounds: one that wants to be asked every time is not asked all the time. */
+const freshFor = ({ ttlMs }: CacheHints): number =>
+  ttlMs === undefined ? FRESH_MS : Math.min(Math.max(ttlMs, RELOAD_PAUSE_MS), FRESH_ANNOUNCED_MS)
+
+function buildList(server: ServerView, kind: ListKind, fetched: FetchedList): ServerList {
   const offered = kind === 'tools' ? compileFilter(server.spec.tools) : (): boolean => true
   const byKey = new Map<string, ListedItem>()
-  for (const item of fetched) if (offered(item.key) && !byKey.has(item.key)) byKey.set(item.key, item)
+  for (const item of fetched.items) if (offered(item.key) && !byKey.has(item.key)) byKey.set(item.key, item)
   const items = [...byKey.values()]
   const exposed = exposeAll(server.name, kind, items)
   const exposedNames = new Map([...exposed].map(([name, item]) => [item, name]))
-  return { items, byKey, exposed, exposedNames, failure: undefined }
+  const { dropped, hints } = fetched
+  return { items, byKey, exposed, exposedNames, dropped, hints, failure: undefined }
 }
 
 /** Names that clients would fold into one all get a digest, so which of them keeps its name depends on no order. */
@@ -257,11 +276,13 @@ function sameItems(
   before: ServerList,
   server: ServerView,
   kind: ListKind,
-  fetched: readonly ListedItem[],
+  fetched: FetchedList,
 ): boolean {
   const after = buildList(server, kind, fetched).items
   return (
     after.length === before.items.length &&
+    fetched.dropped.length === before.dropped.length &&
+    fetched.hints.isPublic === before.hints.isPublic &&
     after.every((item, i) => before.items[i]?.text.equals(item.text) === true)
   )
 }

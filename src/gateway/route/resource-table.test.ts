@@ -26,7 +26,13 @@ test('who lists it comes first, then whose template fits, then who has resources
   const servers = createScriptedServers()
   const events = { changed() {}, notified() {}, asked() {}, withdrawn() {}, reopened() {} }
   const pool = createPool({ dial: servers.dial, tickMs: () => 0, isCurrent: () => true, events })
-  const catalog = createCatalog({ pool, us: { name: 'c', version: '0' }, tickMs: () => 0, onChange() {} })
+  const catalog = createCatalog({
+    pool,
+    us: { name: 'c', version: '0' },
+    tickMs: () => 0,
+    onChange() {},
+    onDropped() {},
+  })
   const offer = (name: string, resources: string[], templates: string[]) => {
     servers.script(name).lists = {
       'resources/list': [resources.map((uri) => ({ uri }))],

@@ -120,13 +120,15 @@ function inList(x: Exchange, server: ServerView, list: ServerList, named: Named)
       others: [],
       key: item.key,
       exposed: named.key,
+      params: item.params,
       edits: [{ ...named.at, text: JSON.stringify(item.key) }],
     }
   }
   const item = list.byKey.get(named.key)
   if (item === undefined) return undefined
   // Rules speak of names on the aggregated endpoint, also where names go without their prefix.
-  return { server, others: [], key: item.key, exposed: list.exposedNames.get(item) ?? item.key, edits: [] }
+  const exposed = list.exposedNames.get(item) ?? item.key
+  return { server, others: [], key: item.key, exposed, params: item.params, edits: [] }
 }
 
 async function byUri(catalog: Catalog, x: Exchange, named: Named): Promise<Route | Refusal> {
@@ -136,7 +138,7 @@ async function byUri(catalog: Catalog, x: Exchange, named: Named): Promise<Route
   const [first, ...others] =
     owner === undefined ? await serversWithResource(catalog, servers, scopeOf(x), named.key) : [owner]
   if (first === undefined) return { code: 'resource_not_found' }
-  return { server: first, others, key: named.key, exposed: named.key, edits: [] }
+  return { server: first, others, key: named.key, exposed: named.key, params: undefined, edits: [] }
 }
 
 const unknownName = (list: ListKind): Refusal => ({
