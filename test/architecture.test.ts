@@ -125,7 +125,7 @@ describe('imports', () => {
     // Measured: zod alone adds 40 ms to a command that takes 60.
     const light = new Set(['commander'])
     expect(packagesLoadedBy('src/main/cli.ts').filter((name) => !light.has(name))).toEqual([])
-    const onFirstUse = new Set(['pg', 'prom-client', 'yaml', '@clack/prompts', 'commander'])
+    const onFirstUse = new Set(['pg', 'prom-client', 'oauth4webapi', 'yaml', '@clack/prompts', 'commander'])
     expect(packagesLoadedBy('src/main/serve.ts').filter((name) => onFirstUse.has(name))).toEqual([])
   })
 
@@ -233,6 +233,7 @@ describe('what only few may do', () => {
       'src/control/api/change-routes.ts':      'answers the creation of a Token, once',
       'src/gateway/inject/credentials.ts':     'puts it into a header for the Server that it belongs to',
       'src/runtime/sandbox/environment.ts':    'puts it into the environment of the server that it belongs to',
+      'src/oauth/client/token-endpoint.ts':    'sends it to the authorization server that it belongs to',
       'src/cli/api.ts':                        'sends the credential of the user to the daemon',
       'src/cli/mcp/exchange.ts':               'sends the token of the user to the endpoint under test',
     }
