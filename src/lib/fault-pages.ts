@@ -59,6 +59,10 @@ const PAGES: Readonly<Record<FaultCode, { readonly when: string; readonly todo: 
     when: 'In revision 2026-07-28 the headers `MCP-Protocol-Version`, `Mcp-Method` and `Mcp-Name` repeat parts of the body; one is missing or says something else.',
     todo: 'Write the headers from the body. Something on the way may have changed one of the two.',
   },
+  capability_missing: {
+    when: 'The Server asked the client for something (an elicitation, a sampling, roots) that the request does not declare in `clientCapabilities`, and did not go on without it.',
+    todo: 'Use a client that can be asked for it; `error.data.requiredCapabilities` says for what.',
+  },
   unsupported_version: {
     when: 'The protocol revision that the request names is not spoken here.',
     todo: 'Use one of `error.data.supported`, or begin with `initialize`, which negotiates.',

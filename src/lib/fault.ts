@@ -25,6 +25,7 @@ const CATALOGUE = {
   not_json:             { http: 400, mcp: 400, rpc: -32700, exit: 2, text: 'the body is not valid JSON' },
   not_jsonrpc:          { http: 400, mcp: 400, rpc: -32600, exit: 2, text: 'the body is not a JSON-RPC message' },
   header_mismatch:      { http: 400, mcp: 400, rpc: -32020, exit: 2, text: 'a header is missing or differs from the body' },
+  capability_missing:   { http: 400, mcp: 400, rpc: -32021, exit: 2, text: 'the server asks for something that this client has not declared' },
   unsupported_version:  { http: 400, mcp: 400, rpc: -32022, exit: 2, text: 'this protocol version is not supported' },
   session_missing:      { http: 400, mcp: 400, rpc: -32600, exit: 2, text: 'the Mcp-Session-Id header is missing' },
   session_lost:         { http: 404, mcp: 404, rpc: -32001, exit: 1, text: 'this session is unknown or has ended' },

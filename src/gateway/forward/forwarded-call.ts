@@ -191,6 +191,9 @@ export class ForwardedCall implements Sink, RoundsHost {
     if (this.#over) return
     if (this.#route.others.length > 0 && message.shape === 'error' && isNotFound(message))
       return this.#end(ASK_NEXT)
+    const lacking = this.#rounds?.lacking
+    if (lacking !== undefined && isFailure(message))
+      return this.#end({ code: 'capability_missing', data: { requiredCapabilities: lacking } })
     const answer = answerFor(caller, this.#lease, message)
     if (!('bytes' in answer)) {
       this.#end({ ...answer, hint: `${this.#route.server.name}: ${answer.hint ?? ''}` })
@@ -283,6 +286,10 @@ export class ForwardedCall implements Sink, RoundsHost {
     this.#ended?.()
   }
 }
+
+/** It did not go on without what it was denied. */
+const isFailure = (message: Message): boolean =>
+  message.shape === 'error' || rawAt(message, 'result/isError') === 'true'
 
 /** Only these may ask their client something (MCP 2026-07-28, "Multi round-trip requests"). */
 const mayBeAsked = (x: Exchange): boolean =>

@@ -9,20 +9,26 @@ export interface Asked {
 }
 
 /**
- * Of the calls in flight the one that a question can only belong to; where all are one client's, the latest, since any
- * of its streams will do.
+ * Of the calls in flight the one that a question can only belong to, since no other caller can be asked; where all are
+ * one client's, the latest, since any of its streams will do.
  */
 export function theOne<Call extends { readonly sink: Sink }>(
   calls: Iterable<Call>,
   oneClient: boolean,
 ): Call | undefined {
+  let only: Call | undefined
+  let all = 0
   let latest: Call | undefined
   let count = 0
   for (const call of calls) {
+    only = call
+    all++
     if (!call.sink.mayBeAsked) continue
     latest = call
     count++
   }
+  // Nobody can be asked; the one call learns at least what it lacks.
+  if (all === 1) return only
   return count === 1 || oneClient ? latest : undefined
 }
 

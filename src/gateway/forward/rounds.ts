@@ -3,10 +3,11 @@ import {
   toInputRequestParams,
   type InputRequest,
 } from '../../protocol/bridge/input-required.ts'
+import type { Offer } from '../../protocol/client-offer.ts'
 import { resultMessage } from '../../protocol/json-rpc.ts'
 import { rawAt } from '../../protocol/message.ts'
 import { need } from '../exchange.ts'
-import { canAsk } from '../reply/ask-client.ts'
+import { canAsk, capabilityFor } from '../reply/ask-client.ts'
 import type { Caller } from './caller.ts'
 import { requestDigest } from './park-state.ts'
 import { PARK_MS, type ParkedCall, type Parking, type Retry } from './parking.ts'
@@ -41,6 +42,10 @@ export class Rounds implements ParkedCall {
   readonly #parking: Parking
   readonly #pending = new Map<string, Question>()
   readonly #digest: string
+  /** What the client said last that it can be asked for: each retry says it anew. */
+  #offer: Offer
+  /** What the server has asked for although the client does not declare it. */
+  lacking: Readonly<Record<string, unknown>> | undefined
   #unnamed: Question[] = []
   #round = 0
   #id = ''
@@ -52,17 +57,19 @@ export class Rounds implements ParkedCall {
     this.server = host.server
     this.#host = host
     this.#parking = parking
+    this.#offer = caller.offer
     this.#digest = requestDigest(need(caller.message, 'message'))
   }
 
   asked(question: Question, caller: Caller | undefined): void {
     const { method } = question.request
     const params = rawAt(question.request, 'params') ?? '{}'
-    const refused =
-      this.#round >= MAX_ROUNDS ||
-      (caller !== undefined && !canAsk(caller.offer, method, params)) ||
-      (this.#id === '' && !this.#parking.hasRoom(this.principal, this.server))
-    if (refused) return decline(question)
+    if (!canAsk(this.#offer, method, params)) {
+      this.lacking = capabilityFor(method, params)
+      return decline(question)
+    }
+    const isFull = this.#id === '' && !this.#parking.hasRoom(this.principal, this.server)
+    if (this.#round >= MAX_ROUNDS || isFull) return decline(question)
     this.#unnamed.push(question)
     if (caller !== undefined) this.#parkSoon()
   }
@@ -75,6 +82,7 @@ export class Rounds implements ParkedCall {
   resume(retry: Retry): boolean {
     if (retry.round !== this.#round || this.#host.caller() !== undefined) return false
     clearTimeout(this.#expiry)
+    this.#offer = retry.caller.offer
     this.#host.attach(retry)
     for (const [key, question] of this.#pending) {
       const response = retry.responses.get(key)

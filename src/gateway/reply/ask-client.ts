@@ -132,11 +132,19 @@ export function bodyOf(response: Message): string {
   return `"${name}":${rawAt(response, name) ?? 'null'}`
 }
 
+/** The capability that a client must declare to be asked this, as `ClientCapabilities` has it. */
+export function capabilityFor(method: string, params: string): Readonly<Record<string, unknown>> {
+  if (method === 'roots/list') return { roots: {} }
+  if (method === 'sampling/createMessage') return { sampling: {} }
+  return { elicitation: isUrlMode(params) ? { url: {} } : { form: {} } }
+}
+
+const isUrlMode = (params: string): boolean => (JSON.parse(params) as { mode?: unknown }).mode === 'url'
+
 /** Whether this client has said that it can be asked this. */
 export function canAsk(offer: Offer, method: string, params: string): boolean {
   if (method === 'roots/list') return offer.roots
   if (method === 'sampling/createMessage') return offer.sampling
   if (method !== 'elicitation/create') return false
-  const { mode } = JSON.parse(params) as { mode?: unknown }
-  return mode === 'url' ? offer.elicitUrl : offer.elicitForm
+  return isUrlMode(params) ? offer.elicitUrl : offer.elicitForm
 }
