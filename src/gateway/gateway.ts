@@ -43,7 +43,7 @@ import {
   createTakeResponse,
 } from './reply/local-answers.ts'
 import { createDiscover, createInitialize } from './reply/opening.ts'
-import { createOpenStream } from './reply/session-stream.ts'
+import { createSessionStreams, type SessionStreams } from './reply/session-stream.ts'
 import { createAggregator } from './route/aggregate.ts'
 import { createCatalog, type Catalog } from './route/catalog.ts'
 import { createProjectCompiler } from './route/compiled-project.ts'
@@ -111,6 +111,7 @@ export function createGateway(deps: GatewayDeps): Gateway {
     drain: () => sessions.endStreams(),
     async close() {
       await sessions.close()
+      parts.streams.close()
       await pool.close()
       await parts.closeDial()
     },
@@ -122,6 +123,7 @@ interface Parts {
   readonly catalog: Catalog
   readonly sessions: Sessions
   readonly announcer: Announcer
+  readonly streams: SessionStreams
   readonly run: ReturnType<typeof createRunner>
   readonly servePeer: PeerService
   closeDial(): Promise<void>
@@ -172,8 +174,14 @@ function assemble(deps: GatewayDeps, traffic: Traffic): Parts {
       asker.sessionEnded(session)
       pool.endSession(id)
       catalog.endSession(id)
+      streams.endSession(session)
     },
     isActive: deps.isActive,
+  })
+  const streams = createSessionStreams({
+    epoch,
+    tickMs: clock.tickMs,
+    onOpen: (session) => announcer.streamOpened(session),
   })
   const record = createRecord({ recorder: deps.recorder, clock, epoch })
   const sealer = createStateSealer(deps.stateKey)
@@ -185,6 +193,7 @@ function assemble(deps: GatewayDeps, traffic: Traffic): Parts {
     catalog,
     sessions,
     announcer,
+    streams,
     record,
     runElement,
     asker,
@@ -202,6 +211,7 @@ function assemble(deps: GatewayDeps, traffic: Traffic): Parts {
     catalog,
     sessions,
     announcer,
+    streams,
     run: runners.whole,
     servePeer: (channel, body, reply) => (channel === 'park' ? parkService(body, reply) : reply.end()),
     closeDial: () => dial.close(),
@@ -218,7 +228,7 @@ function stepTable(
     readonly resume: Resume
   },
 ): StepTable {
-  const { pool, catalog, sessions, announcer, record, asker, parking } = parts
+  const { pool, catalog, sessions, streams, record, asker, parking } = parts
   const aggregator = createAggregator({
     catalog,
     pool,
@@ -243,7 +253,7 @@ function stepTable(
     enter: createEnter(deps.snapshot, createProjectCompiler()),
     receive,
     classify: classifyExchange,
-    session: createSessionStep(sessions),
+    session: createSessionStep(sessions, streams.logs),
     route: createRoute({ catalog }),
     authorize: authorizeCall,
     compare: compareParams,
@@ -261,7 +271,7 @@ function stepTable(
       notification: createTakeNotification(asker, pool),
       response: createTakeResponse(asker),
       batch: createAnswerBatch(parts.runElement),
-      stream: createOpenStream((session) => announcer.streamOpened(session)),
+      stream: streams.open,
       end: createEndSession(sessions),
     },
   }

@@ -116,6 +116,17 @@ const join = (lines: readonly Buffer[]): Buffer => {
 export const sseMessage = (message: Buffer | string): string =>
   `event: message\ndata: ${oneLine(message)}\n\n`
 
+/** The same with an id under which the stream can be resumed after it. */
+export const sseEvent = (message: Buffer | string, id: string | undefined): string =>
+  id === undefined ? sseMessage(message) : `id: ${id}\nevent: message\ndata: ${oneLine(message)}\n\n`
+
+/**
+ * An id without a message: where a client may resume before anything was said, or that nothing follows (MCP 2025-11-25,
+ * "priming event"; older clients take the empty data for a message that is broken).
+ */
+export const sseMark = (id: string, retryMs: number | undefined): string =>
+  `id: ${id}\n${retryMs === undefined ? '' : `retry: ${retryMs}\n`}data: \n\n`
+
 /** JSON may be pretty-printed; between tokens a line break and a space mean the same, and inside strings none can stand. */
 const oneLine = (message: Buffer | string): string => {
   const text = message.toString()

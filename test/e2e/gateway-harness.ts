@@ -193,7 +193,10 @@ async function collect(response: IncomingMessage, messages: Json[]): Promise<Ans
   const { statusCode: status = 0, headers } = response
   let text = ''
   if (headers['content-type'] === 'text/event-stream') {
-    const parser = createSseParser(1 << 26, ({ data }) => messages.push(JSON.parse(data.toString()) as Json))
+    // An event without data carries only an id (MCP 2025-11-25).
+    const parser = createSseParser(1 << 26, ({ data }) => {
+      if (data.length > 0) messages.push(JSON.parse(data.toString()) as Json)
+    })
     for await (const chunk of response) {
       text += String(chunk)
       parser.feed(chunk as Buffer)

@@ -2,6 +2,7 @@ import { expect, test } from 'vitest'
 import type { Era } from '../../protocol/revisions.ts'
 import { createExchange, type Exchange, type Kind } from '../exchange.ts'
 import { createSessionStep } from './session-step.ts'
+import type { EventLogs } from '../reply/event-logs.ts'
 import type { Session } from './session.ts'
 import type { Sessions } from './sessions.ts'
 
@@ -19,7 +20,7 @@ function setUp() {
     find: (id: string) => Promise.resolve(id === 'kept' ? KEPT : undefined),
     seen: (session: Session) => seen.push(session),
   } as unknown as Sessions
-  return { step: createSessionStep(sessions), seen }
+  return { step: createSessionStep(sessions, {} as EventLogs), seen }
 }
 
 interface Asked {

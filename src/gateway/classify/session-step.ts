@@ -1,3 +1,4 @@
+import type { EventLogs } from '../reply/event-logs.ts'
 import { isLegacyRevision } from '../../protocol/revisions.ts'
 import { need, type Exchange, type Refusal } from '../exchange.ts'
 import type { Session } from './session.ts'
@@ -6,6 +7,7 @@ import type { Sessions } from './sessions.ts'
 /** The session of a legacy request. A session is never a credential: whoever uses it must be who opened it. */
 export function createSessionStep(
   sessions: Sessions,
+  logs: EventLogs,
 ): (x: Exchange) => Refusal | undefined | Promise<Refusal | undefined> {
   return (x) => {
     if (x.era === 'modern') return undefined
@@ -16,16 +18,17 @@ export function createSessionStep(
     // Some clients never send it after initialize, so only one that names something unknown is refused.
     if (typeof version === 'string' && !isLegacyRevision(version)) return { code: 'unsupported_version' }
     const known = sessions.peek(id)
-    if (known !== undefined) return enter(x, known, sessions)
-    return sessions.find(id).then((found) => (found === undefined ? lost(x) : enter(x, found, sessions)))
+    if (known !== undefined) return enter(x, known, sessions, logs)
+    return sessions.find(id).then((found) => (found === undefined ? lost(x) : enter(x, found, sessions, logs)))
   }
 }
 
-function enter(x: Exchange, session: Session, sessions: Sessions): Refusal | undefined {
+function enter(x: Exchange, session: Session, sessions: Sessions, logs: EventLogs): Refusal | undefined {
   const ours = session.principal === need(x.principal, 'principal').key
   if (!ours || session.project !== x.target.project || session.server !== x.target.server) return lost(x)
   x.session = session
   x.offer = session.offer
+  if (x.message?.idText !== undefined) x.out.resumable(logs, session, x.message.idText)
   sessions.seen(session)
   return undefined
 }

@@ -31,7 +31,10 @@ export interface Session {
   restored: boolean
   /** Calls in flight by the JSON text of their id, for `notifications/cancelled`. */
   readonly calls: Map<string, () => void>
+  /** Its own stream; what is sent to it waits for a while for a client that was cut off. */
   stream: SessionStream | undefined
+  /** Something may have been said that nobody has heard: the next stream begins with what may have changed. */
+  missed: boolean
   /** Wall clock, ms. */
   seenAtMs: number
 }

@@ -186,6 +186,7 @@ const fromRecord = (record: SessionRecord): Session => ({
   restored: true,
   calls: new Map(),
   stream: undefined,
+  missed: false,
   seenAtMs: record.seenAtMs,
 })
 

@@ -69,10 +69,15 @@ function createPeerOutlet(
     streaming: false,
     // The record and the stream are the other process's.
     after() {},
+    resumable() {},
     mayTakeLong() {},
     empty() {},
     cancelled() {},
-    event: (message) => say({ event: message.toString() }),
+    event(message) {
+      say({ event: message.toString() })
+      return true
+    },
+    onDrain: (listener) => listener(),
     answer: (status, parts) => say({ answer: parts.join(''), status, ...ended() }),
     onGone(listener) {
       if (gone) listener()

@@ -52,7 +52,7 @@ class BatchAnswers {
     this.#hasRequest = messages.some(({ shape }) => shape === 'request')
   }
 
-  event(message: Buffer | string): ReturnType<Outlet['event']> {
+  event(message: Buffer | string): boolean {
     this.#streaming = true
     this.#flush()
     return this.out.event(message)
@@ -111,8 +111,18 @@ class ElementOutlet implements Outlet {
     this.#answers.out.mayTakeLong()
   }
 
-  event(message: Buffer | string): void {
-    this.#ordered(() => this.#answers.event(message))
+  resumable(...about: Parameters<Outlet['resumable']>): void {
+    this.#answers.out.resumable(...about)
+  }
+
+  event(message: Buffer | string): boolean {
+    if (this.#recorded === undefined) return this.#answers.event(message)
+    void this.#recorded.then(() => this.#answers.event(message))
+    return true
+  }
+
+  onDrain(listener: () => void): void {
+    this.#answers.out.onDrain(listener)
   }
 
   answer(_status: number, parts: readonly (Buffer | string)[]): void {

@@ -1,43 +1,133 @@
-import type { ServerResponse } from 'node:http'
-import type { Session, SessionStream } from '../classify/session.ts'
+import type { BootEpoch } from '../../lib/id.ts'
+import { errorMessage, notificationMessage } from '../../protocol/json-rpc.ts'
+import type { Session } from '../classify/session.ts'
 import { need, type Exchange, type Refusal } from '../exchange.ts'
-import { sseMessage } from '../../protocol/sse.ts'
-import { beginEventStream, KEEP_ALIVE_MS } from './event-stream.ts'
+import { parseEventId, type EventId } from './event-id.ts'
+import type { EventLog } from './event-log.ts'
+import { createEventLogs, type EventLogs } from './event-logs.ts'
+import { openEventConnection, type EventConnection } from './event-stream.ts'
 
-/** What a client that does not read may leave unread before its stream is closed; it can open another. */
-const MAX_UNREAD_BYTES = 1024 * 1024
+/** Messages to a session that belong to no call of it. */
+export interface SessionMail {
+  /** On the session's own stream; without one the message waits, bounded and for minutes, for the next. */
+  send(session: Session, message: string): void
+}
 
-/** GET: the stream for what is said unasked. A session has one; a newer one takes its place. */
-export function createOpenStream(onOpen: (session: Session) => void): (x: Exchange) => Refusal | undefined {
-  return (x) => {
-    const session = need(x.session, 'session')
-    if (x.request.headers.accept?.includes('text/event-stream') === false) {
-      return { code: 'not_acceptable', hint: 'a GET here answers with text/event-stream' }
-    }
-    const before = session.stream
-    const stream = openStream(x.response, () => {
-      if (session.stream === stream) session.stream = undefined
-    })
-    session.stream = stream
-    before?.close()
+export interface SessionStreamDeps {
+  readonly epoch: BootEpoch
+  readonly tickMs: () => number
+  /** Told when a session's stream is there. */
+  readonly onOpen: (session: Session) => void
+  /** Takes the connection when another process may know the stream that an id is from; false: none does. */
+  readonly elsewhere?: (session: Session, id: EventId, connect: () => EventConnection) => boolean
+}
+
+export interface SessionStreams {
+  readonly logs: EventLogs
+  readonly mail: SessionMail
+  /** GET: the session's own stream, or what is left of a stream whose connection was lost. */
+  readonly open: (x: Exchange) => Refusal | undefined
+  /** Nothing is kept for it any more. */
+  endSession(session: Session): void
+  close(): void
+}
+
+const OVER: Refusal = {
+  code: 'method_not_allowed',
+  hint: 'this stream is over; nothing follows what it said',
+}
+
+/**
+ * A session has one stream of its own, and a newer connection takes the place of the older: behind a broken network the
+ * older one looks alive for minutes, and each message may go to one only.
+ */
+export function createSessionStreams(deps: SessionStreamDeps): SessionStreams {
+  const { onOpen, elsewhere } = deps
+  const logs = createEventLogs(deps.epoch, deps.tickMs, (session) => {
+    session.stream = undefined
+    session.missed = true
+  })
+
+  function openOwn(session: Session, connection: EventConnection, after: number | undefined): void {
+    const log = logs.own(session)
+    const missed = session.missed
+    session.missed = false
+    session.stream = streamOver(session, log)
+    const whole = log.attach(connection, after)
+    if (log.takeLost() || !whole || missed) announceAll(session, log)
     onOpen(session)
+  }
+
+  function resume(x: Exchange, session: Session, id: EventId): Refusal | undefined {
+    // Clients come back after an error on a stream that had ids, though it was the answer; then they are content.
+    if (id.n === 'end') return OVER
+    const connect = (): EventConnection => openEventConnection(x.response)
+    const log = logs.find(session, id)
+    if (log !== undefined && log === logs.ownIfAny(session)) openOwn(session, connect(), id.n)
+    else if (log !== undefined) log.attach(connect(), id.n)
+    else if (elsewhere?.(session, id, connect) === true) return undefined
+    else if (id.request !== undefined) sayLost(session, id.request, connect())
+    else {
+      session.missed = true
+      openOwn(session, connect(), undefined)
+    }
     return undefined
+  }
+
+  /** Nobody will answer that request any more: better said than waited for. */
+  function sayLost(session: Session, request: string, connection: EventConnection): void {
+    const log = logs.passing(session, request)
+    log.attach(connection, undefined)
+    log.end(errorMessage(request, LOST))
+  }
+
+  return {
+    logs,
+    mail: {
+      send(session, message) {
+        if (session.stream === undefined) logs.own(session).send(message)
+        else session.stream.send(message)
+      },
+    },
+    open(x) {
+      const session = need(x.session, 'session')
+      const { headers } = x.request
+      if (headers.accept?.includes('text/event-stream') === false) {
+        return { code: 'not_acceptable', hint: 'a GET here answers with text/event-stream' }
+      }
+      const last = headers['last-event-id']
+      const id = last === undefined ? undefined : parseEventId(String(last))
+      if (id !== undefined) return resume(x, session, id)
+      if (last !== undefined) session.missed = true
+      openOwn(session, openEventConnection(x.response), undefined)
+      return undefined
+    },
+    endSession: (session) => logs.endSession(session),
+    close: () => logs.close(),
   }
 }
 
-function openStream(response: ServerResponse, closed: () => void): SessionStream {
-  const keepAlive = beginEventStream(response, KEEP_ALIVE_MS)
-  response.once('close', () => {
-    clearInterval(keepAlive)
-    closed()
-  })
-  response.on('error', () => {})
-  return {
-    send(message) {
-      if (response.writableEnded || response.destroyed) return
-      if (response.writableLength > MAX_UNREAD_BYTES) response.destroy()
-      else response.write(sseMessage(message))
+const LOST = {
+  code: -32603,
+  message: 'the answer to this call was lost: it may have been carried out, and is not made again by itself',
+  data: { code: 'unavailable' },
+} as const
+
+function streamOver(session: Session, log: EventLog): NonNullable<Session['stream']> {
+  const stream = {
+    send: (message: string) => void log.send(message),
+    close() {
+      if (session.stream === stream) session.stream = undefined
+      session.missed = true
+      log.hangUp()
     },
-    close: () => void response.end(),
   }
+  return stream
+}
+
+function announceAll(session: Session, log: EventLog): void {
+  for (const what of ['tools', 'prompts', 'resources'] as const)
+    log.send(notificationMessage(`notifications/${what}/list_changed`))
+  for (const uri of session.subscriptions.keys())
+    log.send(notificationMessage('notifications/resources/updated', { uri }))
 }
