@@ -25,6 +25,11 @@ export async function removeSealed(db: ControlDb, uid: string, field: string): P
 
 /** Ids of the master keys that something here is sealed with: none of them may be missing, and none be made anew. */
 export async function listSealingKeys(db: ControlDb): Promise<string[]> {
-  const rows = await db.selectFrom('sealed').select('key_id').distinct().orderBy('key_id').execute()
+  const rows = await db
+    .selectFrom('sealed')
+    .select('key_id')
+    .union(db.selectFrom('grant_secrets').select('key_id'))
+    .orderBy('key_id')
+    .execute()
   return rows.map(({ key_id }) => key_id)
 }

@@ -13,6 +13,8 @@ export interface ControlTables {
   readonly sealed: SealedRow
   readonly tokens: TokenRow
   readonly master_key: MasterKeyRow
+  readonly grants: GrantRow
+  readonly grant_secrets: SealedRow
 }
 
 /** What is going on: written often, and worth nothing without the configuration. */
@@ -80,6 +82,22 @@ export interface SealedRow {
 interface MasterKeyRow {
   readonly id: number
   readonly key_id: string
+}
+
+/** A credential that others issued to us, but for its secrets, which are in `grant_secrets`. */
+export interface GrantRow {
+  readonly uid: string
+  /** `oauth:notion` */
+  readonly name: string
+  /** The Server that it was given for. */
+  readonly server: string
+  /** The only one that it is sent to. */
+  readonly origin: string
+  /** JSON text: all that is no secret. */
+  readonly state: string
+  /** Counts its changes, from 1. */
+  readonly version: number
+  readonly updated_at_ms: number
 }
 
 /** What a Token is recognised by. Goes away with its resource. */
