@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { gunzipSync, gzipSync } from 'node:zlib'
 import type { SegmentRow } from './chain.ts'
 import type { ArchiveFile } from './commit-messages.ts'
-import type { RecordReader } from './record-file.ts'
+import type { ChainReader } from './record.ts'
 
 /** Uncompressed size at which an archive file is closed, and what one may hold at most (a segment is 1 to 2 MiB). */
 const ARCHIVE_BYTES = 8 * 1024 * 1024
@@ -25,12 +25,12 @@ interface ArchivedLine extends Omit<SegmentRow, 'mac'> {
  * later than `nowMs` is no reason to stop, the next segment decides. The tip always stays.
  * @returns undefined when nothing is due
  */
-export function writeArchive(
+export async function writeArchive(
   home: string,
-  file: RecordReader,
+  record: ChainReader,
   { chain, cutoffMs, nowMs }: { readonly chain: string; readonly cutoffMs: number; readonly nowMs: number },
-): ArchiveFile | undefined {
-  const due = dueSegments(file, cutoffMs, nowMs)
+): Promise<ArchiveFile | undefined> {
+  const due = await dueSegments(record, cutoffMs, nowMs)
   const first = due[0]
   const last = due.at(-1)
   if (first === undefined || last === undefined) return undefined
@@ -50,13 +50,13 @@ export function writeArchive(
   }
 }
 
-function dueSegments(file: RecordReader, cutoffMs: number, nowMs: number): SegmentRow[] {
-  const from = file.checkpoints().at(-1)?.archive.toSeq ?? 0
-  const tipSeq = file.tip()?.seq ?? 0
+async function dueSegments(record: ChainReader, cutoffMs: number, nowMs: number): Promise<SegmentRow[]> {
+  const from = (await record.checkpoints()).at(-1)?.archive.toSeq ?? 0
+  const tipSeq = (await record.tip())?.seq ?? 0
   const due: SegmentRow[] = []
   let proven = 0
   let bytes = 0
-  for (const row of file.segmentsAfter(from)) {
+  for await (const row of record.segmentsAfter(from)) {
     if (row.seq >= tipSeq || bytes > ARCHIVE_BYTES) break
     if (row.lastAtMs >= cutoffMs && row.lastAtMs <= nowMs) break
     due.push(row)

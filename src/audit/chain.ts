@@ -24,6 +24,9 @@ export interface Chain {
   mac(content: SegmentContent, previous: Uint8Array): Uint8Array
 }
 
+/** Lower case letters, digits and `-`: it may be part of a file's name. */
+export const CHAIN_NAME = /^[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?$/
+
 const SEGMENT = Buffer.from('castellan audit segment v1\0')
 const GENESIS = 'castellan audit genesis v1\0'
 const MAC_BYTES = 32

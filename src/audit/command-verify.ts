@@ -1,20 +1,24 @@
 import type { Finding } from './findings.ts'
-import { verifyRecord, type VerifyOptions, type VerifyReport } from './verify.ts'
+import type { VerifyReport } from './verify.ts'
 
-export interface VerifyCommand extends VerifyOptions {
-  /** `text` for people, `json`: the report, one object. Default text. */
+export interface VerifyCommand {
+  /** One report for each chain. */
+  readonly verify: () => Promise<readonly VerifyReport[]>
+  /** `text` for people, `json`: one object with all reports. Default text. */
   readonly output?: 'text' | 'json' | undefined
   readonly write: (text: string) => void
 }
 
 /**
- * `castellan audit verify`: reads the files of a home, whether or not a daemon runs on it.
+ * `castellan audit verify`: reads the record, whether or not a daemon writes it.
  * @returns exit status: 0 everything is as it was written, 1 something is not
  */
-export function runVerify(command: VerifyCommand): 0 | 1 {
-  const report = verifyRecord(command)
-  command.write(command.output === 'json' ? `${JSON.stringify(report)}\n` : printReport(report))
-  return report.ok ? 0 : 1
+export async function runVerify({ verify, output, write }: VerifyCommand): Promise<0 | 1> {
+  const reports = await verify()
+  const ok = reports.every((report) => report.ok)
+  if (output === 'json') write(`${JSON.stringify({ ok, chains: reports })}\n`)
+  else write(reports.map(printReport).join('\n'))
+  return ok ? 0 : 1
 }
 
 function printReport(report: VerifyReport): string {

@@ -42,24 +42,29 @@ const HINTS: Record<RefusedStart, string> = {
   locked: 'another daemon writes the audit record of this home: stop it with `castellan down`',
   damaged:
     'the audit record is not the one that was written: `castellan audit verify` says what is wrong, `castellan audit set-aside` keeps it in a folder of its own and lets the daemon start a new one',
+  taken:
+    'another daemon writes this chain of the audit record: each daemon needs a home of its own, and a copy of one must not keep its audit-postgres folder',
   disk: 'the audit record cannot be opened: check that the home is writable and has space; the log has the reason',
+  database:
+    'the audit record in the database cannot be opened: check its address, and that its user may create tables there; the log has the reason',
 }
 
 const ENDED = 'the audit thread has ended'
 
 /**
  * Starts the thread and waits until it has the record open.
+ * @param options.environment what the driver of the database reads besides the address
  * @throws Fault `unavailable` when the record is locked, damaged, or cannot be opened
  */
 export async function openCommitLink(
   data: CommitWorkerData,
   log: Log,
-  events: CommitEvents,
+  { events, environment }: { events: CommitEvents; environment: Readonly<Record<string, string>> },
 ): Promise<CommitLink> {
   const worker = new Worker(entryUrl('audit/commit-worker'), {
     workerData: data,
     name: 'audit-commit',
-    env: workerEnvironment(),
+    env: { ...workerEnvironment(), ...environment },
   })
   // Not `once`, which rejects for an `error` that comes before the exit.
   const exit = new Promise<void>((resolve) => worker.once('exit', () => resolve()))

@@ -1,8 +1,11 @@
-/** What the thread of the gateway and the thread that writes `audit.db` say to each other. */
+/** What the thread of the gateway and the thread that writes the record say to each other. */
 
 export interface CommitWorkerData {
+  /** Where the lock, the anchors and, without a database, `audit.db` are. */
   readonly home: string
   readonly chain: string
+  /** `postgres://…`: the segments are there. */
+  readonly databaseUrl: string | undefined
   readonly macKey: Uint8Array
   readonly signKey: Uint8Array
   readonly anchorEveryMs: number
@@ -55,5 +58,8 @@ export type FromCommitWorker =
   | { readonly type: 'archive-done'; readonly reason?: string }
   | { readonly type: 'closed' }
 
-/** `locked`: another process writes it. `damaged`: it does not hold what was anchored. `disk`: it cannot be opened. */
-export type RefusedStart = 'locked' | 'damaged' | 'disk'
+/**
+ * `locked`: another process writes this home's record. `taken`: another daemon writes the same chain of the database.
+ * `damaged`: it does not hold what was anchored. `disk`, `database`: it cannot be opened.
+ */
+export type RefusedStart = 'locked' | 'taken' | 'damaged' | 'disk' | 'database'

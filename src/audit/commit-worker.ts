@@ -2,25 +2,27 @@ import { parentPort, workerData } from 'node:worker_threads'
 import { appendAnchor, makeAnchor, tidyAnchors } from './anchors.ts'
 import { createChain, sameMac } from './chain.ts'
 import { checkpointStatement, recoverTip, type Tip } from './recover.ts'
-import { isDamage, lockRecord, openWriter, type RecordWriter } from './record-file.ts'
+import type { ChainWriter } from './record.ts'
+import { isDamage, lockRecord, openWriter } from './record-file.ts'
 import { createSigner } from './signer.ts'
 import type {
   ArchivedMessage,
   CommitWorkerData,
   FromCommitWorker,
+  RefusedStart,
   SegmentMessage,
   ToCommitWorker,
 } from './commit-messages.ts'
 
 /**
- * The only writer of `audit.db` and of the anchors: a thread of its own, since it waits for the disk. It does as
- * little as it can for a segment: one MAC, one INSERT (its own transaction), one answer.
+ * The only writer of a chain and of its anchors: a thread of its own, since it waits for the disk or the database. It
+ * does as little as it can for a segment: one MAC, one INSERT (its own transaction), one answer.
  */
 
 const REMOVE_ROWS = 100
 const REMOVE_PAUSE_MS = 20
 
-const { home, chain: name, macKey, signKey, anchorEveryMs } = workerData as CommitWorkerData
+const { home, chain: name, databaseUrl, macKey, signKey, anchorEveryMs } = workerData as CommitWorkerData
 const port = parentPort
 if (port === null) throw new TypeError('commit-worker runs as a worker thread')
 
@@ -29,47 +31,48 @@ const reasonOf = (error: unknown): string => (error instanceof Error ? error.mes
 const chain = createChain(name, macKey)
 const signer = createSigner(signKey)
 
-function start(): void {
+async function start(): Promise<void> {
   let lock: ReturnType<typeof lockRecord>
-  let file: RecordWriter
+  let writer: ChainWriter | undefined
   try {
     lock = lockRecord(home)
     if (lock === undefined) return refuse('locked', 'the lock on audit.lock is held')
     tidyAnchors(home)
-    file = openWriter(home)
+    writer = await open()
+    if (writer === undefined) return refuse('taken', 'another session holds the lock of this chain')
+    const tip = await recoverTip(home, chain, signer, writer)
+    if (tip.ok) return serve(writer, tip.value, lock)
+    refuse('damaged', tip.error)
   } catch (error) {
-    return refuse(isDamage(error) ? 'damaged' : 'disk', reasonOf(error))
+    const cannotOpen = databaseUrl === undefined ? 'disk' : 'database'
+    refuse(isDamage(error) ? 'damaged' : cannotOpen, reasonOf(error))
   }
-  const tip = recovered(file)
-  if (tip === undefined) return
-  say({ type: 'open', seq: tip.seq })
-  serve(file, tip, lock)
+  await writer?.close()
 }
 
-function refuse(why: 'locked' | 'damaged' | 'disk', detail: string): void {
+/** @returns undefined while another daemon writes this chain */
+async function open(): Promise<ChainWriter | undefined> {
+  if (databaseUrl === undefined) return openWriter(home)
+  // Loaded on use: a record in a file needs no driver.
+  const { openChainTable } = await import('./postgres/chain-table.ts')
+  return openChainTable(databaseUrl, name)
+}
+
+function refuse(why: RefusedStart, detail: string): void {
   say({ type: 'refused', why, detail })
   port?.close()
 }
 
-function recovered(file: RecordWriter): Tip | undefined {
-  try {
-    const tip = recoverTip(home, chain, signer, file)
-    if (tip.ok) return tip.value
-    refuse('damaged', tip.error)
-  } catch (error) {
-    refuse('damaged', reasonOf(error))
-  }
-  return undefined
-}
-
-function serve(file: RecordWriter, start: Tip, lock: { release(): void }): void {
-  const anchors = createAnchoring(() => committer.tip())
-  const committer = createCommitter(file, start, anchors.due)
+function serve(writer: ChainWriter, start: Tip, lock: { release(): void }): void {
+  const committer = createCommitter(writer, start, () => anchors.due())
+  const anchors = createAnchoring(writer, committer.tip)
+  say({ type: 'open', seq: start.seq })
   // What a crash has left without an anchor gets one now.
   if (start.seq > 0) anchors.due()
-  const end = (): void => {
-    anchors.now()
-    file.close()
+  const end = async (): Promise<void> => {
+    await committer.idle()
+    await anchors.now()
+    await writer.close()
     lock.release()
     say({ type: 'closed' })
     port?.close()
@@ -79,85 +82,89 @@ function serve(file: RecordWriter, start: Tip, lock: { release(): void }): void 
       case 'segment':
         return committer.commit(message)
       case 'archived':
-        anchors.now()
-        return letGo(file, message)
+        return void anchors.now().then(() => letGo(writer, message))
       case 'anchor':
-        anchors.now()
-        return say({ type: 'anchor-done' })
+        return void anchors.now().then(() => say({ type: 'anchor-done' }))
       case 'close':
-        return end()
+        return void end()
     }
   })
 }
 
-function createCommitter(file: RecordWriter, start: Tip, onCommit: () => void) {
+/** One segment at a time: the next one comes after the answer to the one before. */
+function createCommitter(writer: ChainWriter, start: Tip, onCommit: () => void) {
   let tip = start
-  // After a failed commit only the file knows whether the segment is in it.
+  // After a failed commit only the record itself knows whether the segment is in it.
   let doubtful = false
+  let running: Promise<void> = Promise.resolve()
+
+  async function put({ count, firstAtMs, lastAtMs, body }: SegmentMessage): Promise<void> {
+    const content = { seq: tip.seq + 1, count, firstAtMs, lastAtMs, body }
+    const mac = chain.mac(content, tip.mac)
+    try {
+      const there = doubtful ? await writer.segment(content.seq) : undefined
+      if (there === undefined || !sameMac(there.mac, mac)) await writer.insert({ ...content, mac })
+      doubtful = false
+    } catch (error) {
+      doubtful = true
+      return say({ type: 'failed', reason: reasonOf(error) })
+    }
+    tip = { seq: content.seq, mac }
+    say({ type: 'committed' })
+    onCommit()
+  }
+
   return {
     tip: () => tip,
-    commit({ count, firstAtMs, lastAtMs, body }: SegmentMessage): void {
-      const content = { seq: tip.seq + 1, count, firstAtMs, lastAtMs, body }
-      const mac = chain.mac(content, tip.mac)
-      try {
-        const there = doubtful ? file.segment(content.seq) : undefined
-        if (there === undefined || !sameMac(there.mac, mac)) file.insert({ ...content, mac })
-        doubtful = false
-      } catch (error) {
-        doubtful = true
-        return say({ type: 'failed', reason: reasonOf(error) })
-      }
-      tip = { seq: content.seq, mac }
-      say({ type: 'committed' })
-      onCommit()
+    commit(message: SegmentMessage): void {
+      running = put(message)
     },
+    idle: () => running,
   }
 }
 
 /** Anchors the tip at most `anchorEveryMs` after a commit. A disk that refuses is said and tried again. */
-function createAnchoring(tip: () => Tip): { readonly due: () => void; readonly now: () => void } {
+function createAnchoring(
+  writer: ChainWriter,
+  tip: () => Tip,
+): { readonly due: () => void; readonly now: () => Promise<void> } {
   let timer: NodeJS.Timeout | undefined
   let anchoredSeq = 0
-  const now = (): void => {
+  async function now(): Promise<void> {
     clearTimeout(timer)
     timer = undefined
     const { seq, mac } = tip()
     if (seq === anchoredSeq) return
     const atMs = Date.now()
-    const content = { chain: name, seq, mac: Buffer.from(mac).toString('base64url'), atMs }
+    const anchor = makeAnchor({ chain: name, seq, mac: Buffer.from(mac).toString('base64url'), atMs }, signer)
     try {
-      appendAnchor(home, makeAnchor(content, signer))
+      appendAnchor(home, anchor)
       anchoredSeq = seq
       say({ type: 'anchored', seq, atMs })
     } catch (error) {
       say({ type: 'not-anchored', reason: reasonOf(error) })
-      due()
+      return due()
     }
+    await writer.keepAnchor(JSON.stringify(anchor))
   }
   const due = (): void => {
-    timer ??= setTimeout(now, anchorEveryMs)
+    timer ??= setTimeout(() => void now(), anchorEveryMs)
   }
   return { due, now }
 }
 
 /** Signs the checkpoint; then the rows go, a few at a time, between commits. */
-function letGo(file: RecordWriter, { archive }: ArchivedMessage): void {
+async function letGo(writer: ChainWriter, { archive }: ArchivedMessage): Promise<void> {
   const content = JSON.stringify(archive)
   try {
-    file.addCheckpoint({ archive, content, sig: signer.sign(checkpointStatement(name, content)) })
+    await writer.addCheckpoint({ archive, content, sig: signer.sign(checkpointStatement(name, content)) })
+    // What cannot be removed is in the archive and covered by the checkpoint: the next retention removes what is left.
+    while ((await writer.removeUpTo(archive.toSeq, REMOVE_ROWS)) === REMOVE_ROWS)
+      await new Promise((resolve) => setTimeout(resolve, REMOVE_PAUSE_MS))
+    say({ type: 'archive-done' })
   } catch (error) {
-    return say({ type: 'archive-done', reason: reasonOf(error) })
+    say({ type: 'archive-done', reason: reasonOf(error) })
   }
-  const slice = (): void => {
-    try {
-      if (file.removeUpTo(archive.toSeq, REMOVE_ROWS) < REMOVE_ROWS) say({ type: 'archive-done' })
-      else setTimeout(slice, REMOVE_PAUSE_MS)
-    } catch (error) {
-      // The rows are in the archive and covered by the checkpoint: the next retention removes what is left.
-      say({ type: 'archive-done', reason: reasonOf(error) })
-    }
-  }
-  slice()
 }
 
-start()
+void start()

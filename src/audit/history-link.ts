@@ -20,7 +20,12 @@ type Question =
   | Omit<Extract<ToHistoryWorker, { type: 'query' }>, 'id'>
   | Omit<Extract<ToHistoryWorker, { type: 'archive' }>, 'id'>
 
-export function createHistoryLink(data: HistoryWorkerData, log: Log): HistoryLink {
+/** @param environment what the driver of the database reads besides the address */
+export function createHistoryLink(
+  data: HistoryWorkerData,
+  log: Log,
+  environment: Readonly<Record<string, string>>,
+): HistoryLink {
   const asked = new Map<number, Answer>()
   let worker: Worker | undefined
   let lastId = 0
@@ -38,7 +43,7 @@ export function createHistoryLink(data: HistoryWorkerData, log: Log): HistoryLin
     const started = new Worker(entryUrl('audit/history-worker'), {
       workerData: data,
       name: 'audit-history',
-      env: workerEnvironment(),
+      env: { ...workerEnvironment(), ...environment },
     })
     started.on('message', hear)
     started.on('error', (error) => log.error({ err: error }, 'the thread that reads the audit record failed'))

@@ -4,8 +4,11 @@ import type { AuditFilter, AuditRow } from './query.ts'
 /** What the gateway's thread and the thread that reads the record say to each other. */
 
 export interface HistoryWorkerData {
+  /** Where the archive and, without a database, `audit.db` and its index are. */
   readonly home: string
   readonly chain: string
+  /** `postgres://…`: the record of all daemons is there. */
+  readonly databaseUrl: string | undefined
 }
 
 export type ToHistoryWorker =

@@ -1,9 +1,9 @@
 import { closeSync, openSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
-import { decodeBody } from './encode.ts'
-import type { Entry, Intent, Outcome } from './entry.ts'
 import { sameMac, type SegmentRow } from './chain.ts'
+import { COLUMNS, indexRows, rowNumber } from './index-rows.ts'
+import { auditRowOf, type Condition, type FindNewest } from './query.ts'
 import type { RecordReader } from './record-file.ts'
 
 /**
@@ -22,9 +22,6 @@ export interface IndexFile {
 
 /** Counted up whenever the schema or the way it is filled changes: an index of another version is made anew. */
 const VERSION = 1
-
-/** Row number of an entry: its segment and its place in it, so that numbers follow the chain. */
-const rowNumber = (seq: number, place: number): number => seq * 4096 + place
 
 const SCHEMA = `
   CREATE TABLE calls (
@@ -113,60 +110,34 @@ function indexOf(db: DatabaseSync): IndexFile {
 }
 
 function createRowWriter(db: DatabaseSync): (segments: readonly SegmentRow[]) => void {
-  const columns =
-    'n, at_ms, id, event, principal, principal_name, project, server, target, session, decision, reason, status, duration_ms, code, count'
+  const places = COLUMNS.map(() => '?').join(', ')
   const insert = db.prepare(
-    `INSERT INTO calls (${columns}) VALUES (${columns.replaceAll(/\w+/g, '?')}) ON CONFLICT (n) DO NOTHING`,
+    `INSERT INTO calls (${COLUMNS.join(', ')}) VALUES (${places}) ON CONFLICT (n) DO NOTHING`,
   )
   const update = db.prepare(
     'UPDATE calls SET status = ?, duration_ms = ?, code = ? WHERE id = ? AND status IS NULL',
   )
-  const put = (n: number, entry: Intent, outcome: Outcome | undefined): void => {
-    const { id, event, principal, principalName, project, server, target, session, decision, reason } = entry
-    const who = [principal, principalName, project ?? null, server ?? null, target ?? null, session ?? null]
-    const end = [outcome?.status ?? null, outcome?.durationMs ?? null, outcome?.code ?? null]
-    insert.run(n, Math.trunc(entry.atMs), id, event, ...who, decision, reason ?? null, ...end, null)
-  }
-  const putOther = (n: number, entry: Exclude<Entry, Intent | Outcome>): void => {
-    const gap = entry.type === 'gap'
-    const of = gap ? ['gap', '-', '-'] : ['refusals', '-', entry.source]
-    const reason = gap ? `entries lost since ${new Date(entry.sinceMs).toISOString()}` : entry.reason
-    const none = [null, null, null, null, 'deny', reason, null, null, null]
-    insert.run(
-      n,
-      Math.trunc(entry.atMs),
-      `${of[0]}-${n}`,
-      ...of,
-      ...none,
-      gap ? entry.entriesLost : entry.count,
-    )
-  }
   return (segments) => {
-    const outcomes = new Map<string, Outcome>()
-    const entries = segments.flatMap((segment) =>
-      decode(segment).map((entry, i) => [rowNumber(segment.seq, i), entry] as const),
-    )
-    for (const [, entry] of entries) if (entry.type === 'outcome') outcomes.set(entry.of, entry)
-    for (const [n, entry] of entries) {
-      if (entry.type === 'outcome') continue
-      if (entry.type !== 'intent') putOther(n, entry)
-      else {
-        put(n, entry, outcomes.get(entry.id))
-        outcomes.delete(entry.id)
-      }
-    }
-    // Those left belong to calls of an earlier slice.
-    for (const late of outcomes.values()) update.run(late.status, late.durationMs, late.code ?? null, late.of)
+    const { rows, late } = indexRows(segments)
+    for (const row of rows) insert.run(...row)
+    for (const { of, status, durationMs, code } of late) update.run(status, durationMs, code ?? null, of)
   }
 }
 
-/** The listing goes on where the record was damaged, and says so in the place of what was there. */
-function decode({ seq, body, firstAtMs }: SegmentRow): Entry[] {
-  try {
-    return decodeBody(body)
-  } catch (error) {
-    if (!(error instanceof SyntaxError)) throw error
-    const reason = `segment ${seq} cannot be read: castellan audit verify`
-    return [{ type: 'refusals', atMs: firstAtMs, source: '-', reason, count: 0 }]
+/** The first that fits is walked; the planner has no statistics and would have to guess. */
+const INDEXES: readonly (readonly [Condition['column'], string])[] = [
+  ['target', 'calls_by_target'],
+  ['principal', 'calls_by_principal'],
+  ['principal_name', 'calls_by_principal_name'],
+  ['project', 'calls_by_project'],
+]
+
+export function newestIn(db: DatabaseSync): FindNewest {
+  return (where, limit) => {
+    const walked = INDEXES.find(([name]) => where.some(({ column }) => column === name))?.[1]
+    const sql = `SELECT * FROM calls INDEXED BY ${walked ?? 'calls_by_time'}
+      WHERE ${where.map(({ column, is }) => `${column} ${is} ?`).join(' AND ')} ORDER BY at_ms DESC, n DESC LIMIT ?`
+    const rows = db.prepare(sql).all(...where.map(({ value }) => value), limit)
+    return rows.map((row) => ({ key: String(row['n']), n: row['n'] as number, row: auditRowOf(row) }))
   }
 }

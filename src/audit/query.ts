@@ -1,4 +1,4 @@
-import type { DatabaseSync, SQLInputValue, SQLOutputValue } from 'node:sqlite'
+import type { Soon } from './record.ts'
 
 /** One line of the listing: an intent with its outcome, or a `gap` or `refusals` entry under that event name. */
 export interface AuditRow {
@@ -37,74 +37,69 @@ export interface AuditFilter {
 
 const MAX_LIMIT = 10_000
 
+/** One column compared with one value. */
+export interface Condition {
+  readonly column: 'at_ms' | 'project' | 'principal' | 'principal_name' | 'server' | 'target'
+  readonly is: '=' | '>=' | '<'
+  readonly value: string | number
+}
+
+export interface Found {
+  /** Of the row among all of the index. */
+  readonly key: string
+  /** Place in its chain. */
+  readonly n: number
+  readonly row: AuditRow
+}
+
+/** The newest rows that meet all conditions. */
+export type FindNewest = (where: readonly Condition[], limit: number) => Soon<readonly Found[]>
+
 /** The newest rows that match, oldest first. */
-export function queryRows(db: DatabaseSync, filter: AuditFilter): AuditRow[] {
+export async function queryRows(findNewest: FindNewest, filter: AuditFilter): Promise<AuditRow[]> {
   const limit = Math.min(Math.max(1, Math.trunc(filter.limit)), MAX_LIMIT)
   // Each way to read the filter has an index of its own, which ends in the time: newest first is then a walk from the
   // end of a range, however much lies before it. One statement with OR would sort everything that matches.
-  const found = new Map<number, Found>()
-  for (const where of readings(db, filter)) for (const row of newest(db, where, limit)) found.set(row.n, row)
+  const found = new Map<string, Found>()
+  for (const where of await readings(findNewest, filter))
+    for (const row of await findNewest(where, limit)) found.set(row.key, row)
   return [...found.values()]
     .sort((a, b) => a.row.atMs - b.row.atMs || a.n - b.n)
     .slice(-limit)
     .map(({ row }) => row)
 }
 
-interface Found {
-  readonly n: number
-  readonly row: AuditRow
-}
-
-type Condition = readonly [sql: string, value: SQLInputValue]
-
-function readings(db: DatabaseSync, filter: AuditFilter): Condition[][] {
+async function readings(findNewest: FindNewest, filter: AuditFilter): Promise<Condition[][]> {
   const { sinceMs, untilMs, project, principal, tool } = filter
   const always: Condition[] = [
-    ['at_ms >= ?', sinceMs ?? Number.MIN_SAFE_INTEGER],
-    ['at_ms < ?', untilMs ?? Number.MAX_SAFE_INTEGER],
+    { column: 'at_ms', is: '>=', value: sinceMs ?? Number.MIN_SAFE_INTEGER },
+    { column: 'at_ms', is: '<', value: untilMs ?? Number.MAX_SAFE_INTEGER },
   ]
-  if (project !== undefined) always.push(['project = ?', project])
+  if (project !== undefined) always.push(equal('project', project))
   // A reading that nothing matches is dropped here: together with another condition it would be looked for in all rows.
-  const matches = (way: Condition[]): boolean => way[0] === undefined || newest(db, [way[0]], 1).length > 0
-  const principals = (principal === undefined ? [[]] : principalReadings(principal)).filter(matches)
-  const tools = (tool === undefined ? [[]] : toolReadings(tool)).filter(matches)
+  const matching = async (ways: readonly Condition[][]): Promise<Condition[][]> => {
+    const kept: Condition[][] = []
+    for (const way of ways)
+      if (way[0] === undefined || (await findNewest([way[0]], 1)).length > 0) kept.push(way)
+    return kept
+  }
+  const principals = await matching(principal === undefined ? [[]] : principalReadings(principal))
+  const tools = await matching(tool === undefined ? [[]] : toolReadings(tool))
   return principals.flatMap((who) => tools.map((what) => always.concat(who, what)))
 }
 
+const equal = (column: Condition['column'], value: string): Condition => ({ column, is: '=', value })
+
 const principalReadings = (principal: string): Condition[][] => [
-  [['principal = ?', principal]],
-  [['principal_name = ?', principal]],
+  [equal('principal', principal)],
+  [equal('principal_name', principal)],
 ]
 
 function toolReadings(tool: string): Condition[][] {
   const cut = tool.indexOf('__')
-  const plain: Condition[] = [['target = ?', tool]]
+  const plain = [equal('target', tool)]
   if (cut <= 0) return [plain]
-  return [
-    plain,
-    [
-      ['target = ?', tool.slice(cut + 2)],
-      ['server = ?', tool.slice(0, cut)],
-    ],
-  ]
-}
-
-/** The first that fits is walked; the planner has no statistics and would have to guess. */
-const INDEXES = [
-  ['target =', 'calls_by_target'],
-  ['principal =', 'calls_by_principal'],
-  ['principal_name =', 'calls_by_principal_name'],
-  ['project =', 'calls_by_project'],
-  ['at_ms', 'calls_by_time'],
-] as const
-
-function newest(db: DatabaseSync, where: readonly Condition[], limit: number): Found[] {
-  const index =
-    INDEXES.find(([column]) => where.some(([sql]) => sql.startsWith(column)))?.[1] ?? 'calls_by_time'
-  const sql = `SELECT * FROM calls INDEXED BY ${index} WHERE ${where.map(([text]) => text).join(' AND ')}
-    ORDER BY at_ms DESC, n DESC LIMIT ?`
-  const rows = db.prepare(sql).all(...where.map(([, value]) => value), limit)
-  return rows.map((row) => ({ n: row['n'] as number, row: rowOf(row) }))
+  return [plain, [equal('target', tool.slice(cut + 2)), equal('server', tool.slice(0, cut))]]
 }
 
 // oxfmt-ignore
@@ -114,7 +109,8 @@ const FIELDS = [
   ['reason', 'reason'], ['status', 'status'], ['durationMs', 'duration_ms'], ['code', 'code'], ['count', 'count'],
 ] as const
 
-function rowOf(row: Record<string, SQLOutputValue>): AuditRow {
+/** A row of the index, in either database. */
+export function auditRowOf(row: Readonly<Record<string, unknown>>): AuditRow {
   const fields = FIELDS.filter(([, column]) => row[column] !== null).map(([field, column]) => [
     field,
     row[column],

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { DatabaseSync, type SQLOutputValue } from 'node:sqlite'
 import type { SegmentRow } from './chain.ts'
 import type { ArchiveFile } from './commit-messages.ts'
+import type { ChainWriter, Checkpoint, SettledReader } from './record.ts'
 
 /** The statements on `audit.db`. One connection writes (in the commit worker); any number reads beside it. */
 
@@ -18,14 +19,6 @@ const SCHEMA = `
     to_seq INTEGER PRIMARY KEY, content TEXT NOT NULL, sig TEXT NOT NULL
   ) STRICT;
 `
-
-/** A statement, signed, that segments of the chain have been moved into an archive file. */
-export interface Checkpoint {
-  readonly archive: ArchiveFile
-  /** What was signed, byte for byte. */
-  readonly content: string
-  readonly sig: string
-}
 
 /**
  * Whoever holds this may write the record of a home. The lock is SQLite's own on an empty file beside it: the kernel
@@ -46,12 +39,7 @@ export function lockRecord(home: string): { release(): void } | undefined {
   return { release: () => lock.close() }
 }
 
-export interface RecordWriter extends RecordReader {
-  insert(row: SegmentRow): void
-  addCheckpoint(checkpoint: Checkpoint): void
-  /** Removes at most `limit` of the rows up to `toSeq`. @returns how many went */
-  removeUpTo(toSeq: number, limit: number): number
-}
+export interface RecordWriter extends RecordReader, Omit<ChainWriter, keyof RecordReader> {}
 
 /** Throws what SQLite throws. The caller holds the lock. */
 export function openWriter(home: string): RecordWriter {
@@ -82,17 +70,16 @@ function writerOf(db: DatabaseSync): RecordWriter {
     insert: (row) => void insert.run(row.seq, row.count, row.firstAtMs, row.lastAtMs, row.mac, row.body),
     addCheckpoint: ({ archive, content, sig }) => void checkpoint.run(archive.toSeq, content, sig),
     removeUpTo: (toSeq, limit) => Number(remove.run(toSeq, limit).changes),
+    // Whoever can read the file can read the anchors beside it.
+    keepAnchor: () => undefined,
   }
 }
 
-export interface RecordReader {
+export interface RecordReader extends SettledReader {
   tip(): SegmentRow | undefined
   segment(seq: number): SegmentRow | undefined
-  /** Rows after `seq`, in order, read as they are asked for. */
   segmentsAfter(seq: number): IterableIterator<SegmentRow>
   checkpoints(): Checkpoint[]
-  /** One unchanging view for all that `read` does, whatever is committed meanwhile. */
-  snapshot<T>(read: () => T): T
   close(): void
 }
 
@@ -122,10 +109,10 @@ function readerOf(db: DatabaseSync): RecordReader {
       for (const row of after.iterate(seq)) yield rowOf(row)
     },
     checkpoints: () => checkpoints.all().map(checkpointOf),
-    snapshot(read) {
+    async snapshot(read) {
       db.exec('BEGIN')
       try {
-        return read()
+        return await read()
       } finally {
         db.exec('COMMIT')
       }

@@ -1,20 +1,25 @@
 import { Fault } from '../lib/fault.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
-import { openCommitLink, type AnchorState } from './commit-link.ts'
+import { CHAIN_NAME } from './chain.ts'
+import { openCommitLink, type AnchorState, type CommitEvents } from './commit-link.ts'
 import type { Recorder } from './entry.ts'
 import { createHistoryLink } from './history-link.ts'
+import type { HistoryWorkerData } from './history-messages.ts'
 import { createSegmentQueue, type QueueState, type SegmentQueue } from './queue.ts'
+import { chainFolder, ensureChainName } from './postgres/chain-folder.ts'
 import type { AuditFilter, AuditRow } from './query.ts'
 import { createRefusalCounter } from './refusals.ts'
 import { createRetention } from './retention.ts'
 import { newestSetAside } from './set-aside.ts'
 
 export interface RecorderOptions {
-  /** Directory of the daemon: `audit.db`, its anchors and its archive are made in it. */
+  /** Directory of the daemon: `audit.db`, its anchors and its archive are made in it; with a database, all but the first. */
   readonly home: string
-  /** Writer id: one chain for each. Lower case letters, digits and `-`. */
-  readonly chain: string
+  /** Writer id: one chain for each. Lower case letters, digits and `-`. Default: `daemon`, or the one of the database. */
+  readonly chain?: string
+  /** Where the record of all daemons is. Absent: `audit.db` in the home. */
+  readonly database?: RecordDatabase | undefined
   /** Key of the chain's MACs, 32 bytes. */
   readonly macKey: Uint8Array
   /** Seed of the ed25519 key that signs anchors and checkpoints, 32 bytes. */
@@ -29,6 +34,13 @@ export interface RecorderOptions {
   readonly anchorEveryMs?: number
   /** Shortest time between two commits under load. Default 3. */
   readonly commitEveryMs?: number
+}
+
+export interface RecordDatabase {
+  /** `postgres://…` */
+  readonly url: string
+  /** Variables that its driver reads besides the address (`PGSSLMODE`, for example). */
+  readonly environment: Readonly<Record<string, string>>
 }
 
 export interface RecorderStats extends QueueState, AnchorState {
@@ -49,7 +61,6 @@ const DEFAULTS = { maxQueuedEntries: 50_000, retentionDays: 90, anchorEveryMs: 1
 /** The index follows this long after a commit, and waits for quieter times above this rate. */
 const FILL_MS = 1_000
 const BUSY_ENTRIES = 2_000
-const CHAIN_NAME = /^[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?$/
 
 /**
  * Opens the record of a home and becomes its only writer.
@@ -58,16 +69,21 @@ const CHAIN_NAME = /^[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?$/
  */
 export async function openRecorder(options: RecorderOptions): Promise<AuditRecorder> {
   const settings = { ...DEFAULTS, ...options }
-  const { home, chain, macKey, signKey, anchorEveryMs, clock, log } = settings
-  if (!CHAIN_NAME.test(chain))
-    throw new Fault('invalid', { hint: 'a chain is named with lower case letters, digits and -' })
-  const history = createHistoryLink({ home, chain }, log)
-  const link = await openCommitLink({ home, chain, macKey, signKey, anchorEveryMs }, log, {
+  const { macKey, signKey, anchorEveryMs, clock, log } = settings
+  const { environment = {} } = settings.database ?? {}
+  const place = placeOf(settings)
+  const { chain } = place
+  const history = createHistoryLink(place, log, environment)
+  const events: CommitEvents = {
     committed: () => {
       queue.committed()
       indexing.due()
     },
     failed: (reason) => queue.failed(reason),
+  }
+  const link = await openCommitLink({ ...place, macKey, signKey, anchorEveryMs }, log, {
+    events,
+    environment,
   })
   const queue = createSegmentQueue({
     maxQueuedEntries: settings.maxQueuedEntries,
@@ -87,7 +103,7 @@ export async function openRecorder(options: RecorderOptions): Promise<AuditRecor
     archive: history.archive,
     letGo: link.letGo,
   })
-  if (link.openedAtSeq === 0) recordSetAside(home, clock, queue)
+  if (link.openedAtSeq === 0) recordSetAside(settings.home, clock, queue)
 
   async function close(): Promise<void> {
     indexing.stop()
@@ -117,6 +133,15 @@ export async function openRecorder(options: RecorderOptions): Promise<AuditRecor
     },
     close,
   }
+}
+
+/** Which chain, and where what belongs to it lies. */
+function placeOf({ home, chain, database }: RecorderOptions): HistoryWorkerData {
+  if (chain !== undefined && !CHAIN_NAME.test(chain))
+    throw new Fault('invalid', { hint: 'a chain is named with lower case letters, digits and -' })
+  if (database === undefined) return { home, chain: chain ?? 'daemon', databaseUrl: undefined }
+  const own = ensureChainName(home)
+  return { home: chainFolder(home), chain: chain ?? own, databaseUrl: database.url }
 }
 
 function logChange(log: Log, state: QueueState): void {

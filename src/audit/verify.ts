@@ -1,24 +1,30 @@
 import { hash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { parseAnchors, readAnchorsText, type Anchor } from './anchors.ts'
-import { archiveDirectory, readArchive } from './archive.ts'
+import { parseAnchors, type Anchor } from './anchors.ts'
+import { readArchive } from './archive.ts'
 import { createChain, isMac, sameMac, type Chain, type SegmentRow } from './chain.ts'
 import { createFindings, type Finding, type Findings } from './findings.ts'
 import { checkpointStatement } from './recover.ts'
-import { openReader, type Checkpoint, type RecordReader } from './record-file.ts'
+import type { ChainReader, Checkpoint, SettledReader, Soon } from './record.ts'
 import { createSigner, type Signer } from './signer.ts'
 
-export interface VerifyOptions {
-  /** The daemon's home, or a folder made by set-aside. */
-  readonly home: string
+/** One chain with all that vouches for it. */
+export interface ChainSource {
   readonly chain: string
+  /** @returns undefined where there is nothing to read. Throws what the database or the file system throws. */
+  open(): Soon<SettledReader | undefined>
+  /** Texts of anchor files, each with what to call it. */
+  anchors(): readonly (readonly [text: string, where: string])[]
+  /** Where its archive files are. Undefined: kept elsewhere, and their signed checkpoints stand for them. */
+  readonly archive: string | undefined
+  /** What it lies in, for messages. */
+  readonly place: string
+}
+
+export interface VerifyKeys {
   readonly macKey: Uint8Array
   readonly signKey: Uint8Array
-  /** Lines of an anchors file kept elsewhere: proves what the files of one home cannot. */
-  readonly witness?: string | undefined
-  /** False: archive files are kept elsewhere, and their signed checkpoints stand for them. Default true. */
-  readonly archives?: boolean | undefined
 }
 
 export interface VerifyReport {
@@ -38,36 +44,36 @@ export interface VerifyReport {
 const MAX_UNANCHORED_MS = 60_000
 
 /**
- * Reads the whole record, beside a daemon that writes it or without one, and finds whatever differs from what was
+ * Reads a whole chain, beside a daemon that writes it or without one, and finds whatever differs from what was
  * written. It proves that each segment is there, unchanged and in order up to the last anchor; a tip newer than its
  * anchor is what a crash leaves and is accepted.
  */
-export function verifyRecord(options: VerifyOptions): VerifyReport {
-  const signer = createSigner(options.signKey)
+export async function verifyChain(source: ChainSource, keys: VerifyKeys): Promise<VerifyReport> {
+  const signer = createSigner(keys.signKey)
   const findings = createFindings()
   // Anchors first: a tip that is committed meanwhile is newer than they are, never older.
-  const anchors = readAnchors(options, signer, findings)
-  const walk = createWalk(createChain(options.chain, options.macKey), anchors, findings)
+  const anchors = readAnchors(source, signer, findings)
+  const walk = createWalk(createChain(source.chain, keys.macKey), anchors, findings)
   let archives = 0
-  const damage = reading(() => {
-    const file = openReader(options.home)
-    if (file === undefined) return findings.add('missing', {}, 'there is no audit.db')
+  const damage = await reading(async () => {
+    const record = await source.open()
+    if (record === undefined) return findings.add('missing', {}, `there is no ${source.place}`)
     try {
-      file.snapshot(() => {
-        archives = readCheckpoints(options, signer, { file, walk, findings })
-        for (const row of file.segmentsAfter(walk.seq())) walk.step(row, `segment ${row.seq}`)
+      await record.snapshot(async () => {
+        archives = await readCheckpoints(source, signer, { record, walk, findings })
+        for await (const row of record.segmentsAfter(walk.seq())) walk.step(row, `segment ${row.seq}`)
       })
     } finally {
-      file.close()
+      await record.close()
     }
   })
   if (damage !== undefined)
-    findings.add('unreadable', { segment: walk.seq() + 1 }, `audit.db cannot be read: ${damage}`)
+    findings.add('unreadable', { segment: walk.seq() + 1 }, `${source.place} cannot be read: ${damage}`)
   walk.end()
   const last = anchors.newest
   return {
     ok: findings.all().length === 0,
-    chain: options.chain,
+    chain: source.chain,
     ...walk.counted(),
     archives,
     anchors: anchors.count,
@@ -77,9 +83,9 @@ export function verifyRecord(options: VerifyOptions): VerifyReport {
 }
 
 /** @returns what SQLite, zlib or the parser said of a file that is not what it was; a bug is thrown on */
-function reading(read: () => void): string | undefined {
+async function reading(read: () => Soon<void>): Promise<string | undefined> {
   try {
-    read()
+    await read()
     return undefined
   } catch (error) {
     if (error instanceof SyntaxError || (error instanceof Error && 'code' in error)) return error.message
@@ -94,13 +100,13 @@ interface Anchors {
   at(seq: number): readonly Anchor[]
 }
 
-function readAnchors({ home, chain, witness }: VerifyOptions, signer: Signer, findings: Findings): Anchors {
+function readAnchors(source: ChainSource, signer: Signer, findings: Findings): Anchors {
   const bySeq = new Map<number, Anchor[]>()
   let count = 0
   let newest: Anchor | undefined
   const take = (text: string, where: string): void => {
     let before = 0
-    for (const { line, anchor } of parseAnchors(text, chain, signer)) {
+    for (const { line, anchor } of parseAnchors(text, source.chain, signer)) {
       if (anchor === undefined) {
         findings.add('anchor', {}, `line ${line} of ${where} is not an anchor signed by this daemon`)
         continue
@@ -113,8 +119,7 @@ function readAnchors({ home, chain, witness }: VerifyOptions, signer: Signer, fi
       if (anchor.seq >= (newest?.seq ?? 0)) newest = anchor
     }
   }
-  take(readAnchorsText(home), 'audit-anchors.jsonl')
-  if (witness !== undefined) take(witness.endsWith('\n') ? witness : `${witness}\n`, 'the anchors given')
+  for (const [text, where] of source.anchors()) take(text, where)
   return { count, newest, at: (seq) => bySeq.get(seq) ?? [] }
 }
 
@@ -197,24 +202,29 @@ const isWellFormed = ({ seq, count, firstAtMs, lastAtMs, body }: SegmentRow): bo
   [seq, count, firstAtMs, lastAtMs].every((value) => Number.isSafeInteger(value)) && typeof body === 'string'
 
 interface Reading {
-  readonly file: RecordReader
+  readonly record: ChainReader
   readonly walk: Walk
   readonly findings: Findings
 }
 
 /** @returns archive files that were read */
-function readCheckpoints(options: VerifyOptions, signer: Signer, { file, walk, findings }: Reading): number {
+async function readCheckpoints(
+  source: ChainSource,
+  signer: Signer,
+  { record, walk, findings }: Reading,
+): Promise<number> {
   let read = 0
-  for (const checkpoint of file.checkpoints()) {
+  for (const checkpoint of await record.checkpoints()) {
     const { archive, content, sig } = checkpoint
     const { fromSeq, toSeq } = archive
-    if (!signer.verify(checkpointStatement(options.chain, content), sig)) {
+    if (!signer.verify(checkpointStatement(source.chain, content), sig)) {
       findings.add('changed', { segment: fromSeq, to: toSeq }, 'a checkpoint is not signed by this daemon')
       continue
     }
     if (fromSeq !== walk.seq() + 1)
       findings.add('missing', { segment: walk.seq() + 1, to: fromSeq - 1 }, 'a checkpoint is missing')
-    const rows = options.archives === false ? undefined : readArchived(options.home, checkpoint, findings)
+    const rows =
+      source.archive === undefined ? undefined : await readArchived(source.archive, checkpoint, findings)
     if (rows === undefined) walk.jump(toSeq, Buffer.from(archive.mac, 'base64url'))
     else {
       read++
@@ -224,11 +234,15 @@ function readCheckpoints(options: VerifyOptions, signer: Signer, { file, walk, f
   return read
 }
 
-function readArchived(home: string, { archive }: Checkpoint, findings: Findings): SegmentRow[] | undefined {
+async function readArchived(
+  folder: string,
+  { archive }: Checkpoint,
+  findings: Findings,
+): Promise<SegmentRow[] | undefined> {
   const place = { segment: archive.fromSeq, to: archive.toSeq, atMs: archive.firstAtMs }
   let rows: SegmentRow[] | undefined
-  const damage = reading(() => {
-    const bytes = readFileSync(join(archiveDirectory(home), archive.file))
+  const damage = await reading(() => {
+    const bytes = readFileSync(join(folder, archive.file))
     if (hash('sha256', bytes, 'hex') === archive.sha256) rows = readArchive(bytes)
     else findings.add('changed', place, `${archive.file} is not the file that was archived`)
   })

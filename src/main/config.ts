@@ -66,7 +66,7 @@ export function readServeConfig(
     home: homeOf(context, options.home),
     host: options.host ?? nonEmpty(env['CASTELLAN_HOST']) ?? '127.0.0.1',
     port: readPort(options.port ?? nonEmpty(env['CASTELLAN_PORT'])),
-    database: readDatabase(options.database, nonEmpty(env['CASTELLAN_DATABASE'])),
+    database: readDatabase(options.database, env),
     manifests: options.manifests.map((path) => (path === '-' ? path : resolve(cwd, path))),
     logLevel:
       options.logLevel ??
@@ -125,8 +125,8 @@ function readPort(given: string | undefined): number {
 }
 
 /** A password in an argument can be read by every user of the machine, so it has to come from the environment. */
-function readDatabase(option: string | undefined, variable: string | undefined): string | undefined {
-  const given = option ?? variable
+export function readDatabase(option: string | undefined, env: CliContext['env']): string | undefined {
+  const given = option ?? nonEmpty(env['CASTELLAN_DATABASE'])
   if (given === undefined) return undefined
   const url = URL.canParse(given) ? new URL(given) : undefined
   if (url?.protocol !== 'postgres:' && url?.protocol !== 'postgresql:')

@@ -66,7 +66,8 @@ export async function openParts(config: ServeConfig, log: Log, closers: Closers)
       home,
       clock,
       log,
-      chain: 'daemon',
+      database:
+        database === undefined ? undefined : { url: database, environment: postgresVariables(process.env) },
       macKey: deriveKey(master, 'audit-mac'),
       signKey: deriveKey(master, 'audit-sign'),
     }).then((opened) => {
@@ -92,6 +93,14 @@ export async function openParts(config: ServeConfig, log: Log, closers: Closers)
     epoch: mintBootEpoch(),
   }
 }
+
+/** What the driver of the database reads besides the address; a thread gets no other environment. */
+const postgresVariables = (env: NodeJS.ProcessEnv): Record<string, string> =>
+  Object.fromEntries(
+    Object.entries(env).flatMap(([name, value]) =>
+      value !== undefined && (name === 'HOME' || name.startsWith('PG')) ? [[name, value]] : [],
+    ),
+  )
 
 /** Whatever was opened is closed at the end, also when the other could not be. */
 async function openBoth(

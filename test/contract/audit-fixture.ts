@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Intent, Outcome } from '../../src/audit/entry.ts'
 import { openRecorder, type AuditRecorder, type RecorderOptions } from '../../src/audit/recorder.ts'
-import { verifyRecord, type VerifyOptions, type VerifyReport } from '../../src/audit/verify.ts'
+import { verifyRecord, type VerifyOptions } from '../../src/audit/verify-file.ts'
+import type { VerifyReport } from '../../src/audit/verify.ts'
 import { systemClock } from '../../src/lib/clock.ts'
 import { silentLog } from '../../src/lib/log.ts'
 
@@ -13,9 +14,9 @@ export const keys = { macKey: new Uint8Array(32).fill(1), signKey: new Uint8Arra
 export const freshHome = (): string => mkdtempSync(join(tmpdir(), 'castellan-audit-'))
 
 export const openTest = (home: string, options: Partial<RecorderOptions> = {}): Promise<AuditRecorder> =>
-  openRecorder({ home, chain: 'daemon', ...keys, clock: systemClock, log: silentLog, ...options })
+  openRecorder({ home, ...keys, clock: systemClock, log: silentLog, ...options })
 
-export const verifyTest = (home: string, options: Partial<VerifyOptions> = {}): VerifyReport =>
+export const verifyTest = (home: string, options: Partial<VerifyOptions> = {}): Promise<VerifyReport> =>
   verifyRecord({ home, chain: 'daemon', ...keys, ...options })
 
 export const intent = (id: string, more: Partial<Intent> = {}): Intent => ({

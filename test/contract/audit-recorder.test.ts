@@ -56,7 +56,7 @@ describe('a record', () => {
     second.outcome(outcome('b-2'))
     await second.flush()
     expect(await second.query({ limit: 1 })).toMatchObject([{ id: 'b-2', status: 'ok' }])
-    expect(verifyTest(at)).toMatchObject({ ok: true, entries: 4 })
+    expect(await verifyTest(at)).toMatchObject({ ok: true, entries: 4 })
   })
 
   test('groups what is said in one turn of the loop into one segment', async () => {
@@ -103,7 +103,7 @@ describe('a record', () => {
     await recorder.flush()
     expect((await recorder.query({ limit: 9 })).map((row) => row.id)).toEqual(['b-3', 'b-2', 'b-1'])
     await stop(recorder)
-    expect(verifyTest(at)).toMatchObject({ ok: true, segments: 3 })
+    expect(await verifyTest(at)).toMatchObject({ ok: true, segments: 3 })
   })
 
   test('keeps what needs escaping, and no more than 512 characters of anything', async () => {
@@ -189,7 +189,7 @@ describe('while commits fail', () => {
     await expect.poll(() => recorder.accepts()).toBe(true)
     expect(await recorder.intent(intent('b-3')).durable).toBe(true)
     await stop(recorder)
-    expect(verifyTest(at)).toMatchObject({ ok: true, entries: 5 })
+    expect(await verifyTest(at)).toMatchObject({ ok: true, entries: 5 })
   })
 
   test('what does not fit into the queue is counted in a gap', async () => {
@@ -206,7 +206,7 @@ describe('while commits fail', () => {
     const gap = (await recorder.query({ limit: 200 })).find((row) => row.event === 'gap')
     expect(gap).toMatchObject({ count: 76 })
     await stop(recorder)
-    expect(verifyTest(at)).toMatchObject({ ok: true, entries: 126 })
+    expect(await verifyTest(at)).toMatchObject({ ok: true, entries: 126 })
   })
 
   test('the queue accepts nothing over its bound, and outcomes of calls on their way still fit', async () => {
@@ -239,11 +239,11 @@ describe('retention', () => {
     await recordEach(recorder, ['b-7'])
     await stop(recorder)
     expect(readdirSync(join(at, 'audit-archive'))).toEqual(['daemon-1-4.jsonl.gz'])
-    expect(verifyTest(at)).toMatchObject({ ok: true, archives: 1, segments: 8, entries: 8 })
+    expect(await verifyTest(at)).toMatchObject({ ok: true, archives: 1, segments: 8, entries: 8 })
     const again = await start(at)
     await recordEach(again, ['b-8'])
     await stop(again)
-    expect(verifyTest(at)).toMatchObject({ ok: true, segments: 9 })
+    expect(await verifyTest(at)).toMatchObject({ ok: true, segments: 9 })
   })
 
   test('leaves an archive and a checkpoint that cannot be changed or removed unseen', async () => {
@@ -256,20 +256,20 @@ describe('retention', () => {
     const file = join(at, 'audit-archive', 'daemon-1-3.jsonl.gz')
     const bytes = readFileSync(file)
     writeFileSync(file, Buffer.concat([bytes.subarray(0, -1), Buffer.from([bytes.at(-1)! ^ 1])]))
-    expect(verifyTest(at).findings).toMatchObject([{ what: 'changed', segment: 1, to: 3 }])
+    expect((await verifyTest(at)).findings).toMatchObject([{ what: 'changed', segment: 1, to: 3 }])
     rmSync(file)
-    expect(verifyTest(at).findings).toMatchObject([{ what: 'missing', segment: 1, to: 3 }])
-    expect(verifyTest(at, { archives: false })).toMatchObject({ ok: true, segments: 1 })
+    expect((await verifyTest(at)).findings).toMatchObject([{ what: 'missing', segment: 1, to: 3 }])
+    expect(await verifyTest(at, { archives: false })).toMatchObject({ ok: true, segments: 1 })
     const db = new DatabaseSync(join(at, 'audit.db'))
     db.exec(`UPDATE checkpoints SET content = replace(content, '"entries":3', '"entries":2')`)
-    expect(verifyTest(at, { archives: false }).findings[0]).toMatchObject({
+    expect((await verifyTest(at, { archives: false })).findings[0]).toMatchObject({
       what: 'changed',
       segment: 1,
       to: 3,
     })
     db.exec('DELETE FROM checkpoints')
     db.close()
-    expect(verifyTest(at, { archives: false }).findings[0]).toMatchObject({
+    expect((await verifyTest(at, { archives: false })).findings[0]).toMatchObject({
       what: 'missing',
       segment: 1,
       to: 3,
@@ -284,7 +284,7 @@ test('a record that was set aside is kept whole, and the new one names it', asyn
   expect(() => setAside(at, Date.now())).toThrow(expect.objectContaining({ code: 'conflict' }))
   await stop(first)
   const folder = setAside(at, Date.now())
-  expect(verifyTest(join(at, folder))).toMatchObject({ ok: true, segments: 2 })
+  expect(await verifyTest(join(at, folder))).toMatchObject({ ok: true, segments: 2 })
   expect(() => setAside(at, Date.now())).toThrow(expect.objectContaining({ code: 'not_found' }))
   const second = await start(at)
   await second.flush()
@@ -316,10 +316,10 @@ test('verify works beside a writer', async () => {
   for (let i = 0; i < 200; i++) {
     recorder.intent(intent(`b-${i}`))
     if (i % 10 === 0) {
-      expect(verifyTest(at).findings).toEqual([])
+      expect((await verifyTest(at)).findings).toEqual([])
       await new Promise((resolve) => setImmediate(resolve))
     }
   }
   await recorder.flush()
-  expect(verifyTest(at)).toMatchObject({ ok: true, entries: 200 })
+  expect(await verifyTest(at)).toMatchObject({ ok: true, entries: 200 })
 })

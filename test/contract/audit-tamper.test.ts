@@ -4,7 +4,7 @@ import { DatabaseSync } from 'node:sqlite'
 import * as fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { runVerify } from '../../src/audit/command-verify.ts'
-import { freshHome, keys, openTest, recordEach, verifyTest } from './audit-fixture.ts'
+import { freshHome, openTest, recordEach, verifyTest } from './audit-fixture.ts'
 
 const SEGMENTS = 9
 const ids = Array.from({ length: SEGMENTS }, (_, i) => `boot-${i + 1}`)
@@ -82,16 +82,21 @@ describe('verify finds', () => {
     ['anchors in another order', (home) => editAnchors(home, (lines) => [...lines].reverse()), { what: 'anchor', segment: 4 }],
     ['an old anchor file beside a record that was cut further', (home) => { editAnchors(home, (lines) => lines.slice(0, 1)); sql(home, 'DELETE FROM segments WHERE seq > 3') }, { what: 'cut off', segment: 4, to: 4 }],
   ]
-  test.each(rows)('%s', (_, damage, finding) => {
+  test.each(rows)('%s', async (_, damage, finding) => {
     const home = copy()
-    expect(verifyTest(home)).toMatchObject({ ok: true, segments: SEGMENTS, entries: SEGMENTS, findings: [] })
+    expect(await verifyTest(home)).toMatchObject({
+      ok: true,
+      segments: SEGMENTS,
+      entries: SEGMENTS,
+      findings: [],
+    })
     damage(home)
-    const report = verifyTest(home)
+    const report = await verifyTest(home)
     expect(report.ok).toBe(false)
     expect(report.findings).toContainEqual(expect.objectContaining(finding))
   })
 
-  test('any single byte of a body or a MAC', () => {
+  test('any single byte of a body or a MAC', async () => {
     const home = copy()
     const db = new DatabaseSync(join(home, 'audit.db'))
     const read = db.prepare('SELECT CAST(body AS BLOB) AS body, mac FROM segments WHERE seq = ?')
@@ -102,15 +107,15 @@ describe('verify finds', () => {
       at: fc.nat(),
       bits: fc.integer({ min: 1, max: 127 }),
     })
-    fc.assert(
-      fc.property(place, ({ seq, column, at, bits }) => {
+    await fc.assert(
+      fc.asyncProperty(place, async ({ seq, column, at, bits }) => {
         const row = read.get(seq) as { body: Uint8Array; mac: Uint8Array }
         const changed = { body: Uint8Array.from(row.body), mac: Uint8Array.from(row.mac) }
         changed[column][at % changed[column].length]! ^= bits
         write.run(changed.body, changed.mac, seq)
-        expect(verifyTest(home).ok).toBe(false)
+        expect((await verifyTest(home)).ok).toBe(false)
         write.run(row.body, row.mac, seq)
-        expect(verifyTest(home).ok).toBe(true)
+        expect((await verifyTest(home)).ok).toBe(true)
       }),
       { numRuns: 60 },
     )
@@ -129,54 +134,57 @@ describe('verify finds', () => {
       `ATTACH '${join(other, 'audit.db')}' AS other;
       UPDATE segments SET (${ALL}) = (SELECT ${ALL} FROM other.segments WHERE seq = 3) WHERE seq = 3`,
     )
-    expect(verifyTest(home).findings).toContainEqual(expect.objectContaining({ what: 'changed', segment: 3 }))
+    expect((await verifyTest(home)).findings).toContainEqual(
+      expect.objectContaining({ what: 'changed', segment: 3 }),
+    )
   })
 
-  test('a record whose chain was made with another key, or under another name', () => {
-    expect(verifyTest(original, { macKey: new Uint8Array(32) }).ok).toBe(false)
-    expect(verifyTest(original, { signKey: new Uint8Array(32) }).ok).toBe(false)
-    expect(verifyTest(original, { chain: 'edge' }).ok).toBe(false)
+  test('a record whose chain was made with another key, or under another name', async () => {
+    expect((await verifyTest(original, { macKey: new Uint8Array(32) })).ok).toBe(false)
+    expect((await verifyTest(original, { signKey: new Uint8Array(32) })).ok).toBe(false)
+    expect((await verifyTest(original, { chain: 'edge' })).ok).toBe(false)
   })
 })
 
 describe('verify accepts', () => {
-  test('a tip that is newer than its anchor', () => {
+  test('a tip that is newer than its anchor', async () => {
     const home = copy()
     editAnchors(home, (lines) => lines.slice(0, 1))
-    expect(verifyTest(home)).toMatchObject({ ok: true, tip: { seq: 9 }, lastAnchor: { seq: 4 } })
+    expect(await verifyTest(home)).toMatchObject({ ok: true, tip: { seq: 9 }, lastAnchor: { seq: 4 } })
   })
 
   test('an anchor whose writing was interrupted, before and after the next start', async () => {
     const home = copy()
     appendFileSync(anchorsOf(home), '{"chain":"daemon","seq":')
-    expect(verifyTest(home).ok).toBe(true)
+    expect((await verifyTest(home)).ok).toBe(true)
     const recorder = await openTest(home)
     await recordEach(recorder, ['boot-10'])
     await recorder.close()
-    expect(verifyTest(home)).toMatchObject({ ok: true, anchors: 3, lastAnchor: { seq: 10 } })
+    expect(await verifyTest(home)).toMatchObject({ ok: true, anchors: 3, lastAnchor: { seq: 10 } })
   })
 })
 
-test('a record and its anchors put back to an earlier state are found by an anchor kept elsewhere', () => {
+test('a record and its anchors put back to an earlier state are found by an anchor kept elsewhere', async () => {
   const home = copy()
   const witness = readFileSync(anchorsOf(home), 'utf8')
   editAnchors(home, (lines) => lines.slice(0, 1))
   sql(home, 'DELETE FROM segments WHERE seq > 5')
-  expect(verifyTest(home).ok).toBe(true)
-  expect(verifyTest(home, { witness }).findings).toContainEqual(
+  expect((await verifyTest(home)).ok).toBe(true)
+  expect((await verifyTest(home, { witness })).findings).toContainEqual(
     expect.objectContaining({ what: 'cut off', segment: 6, to: 9 }),
   )
 })
 
-test('the command says what it checked, what is wrong and where, and exits 0 or 1', () => {
+test('the command says what it checked, what is wrong and where, and exits 0 or 1', async () => {
   const home = copy()
   let text = ''
-  const run = (): number => runVerify({ home, chain: 'daemon', ...keys, write: (more) => (text += more) })
-  expect(run()).toBe(0)
+  const verify = async () => [await verifyTest(home)]
+  const run = (): Promise<number> => runVerify({ verify, write: (more) => (text += more) })
+  expect(await run()).toBe(0)
   expect(text).toMatch(/9 segments with 9 entries[\s\S]*ok {8}nothing was changed/)
   sql(home, 'DELETE FROM segments WHERE seq = 6')
   text = ''
-  expect(run()).toBe(1)
+  expect(await run()).toBe(1)
   expect(text).toMatch(/FAILED {4}missing at segment 6, about 20\d\d-/)
 })
 

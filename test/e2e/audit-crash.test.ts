@@ -45,10 +45,10 @@ describe('kill -9 of the writer', () => {
     const at = home()
     const told = await crash(at, [1, 10_000], (lines) => lines.at(-1) === 'done')
     expect(told).toHaveLength(10_000)
-    expect(verifyTest(at)).toMatchObject({ ok: true, findings: [] })
+    expect(await verifyTest(at)).toMatchObject({ ok: true, findings: [] })
     const there = await recorded(at)
     expect(told.filter((id) => !there.has(id))).toEqual([])
-    expect(verifyTest(at)).toMatchObject({ ok: true, findings: [] })
+    expect(await verifyTest(at)).toMatchObject({ ok: true, findings: [] })
   })
 
   test('in the middle, again and again: nothing that was called durable is missing', async () => {
@@ -57,7 +57,7 @@ describe('kill -9 of the writer', () => {
     for (const [i, count] of [1, 60, 500, 1_500].entries())
       told.push(...(await crash(at, [i * 100_000 + 1, (i + 1) * 100_000], (lines) => lines.length >= count)))
     expect(told.length).toBeGreaterThan(2_000)
-    expect(verifyTest(at)).toMatchObject({ ok: true, findings: [] })
+    expect(await verifyTest(at)).toMatchObject({ ok: true, findings: [] })
     const there = await recorded(at)
     // The listing is bounded, so only the newest of many can be asked for.
     expect(told.slice(-5_000).filter((id) => !there.has(id))).toEqual([])
@@ -114,5 +114,5 @@ test.runIf(mayMount())(FULL, async () => {
   expect(acknowledged.filter((id) => !there.has(id))).toEqual([])
   expect(recorder.stats()).toMatchObject({ anchorProblem: undefined, queuedEntries: 0 })
   await recorder.close()
-  expect(verifyTest(at)).toMatchObject({ ok: true, findings: [] })
+  expect(await verifyTest(at)).toMatchObject({ ok: true, findings: [] })
 })

@@ -1,0 +1,68 @@
+import type { SegmentRow } from './chain.ts'
+import { decodeBody } from './encode.ts'
+import type { Entry, Intent, Outcome } from './entry.ts'
+
+/** The record once more, cut into rows that can be searched: one for each call, with its outcome where it is known. */
+
+// oxfmt-ignore
+export const COLUMNS = [
+  'n', 'at_ms', 'id', 'event', 'principal', 'principal_name', 'project', 'server', 'target', 'session', 'decision',
+  'reason', 'status', 'duration_ms', 'code', 'count',
+] as const
+
+type Row = readonly (string | number | null)[]
+
+export interface IndexRows {
+  /** Values in the order of `COLUMNS`. */
+  readonly rows: readonly Row[]
+  /** Outcomes of calls whose intent lies in an earlier slice. */
+  readonly late: readonly Outcome[]
+}
+
+/** Row number of an entry: its segment and its place in it, so that numbers follow the chain. */
+export const rowNumber = (seq: number, place: number): number => seq * 4096 + place
+
+export function indexRows(segments: readonly SegmentRow[]): IndexRows {
+  const outcomes = new Map<string, Outcome>()
+  const entries = segments.flatMap((segment) =>
+    decode(segment).map((entry, i) => [rowNumber(segment.seq, i), entry] as const),
+  )
+  for (const [, entry] of entries) if (entry.type === 'outcome') outcomes.set(entry.of, entry)
+  const rows: Row[] = []
+  for (const [n, entry] of entries) {
+    if (entry.type === 'outcome') continue
+    if (entry.type !== 'intent') rows.push(otherRow(n, entry))
+    else {
+      rows.push(callRow(n, entry, outcomes.get(entry.id)))
+      outcomes.delete(entry.id)
+    }
+  }
+  return { rows, late: [...outcomes.values()] }
+}
+
+function callRow(n: number, entry: Intent, outcome: Outcome | undefined): Row {
+  const { id, event, principal, principalName, project, server, target, session, decision, reason } = entry
+  const who = [principal, principalName, project ?? null, server ?? null, target ?? null, session ?? null]
+  const end = [outcome?.status ?? null, outcome?.durationMs ?? null, outcome?.code ?? null]
+  return [n, Math.trunc(entry.atMs), id, event, ...who, decision, reason ?? null, ...end, null]
+}
+
+function otherRow(n: number, entry: Exclude<Entry, Intent | Outcome>): Row {
+  const gap = entry.type === 'gap'
+  const of = gap ? ['gap', '-', '-'] : ['refusals', '-', entry.source]
+  const reason = gap ? `entries lost since ${new Date(entry.sinceMs).toISOString()}` : entry.reason
+  const none = [null, null, null, null, 'deny', reason, null, null, null]
+  const count = gap ? entry.entriesLost : entry.count
+  return [n, Math.trunc(entry.atMs), `${of[0]}-${n}`, ...of, ...none, count]
+}
+
+/** The listing goes on where the record was damaged, and says so in the place of what was there. */
+function decode({ seq, body, firstAtMs }: SegmentRow): Entry[] {
+  try {
+    return decodeBody(body)
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error
+    const reason = `segment ${seq} cannot be read: castellan audit verify`
+    return [{ type: 'refusals', atMs: firstAtMs, source: '-', reason, count: 0 }]
+  }
+}

@@ -1,0 +1,111 @@
+import { Fault } from '../../lib/fault.ts'
+import type { Anchor } from '../anchors.ts'
+import { archiveDirectory } from '../archive.ts'
+import type { SettledReader } from '../record.ts'
+import { verifyChain, type ChainSource, type VerifyKeys, type VerifyReport } from '../verify.ts'
+import { anchorTexts } from '../verify-file.ts'
+import { chainFolder, readChainName } from './chain-folder.ts'
+import { readChain } from './chain-rows.ts'
+import { schemaVersion } from './schema.ts'
+import { createSession, SessionFailure, type Query, type Session } from './session.ts'
+
+export interface VerifyDatabaseOptions extends VerifyKeys {
+  readonly databaseUrl: string
+  /** Home of one of the daemons: its anchors and archive files vouch for its own chain. */
+  readonly home: string
+  /** Lines of anchor files kept elsewhere, of any chains. */
+  readonly witness?: string | undefined
+}
+
+const STATEMENT_MS = 60_000
+
+/**
+ * Verifies every chain of a database. The chain of this home is held against its anchors and archive; the others
+ * against the newest anchor that their daemons left in the database, and against the signed checkpoints of archives.
+ * @throws Fault `unavailable` when the database cannot be reached, or has no record
+ */
+export async function verifyDatabase(options: VerifyDatabaseOptions): Promise<VerifyReport[]> {
+  const session = createSession({ url: options.databaseUrl, statementMs: STATEMENT_MS })
+  try {
+    const own = readChainName(options.home)
+    const reports: VerifyReport[] = []
+    for (const { name, anchor } of await listChains(session, own))
+      reports.push(await verifyChain(sourceOf(session, { ...options, name, anchor, own }), options))
+    return reports
+  } catch (error) {
+    if (!(error instanceof SessionFailure)) throw error
+    throw new Fault('unavailable', { hint: `${error.message}: nothing was verified`, cause: error })
+  } finally {
+    await session.close()
+  }
+}
+
+interface ChainRow {
+  readonly name: string
+  readonly anchor: string | null
+}
+
+/** Those that are listed, those that have segments and are not, and our own whether it is there or not. */
+async function listChains({ query }: Session, own: string | undefined): Promise<ChainRow[]> {
+  if ((await schemaVersion(query)) === undefined)
+    throw new Fault('unavailable', { hint: 'this database has no audit record: check its address' })
+  const listed = await query<ChainRow & { anchor: string | null }>('SELECT name, anchor FROM audit_chains')
+  const written = await query<{ name: string }>(
+    `SELECT chain AS name FROM audit_segments GROUP BY chain
+     UNION SELECT chain FROM audit_checkpoints GROUP BY chain`,
+  )
+  const names = [...listed, ...written].map(({ name }) => name)
+  const all = new Set(own === undefined ? names : [own, ...names])
+  return [...all].sort().map((name) => ({
+    name,
+    anchor: listed.find((row) => row.name === name)?.anchor ?? null,
+  }))
+}
+
+function sourceOf(
+  session: Session,
+  { home, witness, own, name, anchor }: VerifyDatabaseOptions & ChainRow & { own: string | undefined },
+): ChainSource {
+  const folder = name === own ? chainFolder(home) : undefined
+  return {
+    chain: name,
+    open: () => settledReader(session, name),
+    anchors: () => [
+      ...(anchor === null ? [] : [[`${anchor}\n`, 'audit_chains'] as const]),
+      ...(folder === undefined ? [] : anchorTexts(folder, undefined)),
+      ...(witness === undefined ? [] : [[linesOf(name, witness), 'the anchors given'] as const]),
+    ],
+    archive: folder === undefined ? undefined : archiveDirectory(folder),
+    place: 'record in the database',
+  }
+}
+
+function settledReader(session: Session, chain: string): SettledReader {
+  let query: Query = session.query
+  return {
+    ...readChain((text, values) => query(text, values), chain),
+    snapshot: (read) =>
+      session.transaction('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY', (within) => {
+        query = within
+        return read()
+      }),
+    close: () => undefined,
+  }
+}
+
+/** The lines of one chain, and those that no chain can be read of: they are nobody's anchors. */
+const linesOf = (chain: string, text: string): string =>
+  text
+    .split('\n')
+    .filter((line) => line !== '' && (chainOf(line) ?? chain) === chain)
+    .map((line) => `${line}\n`)
+    .join('')
+
+function chainOf(line: string): string | undefined {
+  try {
+    const { chain } = JSON.parse(line) as Partial<Anchor>
+    return chain
+  } catch {
+    return undefined
+  }
+}
