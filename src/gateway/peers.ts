@@ -23,8 +23,12 @@ export interface Peers {
    * known or silent for too long is gone at once. `abort` tells the other side; nothing is heard after it.
    */
   open(node: string, channel: PeerChannel, body: string, hear: PeerEars): { abort(): void }
-  /** To every other live process; best effort, and nothing is waited for. */
-  broadcast(channel: 'session', body: string): void
+  /**
+   * To every other live process, best effort.
+   * @param line what each of them says
+   * @returns resolves once each has answered, is gone, or has taken too long
+   */
+  broadcast(channel: 'session', body: string, line?: (node: string, text: string) => void): Promise<void>
 }
 
 /** The way back to the process that asked. */
@@ -43,8 +47,13 @@ export type PeerService = (channel: PeerChannel, body: string, reply: PeerReply)
 export const NO_PEERS: Peers = {
   self: '',
   open(_node, _channel, _body, hear) {
-    queueMicrotask(() => hear.gone())
-    return { abort() {} }
+    let aborted = false
+    queueMicrotask(() => aborted || hear.gone())
+    return {
+      abort() {
+        aborted = true
+      },
+    }
   },
-  broadcast() {},
+  broadcast: () => Promise.resolve(),
 }

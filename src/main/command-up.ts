@@ -18,6 +18,11 @@ export const up = defineCommand({
     ),
     database: text('--database <url>', 'postgres://…; default: the embedded store in the home'),
     keyFile: text('--key-file <file>', 'the master key (default: master.key in the home)'),
+    peerListen: text(
+      '--peer-listen <host:port>',
+      'where to listen for other daemons on the same database (default: 127.0.0.1:0)',
+    ),
+    peerUrl: text('--peer-url <url>', 'where they reach it, if that is not where it listens'),
     logLevel: choice('--log-level <level>', 'from where on to log (default: info)', LOG_LEVELS),
     logTo: choice('--log-to <where>', 'standard error, or logs/daemon.log in the home', ['stderr', 'file']),
   },

@@ -10,6 +10,8 @@ const NONE: ServeOptions = {
   logLevel: undefined,
   logTo: undefined,
   keyFile: undefined,
+  peerListen: undefined,
+  peerUrl: undefined,
   manifests: [],
 }
 const read = (env: Record<string, string>, options: Partial<ServeOptions> = {}) =>

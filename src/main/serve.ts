@@ -1,7 +1,6 @@
 import type { AddressInfo } from 'node:net'
 import { followStore } from '../control/snapshot/follow.ts'
 import { createGateway } from '../gateway/gateway.ts'
-import { NO_PEERS } from '../gateway/peers.ts'
 import { systemClock as clock } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
 import type { ServeConfig } from './config.ts'
@@ -11,6 +10,7 @@ import type { ControlListenerDeps } from './control-listener.ts'
 import { createFront, type FrontDeps } from './http-front.ts'
 import { createMetrics } from './metrics.ts'
 import { closeFront, listenOn } from './listening.ts'
+import { openPeers } from './peers/open-peers.ts'
 import { openParts, type Closers } from './open-parts.ts'
 import { createSessionStore } from './session-store.ts'
 import { isActivePrincipal } from './active-principal.ts'
@@ -36,6 +36,13 @@ export async function serve(config: ServeConfig): Promise<Daemon> {
     const { store, snapshot, recorder, runtime, authenticator, sealer, uses, epoch } = parts
     const build = buildInfo()
     const hostNames = [config.host]
+    const network = await openPeers(config.peers, {
+      clock,
+      log,
+      self: epoch,
+      db: store.state,
+      key: parts.peerKey,
+    })
     const gateway = createGateway({
       snapshot,
       recorder,
@@ -45,7 +52,7 @@ export async function serve(config: ServeConfig): Promise<Daemon> {
       log,
       hostNames,
       stateKey: parts.stateKey,
-      peers: NO_PEERS,
+      peers: network.peers,
       authenticator: uses.watch(authenticator),
       sessions: createSessionStore(store.state, clock),
       isActive: (principal) => isActivePrincipal(snapshot, principal, clock.nowMs()),
@@ -102,6 +109,8 @@ export async function serve(config: ServeConfig): Promise<Daemon> {
     await listenOn(front, config)
     const { port } = front.address() as AddressInfo
     url = `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${port}`
+    closers.push(() => network.close())
+    await network.start(gateway.servePeer)
     closers.push(() => {
       const closed = closeFront(front)
       gateway.drain()

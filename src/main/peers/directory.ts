@@ -1,0 +1,122 @@
+import type { Log } from '../../lib/log.ts'
+import { listPeers, putPeer, removePeer } from '../../store/peers.ts'
+import type { PeerRow, StateDb } from '../../store/tables.ts'
+
+/** Which processes work on this database, and where they are reached. */
+export interface PeerDirectory {
+  /** Begins to be found. */
+  publish(url: string): Promise<void>
+  /** Where a process is, if it is known and alive. */
+  find(node: string): string | undefined
+  /** Asks the database for one that is not known: it may have begun a moment ago. */
+  lookUp(node: string): Promise<string | undefined>
+  /** All but ourselves. */
+  others(): readonly string[]
+  /** Somebody tried to reach it in vain. */
+  unreachable(node: string): void
+  /** Ends being found. */
+  close(): Promise<void>
+}
+
+export interface PeerDirectoryDeps {
+  readonly db: StateDb
+  readonly self: string
+  readonly log: Log
+  /** Monotonic, ms. */
+  readonly tickMs: () => number
+}
+
+interface Known {
+  readonly url: string
+  readonly beat: number
+  /** How many of our own beats have found its beat where it was: no clock of another host is asked. */
+  readonly still: number
+  readonly unreachable: boolean
+  /** It was unreachable before, although it lives. */
+  readonly warned: boolean
+}
+
+const BEAT_MS = 3000
+/** 15 s without a beat: whoever is that silent is gone. */
+const GONE_AFTER = 5
+const FORGOTTEN_AFTER = 20
+/** An unknown name is looked up at most this often: names come in what clients send. */
+const LOOK_UP_EVERY_MS = 250
+
+export function createPeerDirectory({ db, self, log, tickMs }: PeerDirectoryDeps): PeerDirectory {
+  let known = new Map<string, Known>()
+  let timer: NodeJS.Timeout | undefined
+  let published: string | undefined
+  let reading: Promise<void> | undefined
+  let readAtMs = -Infinity
+  let failing = false
+
+  const isAlive = ({ still, unreachable }: Known): boolean => still < GONE_AFTER && !unreachable
+  const find = (node: string): string | undefined => {
+    const peer = known.get(node)
+    return peer !== undefined && isAlive(peer) ? peer.url : undefined
+  }
+
+  /** @param isBeat one of our own beats: only those measure how long others have been silent */
+  async function read(isBeat: boolean): Promise<void> {
+    const rows = (await listPeers(db)).filter(({ node }) => node !== self)
+    readAtMs = tickMs()
+    known = new Map(rows.map((row) => [row.node, seen(known.get(row.node), row, isBeat)]))
+  }
+
+  async function beat(): Promise<void> {
+    try {
+      if (published !== undefined) await putPeer(db, { node: self, url: published })
+      await read(true)
+      for (const [node, peer] of known)
+        if (peer.still >= FORGOTTEN_AFTER) await removePeer(db, node, peer.beat)
+      failing = false
+    } catch (thrown) {
+      if (!failing) log.warn({ err: thrown }, 'other processes on this database cannot be looked up')
+      failing = true
+    }
+    if (published !== undefined) timer = setTimeout(() => void beat(), BEAT_MS).unref()
+  }
+
+  return {
+    async publish(url) {
+      published = url
+      // The first time it has to work: who cannot be found must not say that it is ready.
+      await putPeer(db, { node: self, url })
+      await beat()
+    },
+    find,
+    async lookUp(node) {
+      if (tickMs() - readAtMs >= LOOK_UP_EVERY_MS && !known.has(node)) {
+        reading ??= read(false).finally(() => {
+          reading = undefined
+        })
+        await reading.catch(() => undefined)
+      }
+      return find(node)
+    },
+    others: () => [...known].filter(([, peer]) => isAlive(peer)).map(([node]) => node),
+    unreachable(node) {
+      const peer = known.get(node)
+      if (peer === undefined) return
+      const lives = peer.beat > 0 && peer.still === 0
+      if (lives && !peer.warned)
+        log.warn(
+          { peer: node, url: peer.url },
+          'a process on this database cannot be reached at its address; give it --peer-listen and --peer-url',
+        )
+      known.set(node, { ...peer, unreachable: true, warned: lives || peer.warned })
+    },
+    async close() {
+      published = undefined
+      clearTimeout(timer)
+      await removePeer(db, self).catch(() => undefined)
+    },
+  }
+}
+
+function seen(before: Known | undefined, { url, beat }: PeerRow, isBeat: boolean): Known {
+  if (before === undefined) return { url, beat, still: 0, unreachable: false, warned: false }
+  if (before.beat !== beat) return { ...before, url, beat, still: 0, unreachable: false }
+  return isBeat ? { ...before, still: before.still + 1 } : before
+}
