@@ -139,7 +139,7 @@ function assemble(deps: GatewayDeps, traffic: Traffic): Parts {
     tickMs: clock.tickMs,
   })
   const asker = createClientAsker(epoch)
-  const questions = createSessionQuestions(asker)
+  const questions = createSessionQuestions(asker, { send: (session, text) => streams.mail.send(session, text) })
   const announcer: Announcer = createAnnouncer({ sessions: () => sessions, pool: () => pool, snapshot, log })
   const pool: Pool = createPool({
     dial,

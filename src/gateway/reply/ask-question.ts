@@ -2,6 +2,7 @@ import { rawAt } from '../../protocol/message.ts'
 import type { Session } from '../classify/session.ts'
 import { decline, type Question } from '../forward/upstream.ts'
 import { canAsk, type ClientAsker } from './ask-client.ts'
+import type { SessionMail } from './session-stream.ts'
 
 /**
  * Puts the question of a legacy server to a legacy client, as it came; the answer goes back as it comes. What the client
@@ -35,17 +36,17 @@ export function askQuestion(
 
 /** Questions that belong to no call but to a connection that is one session's own: asked on the session's stream. */
 export interface SessionQuestions {
+  /** @param session undefined: the connection is no session's, so there is nobody to ask */
   asked(session: Session | undefined, question: Question): void
   withdrawn(question: Question): void
 }
 
-export function createSessionQuestions(asker: ClientAsker): SessionQuestions {
+export function createSessionQuestions(asker: ClientAsker, mail: SessionMail): SessionQuestions {
   const open = new WeakMap<Question, () => void>()
   return {
     asked(session, question) {
-      const stream = session?.stream
-      if (session === undefined || stream === undefined) return decline(question)
-      const takeBack = askQuestion(asker, session, question, (message) => stream.send(message))
+      if (session === undefined) return decline(question)
+      const takeBack = askQuestion(asker, session, question, (message) => mail.send(session, message))
       if (takeBack !== undefined) open.set(question, takeBack)
     },
     withdrawn(question) {
