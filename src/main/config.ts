@@ -3,6 +3,7 @@ import type { CliContext } from '../cli/context.ts'
 import { usage } from '../cli/failure.ts'
 import { homeOf } from '../cli/target.ts'
 import { SecretValue } from '../lib/secret-value.ts'
+import { readPeerOptions, type PeerOptions } from './peers/peer-options.ts'
 
 /** Everything that the start of a daemon depends on; read once, from arguments and environment. */
 export interface ServeConfig {
@@ -13,6 +14,8 @@ export interface ServeConfig {
   readonly port: number
   /** `postgres://…`; absent: the embedded store in the home. */
   readonly database?: string | undefined
+  /** Where other daemons on the same database reach this one; absent with the embedded store. */
+  readonly peers?: PeerOptions | undefined
   /** Files and directories that `up` applies once the daemon answers; absolute paths, or `-`. */
   readonly manifests: readonly string[]
   readonly logLevel: LogLevel
@@ -40,6 +43,8 @@ export const VARIABLES = {
   CASTELLAN_LOG_TO:    '`stderr` or `file`; default `stderr` in the foreground, `file` with `-d`',
   CASTELLAN_KEY_FILE:  'the file with the master key; default `<home>/master.key`',
   CASTELLAN_MASTER_KEY: 'the master key itself (what its file holds), for where there is no file',
+  CASTELLAN_PEER_LISTEN: '`host:port` to listen on for other daemons on the same database; default `127.0.0.1:0`',
+  CASTELLAN_PEER_URL:  'where they reach it, if that is not where it listens',
   CASTELLAN_DEBUG:     '`1`: the command line shows where in itself something went wrong',
 } as const satisfies Record<`CASTELLAN_${string}`, string>
 
@@ -52,6 +57,8 @@ export interface ServeOptions {
   readonly logLevel: LogLevel | undefined
   readonly logTo: 'stderr' | 'file' | undefined
   readonly keyFile: string | undefined
+  readonly peerListen: string | undefined
+  readonly peerUrl: string | undefined
   readonly manifests: readonly string[]
 }
 
@@ -62,11 +69,17 @@ export function readServeConfig(
 ): ServeConfig {
   const { env, cwd } = context
   refuseUnknownVariables(env)
+  const database = readDatabase(options.database, env)
   return {
     home: homeOf(context, options.home),
     host: options.host ?? nonEmpty(env['CASTELLAN_HOST']) ?? '127.0.0.1',
     port: readPort(options.port ?? nonEmpty(env['CASTELLAN_PORT'])),
-    database: readDatabase(options.database, env),
+    database,
+    peers: readPeerOptions({
+      listen: options.peerListen ?? nonEmpty(env['CASTELLAN_PEER_LISTEN']),
+      url: options.peerUrl ?? nonEmpty(env['CASTELLAN_PEER_URL']),
+      shared: database !== undefined,
+    }),
     manifests: options.manifests.map((path) => (path === '-' ? path : resolve(cwd, path))),
     logLevel:
       options.logLevel ??

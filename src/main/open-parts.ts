@@ -33,6 +33,8 @@ export interface OpenedParts {
   readonly epoch: ReturnType<typeof mintBootEpoch>
   /** Seals what clients carry between the rounds of a call. */
   readonly stateKey: Buffer
+  /** Authenticates what daemons on one database say to each other. */
+  readonly peerKey: Buffer
 }
 
 /** Opens all of them; what was opened is in `closers`, also when a later one fails. */
@@ -90,6 +92,7 @@ export async function openParts(config: ServeConfig, log: Log, closers: Closers)
     sealer,
     uses,
     stateKey: deriveKey(master, 'request-state'),
+    peerKey: deriveKey(master, 'peer-mac'),
     epoch: mintBootEpoch(),
   }
 }

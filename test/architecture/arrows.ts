@@ -41,7 +41,7 @@ export const PLACES: Readonly<Record<string, readonly string[]>> = {
   'pg':                  ['src/store/postgres/', 'src/audit/postgres/'],
   'pino':                ['src/lib/log.ts', 'src/main/daemon-log.ts'],
   'prom-client':         ['src/main/metrics.ts'],
-  'undici':              ['src/gateway/forward/', 'src/oauth/client/'],
+  'undici':              ['src/gateway/forward/', 'src/main/peers/', 'src/oauth/client/'],
   'yaml':                ['src/control/', 'src/cli/commands/delete.ts', 'src/main/quickstart/'],
   'zod':                 ['src/kinds/', 'src/control/'],
   'node:child_process':  ['src/runtime/', 'src/main/'],
