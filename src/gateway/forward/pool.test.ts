@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { createScriptedServers, scriptedView } from '../../../test/fixtures/scripted-servers.ts'
-import { NO_OFFER } from '../../protocol/client-offer.ts'
+import { NO_OFFER, readOffer } from '../../protocol/client-offer.ts'
 import { createPool, type Scope } from './pool.ts'
 
 function setUp() {
@@ -211,4 +211,21 @@ test('a connection of an older configuration ends with its last call, not before
   expect(closed).toBe(false)
   idle = true
   await expect.poll(() => closed).toBe(true)
+})
+
+test('a modern client that varies what it declares has so many connections, the longest unused making room', async () => {
+  const { servers, pool } = setUp()
+  const server = scriptedView('one')
+  servers.script('one').stateful = true
+  const open = async (i: number): Promise<string | undefined> => {
+    const offer = readOffer(`{"experimental":{"n${i}":{}}}`)
+    const leased = await pool.lease(server, { principal: 'token:a', session: undefined, offer })
+    return leased.ok ? leased.value.sharer : undefined
+  }
+  const sharers: (string | undefined)[] = []
+  for (let i = 0; i < 20; i++) sharers.push(await open(i))
+  expect(new Set(sharers).size).toBe(20)
+  const own = servers.connections('one').filter(({ sharer }) => sharer !== '')
+  expect(own.filter(({ closed }) => closed)).toHaveLength(12)
+  expect(own.slice(-8).every(({ closed }) => !closed)).toBe(true)
 })

@@ -90,6 +90,7 @@ const SWEEP_MS = 60 * 1000
 const RETIRE_MS = 30 * 1000
 const LOOK_MS = 50
 const MAX_CONNECTIONS_PER_SERVER = 1000
+const MAX_CONNECTIONS_PER_CALLER = 8
 
 export interface PoolDeps {
   readonly dial: Dial
@@ -152,10 +153,27 @@ export function createPool(deps: PoolDeps): Pool {
     }
     if (record.failure !== undefined && deps.tickMs() < record.retryMs)
       return Promise.resolve(err(record.failure))
-    if (record.entries.size >= MAX_CONNECTIONS_PER_SERVER) {
+    if (record.entries.size >= MAX_CONNECTIONS_PER_SERVER || !makeRoom(record, whom.sharer)) {
       return Promise.resolve(err({ kind: 'unreachable', message: 'too many connections to it are open' }))
     }
     return openEntry(record, server, whom, entry !== undefined)
+  }
+
+  /** Modern clients have a connection for each set of capabilities that they declare, which is theirs to vary. */
+  function makeRoom(record: ServerRecord, sharer: string): boolean {
+    const end = sharer.indexOf(' ')
+    if (end < 0) return true
+    const own = [...record.entries.values()].filter((entry) =>
+      entry.sharer.startsWith(sharer.slice(0, end + 1)),
+    )
+    if (own.length < MAX_CONNECTIONS_PER_CALLER) return true
+    const [oldest] = own
+      .filter((entry) => entry.lease?.upstream.idle === true)
+      .toSorted((a, b) => a.usedMs - b.usedMs)
+    if (oldest === undefined) return false
+    record.entries.delete(oldest.sharer)
+    void oldest.lease?.upstream.close()
+    return true
   }
 
   function openEntry(
