@@ -110,8 +110,9 @@ test.each([
   [result('{"resultType":"task"}'),     'modern',     'legacy',        'refused upstream_invalid'],
   [error('{"code":-32602,"message":"m","data":1e400}'), 'legacy', 'legacy', `200 error {"jsonrpc":"2.0","id":${OWN},"error":{"code":-32602,"message":"m","data":1e400}}`],
   [error('{"code":-32601,"message":"m"}'), 'modern',  'modern',        `404 error {"jsonrpc":"2.0","id":${OWN},"error":{"code":-32601,"message":"m"}}`],
-  [error('{"code":-32021,"message":"m"}'), 'modern',  'modern',        `400 error {"jsonrpc":"2.0","id":${OWN},"error":{"code":-32021,"message":"m"}}`],
-  [error('{"code":-32000,"message":"m"}'), 'legacy',  'modern',        `200 error {"jsonrpc":"2.0","id":${OWN},"error":{"code":-32603,"message":"m"}}`],
+  [error('{"code":-32021,"message":"m","data":{"requiredCapabilities":{"roots":{}}}}'), 'modern', 'modern', `400 error {"jsonrpc":"2.0","id":${OWN},"error":{"code":-32021,"message":"m","data":{"requiredCapabilities":{"roots":{}}}}}`],
+  [error('{"code":-32021,"message":"m"}'), 'modern',  'modern',        `200 error {"jsonrpc":"2.0","id":${OWN},"error":{"data":{"original":{"code":-32021,"message":"m"}},"code":-32603,"message":"m"}}`],
+  [error('{"code":-32000,"message":"m"}'), 'legacy',  'modern',        `200 error {"jsonrpc":"2.0","id":${OWN},"error":{"data":{"original":{"code":-32000,"message":"m"}},"code":-32603,"message":"m"}}`],
   [error('{"code":-32000,"message":"m"}', '"id":null,'), 'legacy', 'legacy', `200 error {"jsonrpc":"2.0","id":${OWN},"error":{"code":-32000,"message":"m"}}`],
   [error('{"code":-32000,"message":"m"}', ''), 'legacy', 'legacy',     `200 error {"id":${OWN},"jsonrpc":"2.0","error":{"code":-32000,"message":"m"}}`],
   // what no specification allows, and servers do

@@ -1,7 +1,10 @@
-import { insertMember, toLegacyRequest, toModernRequest } from '../../protocol/bridge/request.ts'
-import { bridgeErrorCode, toLegacyResult, toModernResult } from '../../protocol/bridge/result.ts'
+import { bridgeError } from '../../protocol/bridge/error.ts'
+import { toLegacyRequest, toModernRequest } from '../../protocol/bridge/request.ts'
+import { toLegacyResult, toModernResult } from '../../protocol/bridge/result.ts'
+import { downgradeResult, isBehind } from '../../protocol/bridge/skew.ts'
 import { resultMessage } from '../../protocol/json-rpc.ts'
-import { rawAt, spanOf, stringAt, valueAt, type Message } from '../../protocol/message.ts'
+import { rawAt, spanOf, stringAt, type Message } from '../../protocol/message.ts'
+import { LATEST_LEGACY } from '../../protocol/revisions.ts'
 import { splice, type Edit } from '../../protocol/splice.ts'
 import { need, type Exchange, type OutcomeStatus, type Refusal } from '../exchange.ts'
 import type { Caller } from './caller.ts'
@@ -88,6 +91,9 @@ export function answerFor(x: Caller, lease: Lease, reply: Message): Answer | Ref
         : toLegacyResult(reply)),
     )
   }
+  const revision = x.session?.protocolVersion
+  if (revision !== undefined && isBehind(revision))
+    edits.push(...downgradeResult(reply, message.method, revision))
   return {
     status: 200,
     bytes: splice(reply.bytes, edits),
@@ -105,36 +111,28 @@ export function toolError(x: Caller, text: string): Answer {
 }
 
 function errorFor(x: Caller, reply: Message, edits: Edit[]): Answer {
-  const at = spanOf(reply, 'error/code')
-  const sent = Number(rawAt(reply, 'error/code') ?? -32603)
-  const code = Number.isSafeInteger(sent) ? sent : -32603
-  const text = (valueAt(reply, 'error') as { message?: unknown } | null)?.message
-  const bridged = bridgeErrorCode(code, x.era, x.kind, typeof text === 'string' ? text : '')
-  if (at !== undefined && bridged !== sent) edits.push({ ...at, text: String(bridged) })
-  if (at === undefined) edits.push(...withCode(reply, bridged))
+  const bridged = bridgeError(reply, {
+    era: x.era,
+    method: x.kind,
+    opensUrls: x.offer.elicitUrl && x.session?.protocolVersion === LATEST_LEGACY,
+    capabilities: x.offer.modern,
+  })
+  if ('text' in bridged) return toolError(x, bridged.text)
+  edits.push(...bridged.edits)
   if (spanOf(reply, 'id') === undefined) edits.push(insertId(reply, need(x.message?.idText, 'id')))
   return {
-    status: statusOf(x, bridged),
+    status: statusOf(x, bridged.code),
     bytes: splice(reply.bytes, edits),
     outcome: 'error',
-    code: String(bridged),
+    code: String(bridged.code),
   }
-}
-
-/** JSON-RPC wants an object with a code; some servers write a text. */
-function withCode(reply: Message, code: number): Edit[] {
-  const error = spanOf(reply, 'error')
-  if (error === undefined) return []
-  return reply.bytes[error.start] === 0x7b
-    ? [insertMember(reply.bytes, error, `"code":${code}`)]
-    : [{ ...error, text: `{"code":${code},"message":"the server gave an error without a code"}` }]
 }
 
 /** Only for modern clients does a status say more than "here is the answer" (MCP 2026-07-28, "Status codes"). */
 function statusOf(x: Caller, code: number): number {
   if (x.era === 'legacy') return 200
   if (code === -32601) return 404
-  return code === -32021 || code === -32020 || code === -32022 ? 400 : 200
+  return code === -32021 ? 400 : 200
 }
 
 /** Some clients wait for an answer with their id for as long as they can, so an error without one gets it. */

@@ -1,4 +1,5 @@
 import type { BootEpoch } from '../../lib/id.ts'
+import { downgradeElicitation } from '../../protocol/bridge/skew.ts'
 import type { Offer } from '../../protocol/client-offer.ts'
 import { notificationMessage } from '../../protocol/json-rpc.ts'
 import { members } from '../../protocol/json-spans.ts'
@@ -83,7 +84,7 @@ export function createClientAsker(epoch: BootEpoch): ClientAsker {
         question.settled(UNANSWERED)
       }, ANSWER_WITHIN_MS).unref()
       open.set(id, { session, question, timer })
-      say(requestText(id, question))
+      say(requestText(id, { ...question, params: paramsFor(session, question) }))
       return () => takeBack('the server has taken it back')
     },
     answered(session, response) {
@@ -110,6 +111,10 @@ export function createClientAsker(epoch: BootEpoch): ClientAsker {
     },
   }
 }
+
+/** As the revision of this client has it. */
+const paramsFor = ({ protocolVersion }: Session, { method, params }: ClientQuestion): string =>
+  method === 'elicitation/create' ? downgradeElicitation(params, protocolVersion) : params
 
 /** The id is the progress token as well: both are unique over all our lives. */
 function requestText(id: string, { method, params, progressToken }: ClientQuestion): string {

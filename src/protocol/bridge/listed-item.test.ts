@@ -23,6 +23,7 @@ test.each([
   ['pointers are moved, everywhere',    tool('{"type":"array","items":{"anyOf":[{"$ref":"#/$defs/a"},{"$ref":"#"}]},"$defs":{"a":{}}}'), wrapped('{"type":"array","items":{"anyOf":[{"$ref":"#/properties/result/$defs/a"},{"$ref":"#/properties/result"}]},"$defs":{"a":{}}}')],
   ['anchors and other documents stay',  tool('{"anyOf":[{"$ref":"#here"},{"$ref":"https://example.com/s#/a"}]}'), wrapped('{"anyOf":[{"$ref":"#here"},{"$ref":"https://example.com/s#/a"}]}')],
   ['a property that is named $ref',     tool('{"properties":{"$ref":{"type":"string"}}}'), wrapped('{"properties":{"$ref":{"type":"string"}}}')],
+  ['properties that are true or false', '{"name":"t","inputSchema":{"type":"object","properties":{"a":true,"b":false,"c":{"items":true}}}}', '{"name":"t","inputSchema":{"type":"object","properties":{"a":{},"b":{"not":{}},"c":{"items":true}}}}'],
 ])('modern to legacy: %s', (_, item, expected) => {
   expect(bridged(item, 'modern', 'legacy')).toBe(expected)
   JSON.parse(expected)

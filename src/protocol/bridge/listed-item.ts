@@ -15,7 +15,9 @@ export function bridgeListedItem(
     // `execution` says how to make tasks of 2025-11-25, which modern clients do not have.
     return splice(item, [...edits, ...removeMembers(item, whole, ['execution'])])
   }
-  if (eras.from === 'modern' && eras.to === 'legacy') return splice(item, [...edits, ...objectSchema(item)])
+  if (eras.from === 'modern' && eras.to === 'legacy') {
+    return splice(item, [...edits, ...objectProperties(item), ...objectSchema(item)])
+  }
   return splice(item, edits)
 }
 
@@ -38,6 +40,25 @@ function objectSchema(item: Buffer): Edit[] {
     { start: span.end, end: span.end, text: '},"required":["result"]}' },
   ]
 }
+
+/**
+ * A property may be `true` or `false` in JSON Schema 2020-12; the official SDK of the legacy era (`ToolSchema`) takes
+ * objects only, and does not take the whole list otherwise.
+ */
+function objectProperties(item: Buffer): Edit[] {
+  const input = members(item, { start: 0, end: item.length }).get('inputSchema')
+  const properties = input === undefined ? undefined : members(item, input).get('properties')
+  if (properties === undefined) return []
+  return memberList(item, properties).flatMap(({ start, end }) => {
+    const text = AS_OBJECT.get(item.toString('utf8', start, Math.min(end, start + 6)))
+    return text === undefined ? [] : [{ start, end, text }]
+  })
+}
+
+const AS_OBJECT = new Map([
+  ['true', '{}'],
+  ['false', '{"not":{}}'],
+])
 
 /** An object or a boolean (JSON Schema 2020-12, 4.3); what is neither is the server's to answer for. */
 const isSchema = (item: Buffer, span: Span): boolean =>

@@ -11,7 +11,11 @@ const message = (text: string): Message => {
   return found.value
 }
 
-const CLIENT: LegacyClient = { clientInfo: '{"name":"c","version":"1","n":1e400}', capabilities: '{}', logLevel: undefined }
+const CLIENT: LegacyClient = {
+  clientInfo: '{"name":"c","version":"1","n":1e400}',
+  capabilities: '{}',
+  logLevel: undefined,
+}
 const ENVELOPE =
   '"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{},' +
   `"io.modelcontextprotocol/clientInfo":${CLIENT.clientInfo}`

@@ -1,6 +1,6 @@
 import { SERVER_INFO_KEY } from '../envelope.ts'
-import { members } from '../json-spans.ts'
-import { spanOf, type Message } from '../message.ts'
+import { elements, members } from '../json-spans.ts'
+import { spanOf, type Message, type Span } from '../message.ts'
 import type { Edit } from '../splice.ts'
 import { insertMember, removeMembers } from './request.ts'
 
@@ -45,22 +45,18 @@ export function toLegacyResult(message: Message): Edit[] {
     edits.push(
       { start: structured.start, end: structured.start, text: '{"result":' },
       { start: structured.end, end: structured.end, text: '}' },
+      ...contentFor(message.bytes, result, structured),
     )
   }
   return edits
 }
 
-/** JSON-RPC codes mean other things in other eras; see the table "Errors crossing the gateway". */
-export function bridgeErrorCode(code: number, to: 'legacy' | 'modern', method: string, text: string): number {
-  if (to === 'modern') {
-    if (code === -32002) return -32602
-    if (code <= -32000 && code >= -32019) return -32603
-    return code
-  }
-  if (code <= -32020 && code >= -32022) return -32603
-  return code === -32602 &&
-    method === 'resources/read' &&
-    /not found|(?:unknown|no such) resource/i.test(text)
-    ? -32002
-    : code
+/** Clients of revisions without structured content, and models, read the text (MCP 2025-06-18, "Structured Content"). */
+function contentFor(bytes: Buffer, result: Span, structured: Span): Edit[] {
+  const text = JSON.stringify(bytes.toString('utf8', structured.start, structured.end))
+  const block = `{"type":"text","text":${text}}`
+  const content = members(bytes, result).get('content')
+  if (content === undefined) return [insertMember(bytes, result, `"content":[${block}]`)]
+  const isEmpty = bytes[content.start] === 0x5b && elements(bytes, content).length === 0
+  return isEmpty ? [{ start: content.start, end: content.end, text: `[${block}]` }] : []
 }
