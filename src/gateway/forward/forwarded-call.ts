@@ -54,6 +54,7 @@ export class ForwardedCall implements Sink, RoundsHost {
   /** Questions that a legacy client has on its stream, each with how to take it back. */
   #asked: Map<Question, () => void> | undefined
   #takeBackRound: (() => void) | undefined
+  #paused = false
   #shimRounds = 0
   #progress = -Infinity
   /** What came while nobody waited. */
@@ -94,7 +95,7 @@ export class ForwardedCall implements Sink, RoundsHost {
     if (caller === undefined || this.#over) return
     if (this.#shimRounds > 0 && this.#repeats(message)) return
     const bytes = eventFor(caller, message)
-    if (bytes !== undefined) caller.out.event(bytes)
+    if (bytes !== undefined && !caller.out.event(bytes)) this.#holdBack(caller)
   }
 
   asked(question: Question): void {
@@ -156,6 +157,18 @@ export class ForwardedCall implements Sink, RoundsHost {
   abandon(): void {
     this.#call?.cancel()
     this.#end(undefined)
+  }
+
+  /** The client does not keep up: the server waits for it, where it can be made to. */
+  #holdBack({ out }: Caller): void {
+    const call = this.#call
+    if (call?.pause === undefined || this.#paused) return
+    this.#paused = true
+    call.pause()
+    out.onDrain(() => {
+      this.#paused = false
+      call.resume?.()
+    })
   }
 
   #send(more: readonly Edit[]): void {

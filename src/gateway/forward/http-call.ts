@@ -64,6 +64,16 @@ class PostedCall implements PostedUpstreamCall, HttpSink {
     this.#deadline.release()
   }
 
+  pause(): void {
+    this.#deadline.hold()
+    this.#call.pause()
+  }
+
+  resume(): void {
+    this.#call.resume()
+    this.#deadline.release()
+  }
+
   cancel(): void {
     this.#finish()
     this.#call.abort()

@@ -23,6 +23,9 @@ export interface HttpSink {
 
 export interface HttpCall {
   abort(): void
+  /** Reads nothing more of the answer until `resume`; the server feels it, since its connection fills up. */
+  pause(): void
+  resume(): void
 }
 
 /** Bound of one answer, or of one event of a stream. */
@@ -73,6 +76,14 @@ class ExchangeHandler implements Dispatcher.DispatchHandler, HttpCall {
     this.#aborted = true
     this.#over = true
     this.#controller?.abort(new Error('the call is over'))
+  }
+
+  pause(): void {
+    this.#controller?.pause()
+  }
+
+  resume(): void {
+    this.#controller?.resume()
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {

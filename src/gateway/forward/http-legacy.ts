@@ -296,6 +296,14 @@ class SessionCall implements UpstreamCall, Sink {
     this.#session.cancelled(this.#wireId)
   }
 
+  pause(): void {
+    this.#call?.pause?.()
+  }
+
+  resume(): void {
+    this.#call?.resume?.()
+  }
+
   event(message: Message): void {
     this.sink.event(message)
   }

@@ -67,6 +67,12 @@ export interface UpstreamRequest {
 export interface UpstreamCall {
   /** Tells the server to stop; the sink hears nothing more. Harmless when the call is over. */
   cancel(): void
+  /**
+   * Nothing more is read from the server until `resume`, and the time of the call stands still. Absent where a connection
+   * carries several calls at once: the others must not wait.
+   */
+  pause?(): void
+  resume?(): void
 }
 
 /** A question of a legacy server, with the id that the server gave it. */
