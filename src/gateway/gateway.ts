@@ -26,6 +26,7 @@ import { createEnter, createIdentify } from './identify/identify.ts'
 import { createHostCheck } from './listen/allowed-hosts.ts'
 import { createMcpHandler } from './listen/handler.ts'
 import { classifyExchange, createAdmit, receive } from './listen/receive.ts'
+import { createOpenThings, type OpenThings } from './open-things.ts'
 import type { PeerService, Peers } from './peers.ts'
 import { createRunner } from './pipeline.ts'
 import { createRecord } from './record/record.ts'
@@ -79,6 +80,7 @@ export interface Gateway {
   handle(request: IncomingMessage, response: ServerResponse): void
   readonly status: GatewayStatus
   readonly traffic: Traffic
+  readonly openThings: () => OpenThings
   /** What this process does for others on the same database. */
   readonly servePeer: PeerService
   /** Connections, lists and clients follow the configuration: called after each change, with what it touched. */
@@ -95,6 +97,7 @@ export function createGateway(deps: GatewayDeps): Gateway {
   return {
     handle: createMcpHandler(parts.run, deps.clock.tickMs, createHostCheck(deps.hostNames)),
     traffic,
+    openThings: parts.openThings,
     servePeer: parts.servePeer,
     status: createGatewayStatus({ pool, catalog, sessions, sandbox: deps.runtime.sandbox }),
     configurationChanged(changed) {
@@ -126,6 +129,7 @@ interface Parts {
   readonly streams: SessionStreams
   readonly run: ReturnType<typeof createRunner>
   readonly servePeer: PeerService
+  readonly openThings: () => OpenThings
   closeDial(): Promise<void>
 }
 
@@ -139,7 +143,9 @@ function assemble(deps: GatewayDeps, traffic: Traffic): Parts {
     tickMs: clock.tickMs,
   })
   const asker = createClientAsker(epoch)
-  const questions = createSessionQuestions(asker, { send: (session, text) => streams.mail.send(session, text) })
+  const questions = createSessionQuestions(asker, {
+    send: (session, text) => streams.mail.send(session, text),
+  })
   const announcer: Announcer = createAnnouncer({ sessions: () => sessions, pool: () => pool, snapshot, log })
   const pool: Pool = createPool({
     dial,
@@ -163,7 +169,10 @@ function assemble(deps: GatewayDeps, traffic: Traffic): Parts {
     tickMs: clock.tickMs,
     onChange: (server, kind, sharer) => announcer.listChanged(server, kind, sharer),
     onDropped: ({ name }, tools) =>
-      log.warn({ server: name, tools }, 'tools are left out: their x-mcp-header breaks a rule of MCP 2026-07-28'),
+      log.warn(
+        { server: name, tools },
+        'tools are left out: their x-mcp-header breaks a rule of MCP 2026-07-28',
+      ),
   })
   const sessions: Sessions = createSessions({
     store: deps.sessions,
@@ -213,6 +222,7 @@ function assemble(deps: GatewayDeps, traffic: Traffic): Parts {
     announcer,
     streams,
     run: runners.whole,
+    openThings: createOpenThings({ sessions, pool, parking, asker }),
     servePeer: (channel, body, reply) => (channel === 'park' ? parkService(body, reply) : reply.end()),
     closeDial: () => dial.close(),
   }
@@ -220,7 +230,7 @@ function assemble(deps: GatewayDeps, traffic: Traffic): Parts {
 
 function stepTable(
   deps: GatewayDeps,
-  parts: Omit<Parts, 'run' | 'servePeer' | 'closeDial'> & {
+  parts: Omit<Parts, 'run' | 'servePeer' | 'openThings' | 'closeDial'> & {
     readonly record: ReturnType<typeof createRecord>
     readonly runElement: (element: Exchange) => Promise<void>
     readonly asker: ClientAsker

@@ -2,12 +2,14 @@ import type { IncomingMessage } from 'node:http'
 import { authorize } from '../access/authorize.ts'
 import { toFault, type Authenticator } from '../access/authenticate.ts'
 import type { RecorderStats } from '../audit/recorder.ts'
+import type { OpenThings } from '../gateway/open-things.ts'
 import { Fault } from '../lib/fault.ts'
 import { faultAnswer, type Answer } from './http-front.ts'
 
 export interface MetricsDeps {
   readonly authenticator: Authenticator
   readonly audit: () => RecorderStats
+  readonly openThings: () => OpenThings
   readonly traffic: () => Iterable<{
     readonly kind: string
     readonly outcome: string
@@ -35,6 +37,7 @@ export function createMetrics(deps: MetricsDeps): (request: IncomingMessage) => 
 async function createRegistry({
   audit,
   traffic,
+  openThings,
 }: MetricsDeps): Promise<{ metrics(): Promise<string>; contentType: string }> {
   const { collectDefaultMetrics, Gauge, Registry } = await import('prom-client')
   const registry = new Registry()
@@ -69,5 +72,25 @@ async function createRegistry({
       },
     }),
   )
+  for (const [name, key, help] of OPEN_THINGS)
+    registry.registerMetric(
+      new Gauge({
+        name: `castellan_mcp_${name}`,
+        help,
+        registers: [],
+        collect() {
+          this.set(openThings()[key])
+        },
+      }),
+    )
   return registry
 }
+
+// oxfmt-ignore
+const OPEN_THINGS: readonly (readonly [name: string, key: keyof OpenThings, help: string])[] = [
+  ['sessions',            'sessions',      'Legacy sessions in memory'],
+  ['connections',         'connections',   'Connections to servers'],
+  ['parked_calls',        'parkedCalls',   'Calls that wait for answers of a modern client'],
+  ['expired_calls_total', 'expiredCalls',  'Parked calls that nobody came back to, since the start'],
+  ['open_questions',      'openQuestions', 'Questions of servers that a legacy client has not answered'],
+]

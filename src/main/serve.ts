@@ -104,6 +104,7 @@ export async function serve(config: ServeConfig): Promise<Daemon> {
       authenticator,
       audit: () => recorder.stats(),
       traffic: () => gateway.traffic.entries(),
+      openThings: gateway.openThings,
     })
     const front = createFront({ gateway, api, metrics, hostNames, ready: () => state === 'ready' })
     await listenOn(front, config)

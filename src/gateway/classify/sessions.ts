@@ -17,6 +17,8 @@ export interface Sessions {
   end(id: string): Promise<void>
   seen(session: Session): void
   count(project: string): number
+  /** Of all projects. */
+  readonly size: number
   /** Every session that this process knows. */
   all(): Iterable<Session>
   /** Cuts the streams of principals that may no longer be here: a stream is not asked again who it is for. */
@@ -155,6 +157,9 @@ export function createSessions(deps: SessionsDeps): Sessions {
       let count = 0
       for (const session of known.values()) if (session.project === project) count++
       return count
+    },
+    get size() {
+      return known.size
     },
     all: () => known.values(),
     endInactive,

@@ -1,5 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { readInputRequired, retryEdit } from '../../protocol/bridge/input-required.ts'
+import { readUrlElicitations, urlInputRequests, type UrlElicitation } from '../../protocol/bridge/error.ts'
+import { inputRequiredResult, readInputRequired, retryEdit } from '../../protocol/bridge/input-required.ts'
+import { resultMessage } from '../../protocol/json-rpc.ts'
 import { rawAt, valueAt, type Message } from '../../protocol/message.ts'
 import type { Edit } from '../../protocol/splice.ts'
 import { need, type Exchange, type Refusal, type Route } from '../exchange.ts'
@@ -10,6 +12,7 @@ import { askRound } from './ask-round.ts'
 import { answerFor, eventFor, isNotFound, toolError, upstreamRequest, type Answer } from './bridge.ts'
 import { openCall } from './calls-in-flight.ts'
 import type { Caller } from './caller.ts'
+import { requestDigest } from './park-state.ts'
 import type { Parking, Retry } from './parking.ts'
 import type { Lease } from './pool.ts'
 import { Rounds, type RoundsHost } from './rounds.ts'
@@ -207,6 +210,8 @@ export class ForwardedCall implements Sink, RoundsHost {
     const lacking = this.#rounds?.lacking
     if (lacking !== undefined && isFailure(message))
       return this.#end({ code: 'capability_missing', data: { requiredCapabilities: lacking } })
+    const pages = this.#pagesToOpen(caller, message)
+    if (pages.length > 0) return this.#askToOpen(caller, pages)
     const answer = answerFor(caller, this.#lease, message)
     if (!('bytes' in answer)) {
       this.#end({ ...answer, hint: `${this.#route.server.name}: ${answer.hint ?? ''}` })
@@ -220,6 +225,28 @@ export class ForwardedCall implements Sink, RoundsHost {
       void settle(kept).then((refusal) =>
         refusal === undefined ? this.#give(caller, answer) : this.#end(refusal),
       )
+  }
+
+  /** A legacy server wants pages opened before it takes the call; nothing runs there meanwhile. */
+  #pagesToOpen(caller: Caller, message: Message): readonly UrlElicitation[] {
+    const toldToOpen = message.shape === 'error' && rawAt(message, 'error/code') === '-32042'
+    const canOpen = caller.era === 'modern' && caller.offer.elicitUrl && this.mayBeAsked
+    return toldToOpen && canOpen ? readUrlElicitations(message) : []
+  }
+
+  #askToOpen(caller: Caller, pages: readonly UrlElicitation[]): void {
+    const message = need(caller.message, 'message')
+    const state = this.#deps.parking.stateOf({
+      id: '',
+      round: 0,
+      principal: this.principal,
+      digest: requestDigest(message),
+    })
+    caller.outcome = 'ok'
+    caller.outcomeCode = 'input_required'
+    const result = inputRequiredResult(urlInputRequests(pages), state)
+    caller.out.answer(200, [resultMessage(need(message.idText, 'id'), result)])
+    this.#end(undefined)
   }
 
   #give(caller: Caller, answer: Answer): void {

@@ -47,6 +47,8 @@ export interface Pool {
   /** Only if it is open already: the hot path needs no promise then. */
   leaseNow(server: ServerView, scope: Scope): Lease | undefined
   health(server: ServerView): ServerHealth
+  /** Connections to all servers, those included that are being made. */
+  readonly size: number
   /** Passes a notification of a client on to the servers that have a connection for its session alone. */
   tellSession(session: string, notification: string): void
   /** Ends the connections of one front session. */
@@ -282,6 +284,11 @@ export function createPool(deps: PoolDeps): Pool {
         connections: live,
         losses: record?.losses ?? 0,
       }
+    },
+    get size() {
+      let size = 0
+      for (const record of servers.values()) size += record.entries.size
+      return size
     },
     tellSession(session, notification) {
       for (const record of servers.values())

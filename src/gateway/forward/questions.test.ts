@@ -24,7 +24,11 @@ function setUp(): {
   const withdrawn: Question[] = []
   const open = new OpenQuestions((text) => sent.push(text))
   const state = {
-    ...{ open, sent, asked, withdrawn, settled: 0 },
+    open,
+    sent,
+    asked,
+    withdrawn,
+    settled: 0,
     take: (one: Message): void =>
       open.take(
         one,

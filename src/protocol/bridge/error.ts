@@ -113,7 +113,7 @@ function covers(declared: unknown, required: Declared): boolean {
 const asObject = (value: unknown): Declared => (isObject(value) ? value : {})
 
 /** A page that somebody is to open before a call can be made. */
-interface UrlElicitation {
+export interface UrlElicitation {
   readonly url: string
   readonly message: string
 }
