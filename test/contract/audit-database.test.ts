@@ -152,10 +152,10 @@ describe('two daemons', () => {
 /** Callers that go on whatever happens; what they were told is durable is in the list. */
 function keepCalling(recorder: AuditRecorder, prefix: string): { told: string[]; end(): Promise<void> } {
   const told: string[] = []
-  let ended = false
+  const ending = new AbortController()
   let next = 0
   async function caller(): Promise<void> {
-    while (!ended) {
+    while (!ending.signal.aborted) {
       const id = `${prefix}-${next++}`
       if (recorder.accepts() && (await recorder.intent(intent(id)).durable)) told.push(id)
       await new Promise((resolve) => setTimeout(resolve, 2))
@@ -165,7 +165,7 @@ function keepCalling(recorder: AuditRecorder, prefix: string): { told: string[];
   return {
     told,
     async end() {
-      ended = true
+      ending.abort()
       await callers
     },
   }

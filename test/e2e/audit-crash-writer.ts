@@ -4,9 +4,9 @@ import { openTest, intent, outcome } from '../contract/audit-fixture.ts'
  * Child of the crash test: records calls as the gateway would and prints the number of each whose intent it was told
  * is durable, until somebody kills it.
  */
-const [home, first, last] = process.argv.slice(2)
-if (home === undefined) throw new TypeError('usage: audit-crash-writer HOME FIRST LAST')
-const recorder = await openTest(home)
+const [home, first, last, url] = process.argv.slice(2)
+if (home === undefined) throw new TypeError('usage: audit-crash-writer HOME FIRST LAST [DATABASE]')
+const recorder = await openTest(home, url === undefined ? {} : { database: { url, environment: {} } })
 const CONCURRENT = 32
 let next = Number(first)
 

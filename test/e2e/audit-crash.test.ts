@@ -3,8 +3,20 @@ import { mkdirSync, rmSync, statfsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
-import { afterEach, describe, expect, test } from 'vitest'
-import { freshHome, intent, openTest, outcome, recordEach, verifyTest } from '../contract/audit-fixture.ts'
+import { afterAll, afterEach, describe, expect, test } from 'vitest'
+import { verifyDatabase } from '../../src/audit/postgres/verify-database.ts'
+import type { AuditRecorder } from '../../src/audit/recorder.ts'
+import type { VerifyReport } from '../../src/audit/verify.ts'
+import {
+  freshHome,
+  intent,
+  keys,
+  openTest,
+  outcome,
+  recordEach,
+  verifyTest,
+} from '../contract/audit-fixture.ts'
+import { findEmbeddedPostgres, startPostgres, type TestPostgres } from '../fixtures/postgres.ts'
 
 const WRITER = fileURLToPath(new URL('audit-crash-writer.ts', import.meta.url))
 
@@ -19,9 +31,38 @@ function home(): string {
   return made
 }
 
+interface Place {
+  readonly home: string
+  /** Argument of the writer, if any. */
+  readonly database: readonly string[]
+  open(): Promise<AuditRecorder>
+  verify(): Promise<VerifyReport | undefined>
+}
+
+function inHome(): Place {
+  const at = home()
+  return { home: at, database: [], open: () => openTest(at), verify: () => verifyTest(at) }
+}
+
+let postgres: TestPostgres | undefined
+let databases = 0
+afterAll(() => postgres?.close())
+
+async function inDatabase(): Promise<Place> {
+  postgres ??= await startPostgres(await findEmbeddedPostgres())
+  const url = await postgres.createDatabase(`crash_${databases++}`)
+  const at = home()
+  return {
+    home: at,
+    database: [url],
+    open: () => openTest(at, { database: { url, environment: {} } }),
+    verify: async () => (await verifyDatabase({ databaseUrl: url, home: at, ...keys }))[0],
+  }
+}
+
 /** Lets a child record calls `first` to `last` and kills it, as soon as `enough` says so. @returns what it was told */
-async function crash(at: string, range: readonly [number, number], enough: (told: string[]) => boolean) {
-  const child = spawn(process.execPath, [WRITER, at, ...range.map(String)], {
+async function crash(at: Place, range: readonly [number, number], enough: (told: string[]) => boolean) {
+  const child = spawn(process.execPath, [WRITER, at.home, ...range.map(String), ...at.database], {
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   cleanUp.push(() => child.kill('SIGKILL'))
@@ -33,31 +74,33 @@ async function crash(at: string, range: readonly [number, number], enough: (told
   return told.filter((line) => /^boot-\d+$/.test(line))
 }
 
-async function recorded(at: string): Promise<Set<string>> {
-  const recorder = await openTest(at)
+async function recorded(at: Place): Promise<Set<string>> {
+  const recorder = await at.open()
   const rows = await recorder.query({ limit: 10_000 })
   await recorder.close()
   return new Set(rows.map((row) => row.id))
 }
 
-describe('kill -9 of the writer', () => {
+describe.each(['SQLite', 'PostgreSQL'])('kill -9 of the writer, on %s', (where) => {
+  const fresh = (): Promise<Place> => (where === 'SQLite' ? Promise.resolve(inHome()) : inDatabase())
+
   test('after 10,000 calls: the record verifies and holds every one', async () => {
-    const at = home()
+    const at = await fresh()
     const told = await crash(at, [1, 10_000], (lines) => lines.at(-1) === 'done')
     expect(told).toHaveLength(10_000)
-    expect(await verifyTest(at)).toMatchObject({ ok: true, findings: [] })
+    expect(await at.verify()).toMatchObject({ ok: true, findings: [] })
     const there = await recorded(at)
     expect(told.filter((id) => !there.has(id))).toEqual([])
-    expect(await verifyTest(at)).toMatchObject({ ok: true, findings: [] })
+    expect(await at.verify()).toMatchObject({ ok: true, findings: [] })
   })
 
   test('in the middle, again and again: nothing that was called durable is missing', async () => {
-    const at = home()
+    const at = await fresh()
     const told: string[] = []
     for (const [i, count] of [1, 60, 500, 1_500].entries())
       told.push(...(await crash(at, [i * 100_000 + 1, (i + 1) * 100_000], (lines) => lines.length >= count)))
     expect(told.length).toBeGreaterThan(2_000)
-    expect(await verifyTest(at)).toMatchObject({ ok: true, findings: [] })
+    expect(await at.verify()).toMatchObject({ ok: true, findings: [] })
     const there = await recorded(at)
     // The listing is bounded, so only the newest of many can be asked for.
     expect(told.slice(-5_000).filter((id) => !there.has(id))).toEqual([])
