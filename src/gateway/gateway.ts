@@ -48,7 +48,7 @@ import { createSessionStreams, type SessionStreams } from './reply/session-strea
 import { createAggregator } from './route/aggregate.ts'
 import { createCatalog, type Catalog } from './route/catalog.ts'
 import { createProjectCompiler } from './route/compiled-project.ts'
-import { createRoute } from './route/route.ts'
+import { createReadListAgain, createRoute } from './route/route.ts'
 import type { SnapshotSource } from './snapshot.ts'
 import { createGatewayStatus, type GatewayStatus } from './status.ts'
 import { createSubscriptions } from './reply/subscriptions.ts'
@@ -248,6 +248,7 @@ function stepTable(
   })
   const subscriptions = createSubscriptions(sessions)
   const forward = createForward({
+    readListAgain: createReadListAgain({ catalog }),
     pool,
     asker,
     parking,

@@ -9,13 +9,14 @@ import { splice, type Edit } from '../../protocol/splice.ts'
 import { need, type Exchange, type OutcomeStatus, type Refusal } from '../exchange.ts'
 import type { Caller } from './caller.ts'
 import { passesLevel } from './log-level.ts'
-import { outgoingParams } from './outgoing-params.ts'
+import { freshParams, outgoingParams } from './outgoing-params.ts'
 import type { Lease } from './pool.ts'
 import type { UpstreamRequest } from './upstream.ts'
 
 /** Where the eras of client and server meet: pure, from one exchange and one connection. */
 
-export function upstreamRequest(x: Exchange, lease: Lease): UpstreamRequest {
+/** @param fresh the headers of its parameters are made anew, whatever the client sent */
+export function upstreamRequest(x: Exchange, lease: Lease, fresh = false): UpstreamRequest {
   const message = need(x.message, 'message')
   const route = need(x.route, 'route')
   return {
@@ -23,7 +24,7 @@ export function upstreamRequest(x: Exchange, lease: Lease): UpstreamRequest {
     message,
     edits: x.era === lease.info.era ? route.edits : [...route.edits, ...eraEdits(x, message)],
     name: NAMED.has(message.method) ? route.key : undefined,
-    headers: outgoingParams(x, lease),
+    headers: fresh ? freshParams(x) : outgoingParams(x, lease),
     timeoutMs: route.server.spec.timeouts.callSeconds * 1000,
   }
 }

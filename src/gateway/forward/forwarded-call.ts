@@ -14,11 +14,14 @@ import { openCall } from './calls-in-flight.ts'
 import type { Caller } from './caller.ts'
 import { requestDigest } from './park-state.ts'
 import type { Parking, Retry } from './parking.ts'
+import { isHeaderMismatch } from './outgoing-params.ts'
 import type { Lease } from './pool.ts'
 import { Rounds, type RoundsHost } from './rounds.ts'
 import { decline, type Question, type Sink, type UpstreamCall, type UpstreamFailure } from './upstream.ts'
 
 export interface CallDeps {
+  /** Puts what the server's list now says of the tool into the route. */
+  readonly readListAgain: (x: Exchange) => Promise<void>
   readonly asker: ClientAsker
   readonly parking: Parking
   /** Called with an answer that is good, before it is given: what must be kept of it is kept first. */
@@ -59,6 +62,9 @@ export class ForwardedCall implements Sink, RoundsHost {
   #takeBackRound: (() => void) | undefined
   #paused = false
   #shimRounds = 0
+  /** What the request of the present round has besides the client's. */
+  #more: readonly Edit[] = []
+  #hasFreshHeaders = false
   #progress = -Infinity
   /** What came while nobody waited. */
   #kept: Message | UpstreamFailure | undefined
@@ -123,6 +129,7 @@ export class ForwardedCall implements Sink, RoundsHost {
     const caller = this.#caller
     if (caller === undefined) this.#kept = message
     else if (this.#asksForInput(caller, message)) void this.#shim(caller, message)
+    else if (this.#readByAnotherList(message)) void this.#sendAgain()
     else this.#answer(caller, message)
   }
 
@@ -174,8 +181,20 @@ export class ForwardedCall implements Sink, RoundsHost {
     })
   }
 
+  /** -32020: what it wants in headers is not what its list said when we had it; told once, that is mended here. */
+  #readByAnotherList(message: Message): boolean {
+    return !this.#hasFreshHeaders && isHeaderMismatch(this.#x, message)
+  }
+
+  async #sendAgain(): Promise<void> {
+    this.#hasFreshHeaders = true
+    await this.#deps.readListAgain(this.#x)
+    if (!this.#over) this.#send(this.#more)
+  }
+
   #send(more: readonly Edit[]): void {
-    const request = upstreamRequest(this.#x, this.#lease)
+    this.#more = more
+    const request = upstreamRequest(this.#x, this.#lease, this.#hasFreshHeaders)
     this.#call = this.#lease.upstream.send(
       more.length === 0 ? request : { ...request, edits: [...request.edits, ...more] },
       this,

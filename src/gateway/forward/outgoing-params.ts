@@ -1,4 +1,5 @@
 import { PARAM_PREFIX, paramHeadersOf } from '../../protocol/param-headers.ts'
+import { rawAt, type Message } from '../../protocol/message.ts'
 import { need, type Exchange } from '../exchange.ts'
 import type { Lease } from './pool.ts'
 
@@ -29,3 +30,6 @@ function sentParams(x: Exchange): Record<string, string> | undefined {
   }
   return found
 }
+
+export const isHeaderMismatch = (x: Exchange, reply: Message): boolean =>
+  x.kind === 'tools/call' && reply.shape === 'error' && rawAt(reply, 'error/code') === '-32020'

@@ -29,8 +29,11 @@ export interface Catalog {
   seen(server: ServerView, scope: Scope, kind: ListKind): ServerList | undefined
   /** The list, waiting for it only when nothing is known of it yet: a dead server delays only the first call. */
   load(server: ServerView, scope: Scope, kind: ListKind): Promise<ServerList>
-  /** The list, asked for anew unless that was done a moment ago: for a name that is not in it. */
-  reload(server: ServerView, scope: Scope, kind: ListKind): Promise<ServerList>
+  /**
+   * The list, asked for anew unless that was done a moment ago: for a name that is not in it.
+   * @param isOld the server itself says that what we have is old
+   */
+  reload(server: ServerView, scope: Scope, kind: ListKind, isOld?: boolean): Promise<ServerList>
   /**
    * The server says that a list has changed, or was connected anew.
    * @param sharer who shares the connection that said so; '' (or absent): all
@@ -176,9 +179,9 @@ export function createCatalog(deps: CatalogDeps): Catalog {
       const fetching = refresh(server, scope, kind, slot)
       return Promise.race([fetching, stillWaiting(server, kind, slot)])
     },
-    async reload(server, scope, kind) {
+    async reload(server, scope, kind, isOld = false) {
       const slot = slotOf(server, scope, kind)
-      if (slot.list !== undefined && deps.tickMs() - slot.fetchedMs < RELOAD_PAUSE_MS) return slot.list
+      if (!isOld && slot.list !== undefined && deps.tickMs() - slot.fetchedMs < RELOAD_PAUSE_MS) return slot.list
       return refresh(server, scope, kind, slot)
     },
     changed(server, kinds, sharer = '') {

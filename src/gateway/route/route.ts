@@ -131,6 +131,15 @@ function inList(x: Exchange, server: ServerView, list: ServerList, named: Named)
   return { server, others: [], key: item.key, exposed, params: item.params, edits: [] }
 }
 
+/** After a server has said that it reads headers by another list than ours. */
+export function createReadListAgain({ catalog }: RouteDeps): (x: Exchange) => Promise<void> {
+  return async (x) => {
+    const route = need(x.route, 'route')
+    const list = await catalog.reload(route.server, scopeOf(x), 'tools', true)
+    x.route = { ...route, params: list.byKey.get(route.key)?.params }
+  }
+}
+
 async function byUri(catalog: Catalog, x: Exchange, named: Named): Promise<Route | Refusal> {
   const servers = endpointServers(x)
   const subscribed = x.session?.subscriptions.get(named.key)
