@@ -1,4 +1,5 @@
 import type { Dispatcher } from 'undici'
+import { readServerBatch } from '../../protocol/batch.ts'
 import { readMessage, type Message } from '../../protocol/message.ts'
 import { createSseParser, type SseParser } from '../../protocol/sse.ts'
 import type { UpstreamFailure } from './upstream.ts'
@@ -140,7 +141,14 @@ class ExchangeHandler implements Dispatcher.DispatchHandler, HttpCall {
     if (this.#over || bytes.length === 0) return
     const message = readMessage(bytes, 'upstream')
     if (message.ok) this.#sink.message(message.value)
+    else if (message.error === 'batch') this.#takeBatch(bytes)
     else this.#fail(NOT_MCP)
+  }
+
+  #takeBatch(bytes: Buffer): void {
+    const messages = readServerBatch(bytes)
+    for (const message of messages) if (!this.#over) this.#sink.message(message)
+    if (messages.length === 0) this.#fail(NOT_MCP)
   }
 
   #fail(failure: UpstreamFailure): void {

@@ -1,4 +1,5 @@
 import { err, ok, type Result } from '../../lib/result.ts'
+import { readServerBatch } from '../../protocol/batch.ts'
 import { rawAt, readMessage, type Message } from '../../protocol/message.ts'
 import type { Instance, InstanceEnd, InstanceSpec, Runtime } from '../../runtime/runtime.ts'
 import { startDeadline, type Deadline } from './deadline.ts'
@@ -107,11 +108,13 @@ export class StdioPipe {
 
   #line(line: Buffer): void {
     const read = readMessage(line, 'upstream')
-    if (!read.ok) {
-      this.#garbage++
-      return
-    }
-    const message = read.value
+    if (read.ok) return this.#heard(read.value)
+    const batch = read.error === 'batch' ? readServerBatch(line) : []
+    if (batch.length === 0) this.#garbage++
+    for (const message of batch) this.#heard(message)
+  }
+
+  #heard(message: Message): void {
     if (message.shape === 'request') this.#asked(message)
     else if (message.shape === 'notification') this.#notification(message)
     else if (message.idText !== undefined) {
