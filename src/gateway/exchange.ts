@@ -9,6 +9,7 @@ import type { Era } from '../protocol/revisions.ts'
 import type { Edit } from '../protocol/splice.ts'
 import type { Session } from './classify/session.ts'
 import type { Outlet } from './reply/outlet.ts'
+import type { SseConnection } from './reply/sse-connection.ts'
 import type { CompiledProject } from './route/compiled-project.ts'
 import type { ServerView } from './snapshot.ts'
 
@@ -16,6 +17,8 @@ import type { ServerView } from './snapshot.ts'
 export interface Target {
   readonly project: string
   readonly server: string | undefined
+  /** One of the two addresses of HTTP+SSE: GET of the stream, POST of messages. */
+  readonly sse?: 'stream' | 'messages' | undefined
 }
 
 /** Where a request goes. */
@@ -44,13 +47,17 @@ export interface Exchange {
   readonly target: Target
   /** Monotonic, ms. */
   readonly startedMs: number
-  readonly out: Outlet
+  /** HTTP+SSE: replaced once it is known on which stream the answer is to go. */
+  out: Outlet
   // identify
   principal: Principal | undefined
   // receive
   message: Message | undefined
   /** The messages of a batch, in place of the one message; each travels on as an exchange of its own. */
   batch: readonly Message[] | undefined
+  // attach
+  /** HTTP+SSE: the stream of the client. */
+  connection: SseConnection | undefined
   // classify
   era: Era
   /** The method, or `notification` / `response` for what is not a request. */
@@ -92,11 +99,12 @@ export const KINDS = [
   'notification',
   'response',
   'batch',
+  'connect',
   'stream',
   'end',
 ] as const
 
-/** `batch`: several messages in one POST. `stream`: GET for what the server says unasked. `end`: DELETE of a session. */
+/** `batch`: several messages in one POST. `connect`: GET that opens a stream of HTTP+SSE. `stream`: GET for what the server says unasked. `end`: DELETE of a session. */
 export type Kind = (typeof KINDS)[number]
 
 /** An expected refusal: a value, never thrown. */
@@ -120,6 +128,7 @@ export function createExchange(about: {
     principal: undefined,
     message: undefined,
     batch: undefined,
+    connection: undefined,
     era: 'legacy',
     kind: 'unclassified',
     session: undefined,

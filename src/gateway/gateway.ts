@@ -44,6 +44,7 @@ import {
   createTakeResponse,
 } from './reply/local-answers.ts'
 import { createDiscover, createInitialize } from './reply/opening.ts'
+import { createSseConnections, type SseConnections } from './reply/sse-connections.ts'
 import { createSessionStreams, type SessionStreams } from './reply/session-stream.ts'
 import { createAggregator } from './route/aggregate.ts'
 import { createCatalog, type Catalog } from './route/catalog.ts'
@@ -115,6 +116,7 @@ export function createGateway(deps: GatewayDeps): Gateway {
     async close() {
       await sessions.close()
       parts.streams.close()
+      parts.sse.close()
       await pool.close()
       await parts.closeDial()
     },
@@ -127,6 +129,7 @@ interface Parts {
   readonly sessions: Sessions
   readonly announcer: Announcer
   readonly streams: SessionStreams
+  readonly sse: SseConnections
   readonly run: ReturnType<typeof createRunner>
   readonly servePeer: PeerService
   readonly openThings: () => OpenThings
@@ -192,6 +195,12 @@ function assemble(deps: GatewayDeps, traffic: Traffic): Parts {
     tickMs: clock.tickMs,
     onOpen: (session) => announcer.streamOpened(session),
   })
+  const sse = createSseConnections({
+    onOpen: (session) => announcer.streamOpened(session),
+    endSession: ({ id }) => {
+      sessions.end(id).catch((thrown: unknown) => log.warn({ err: thrown }, 'a session could not be ended'))
+    },
+  })
   const record = createRecord({ recorder: deps.recorder, clock, epoch })
   const sealer = createStateSealer(deps.stateKey)
   const parking = createParking({ sealer, epoch, clock })
@@ -203,6 +212,7 @@ function assemble(deps: GatewayDeps, traffic: Traffic): Parts {
     sessions,
     announcer,
     streams,
+    sse,
     record,
     runElement,
     asker,
@@ -221,6 +231,7 @@ function assemble(deps: GatewayDeps, traffic: Traffic): Parts {
     sessions,
     announcer,
     streams,
+    sse,
     run: runners.whole,
     openThings: createOpenThings({ sessions, pool, parking, asker }),
     servePeer: (channel, body, reply) => (channel === 'park' ? parkService(body, reply) : reply.end()),
@@ -238,7 +249,7 @@ function stepTable(
     readonly resume: Resume
   },
 ): StepTable {
-  const { pool, catalog, sessions, streams, record, asker, parking } = parts
+  const { pool, catalog, sessions, streams, sse, record, asker, parking } = parts
   const aggregator = createAggregator({
     catalog,
     pool,
@@ -263,6 +274,7 @@ function stepTable(
     identify: createIdentify(deps.authenticator),
     enter: createEnter(deps.snapshot, createProjectCompiler()),
     receive,
+    attach: sse.attach,
     classify: classifyExchange,
     session: createSessionStep(sessions, streams.logs),
     route: createRoute({ catalog }),
@@ -282,6 +294,7 @@ function stepTable(
       notification: createTakeNotification(asker, pool),
       response: createTakeResponse(asker),
       batch: createAnswerBatch(parts.runElement),
+      connect: sse.open,
       stream: streams.open,
       end: createEndSession(sessions),
     },

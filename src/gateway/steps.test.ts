@@ -25,7 +25,7 @@ function wayOf(kind: Kind): string[] {
   return said
 }
 
-const HEAD = ['admit', 'identify', 'enter', 'receive', 'classify']
+const HEAD = ['admit', 'identify', 'enter', 'receive', 'attach', 'classify']
 
 describe('each kind of request passes exactly these steps after the head', () => {
   // oxfmt-ignore
@@ -47,6 +47,7 @@ describe('each kind of request passes exactly these steps after the head', () =>
     ['notification',             'session, answer notification'],
     ['response',                 'session, answer response'],
     ['batch',                    'session, answer batch'],
+    ['connect',                  'answer connect'],
     ['stream',                   'session, answer stream'],
     ['end',                      'session, answer end'],
   ] as const)('%s', (kind, expected) => {
@@ -54,7 +55,7 @@ describe('each kind of request passes exactly these steps after the head', () =>
   })
 
   test('and no kind is left out', () => {
-    expect(KINDS.filter((kind) => wayOf(kind).length < HEAD.length + 2)).toEqual([])
+    expect(KINDS.filter((kind) => wayOf(kind).length <= HEAD.length)).toEqual([])
   })
 })
 
@@ -71,7 +72,7 @@ test('laws of the order', () => {
     expect(
       KINDS.filter((kind) => !on.includes(kind)),
       step,
-    ).toEqual(step === 'receive' ? ['stream', 'end'] : [])
+    ).toEqual(step === 'receive' || step === 'attach' ? ['connect', 'stream', 'end'] : [])
 })
 
 /** Where the code of each step is. */
@@ -92,6 +93,7 @@ const SOURCES: Readonly<Record<string, readonly StepName[]>> = {
       .filter((file) => !file.endsWith('.test.ts'))
       .map((file) => [`reply/${file}`, ['answer'] as const]),
   ),
+  'reply/sse-connections.ts': ['attach', 'answer'],
 }
 
 test.each(Object.entries(SOURCES))('every fault that %s can end in stands in the table', (file, steps) => {

@@ -12,7 +12,7 @@ export type Step = (x: Exchange) => Refusal | undefined | Promise<Refusal | unde
 
 // oxfmt-ignore
 const STEP_NAMES = [
-  'admit', 'identify', 'enter', 'receive', 'classify', 'session', 'route', 'authorize', 'compare', 'record', 'forward', 'answer',
+  'admit', 'identify', 'enter', 'receive', 'attach', 'classify', 'session', 'route', 'authorize', 'compare', 'record', 'forward', 'answer',
 ] as const
 
 export type StepName = (typeof STEP_NAMES)[number]
@@ -30,7 +30,7 @@ const FORWARDED = [
   'resources/subscribe',
   'resources/unsubscribe',
 ] as const
-const SILENT = ['ping', 'notification', 'response', 'batch', 'stream', 'end'] as const
+const SILENT = ['ping', 'notification', 'response', 'batch', 'connect', 'stream', 'end'] as const
 
 /** Answered here. */
 export type LocalKind = Exclude<Kind, (typeof FORWARDED)[number]>
@@ -50,15 +50,16 @@ export const STEPS: readonly Row[] = [
   { step: 'admit',     on: KINDS, does: 'Host, Origin, Accept and Content-Type', faults: ['origin_refused', 'not_acceptable', 'unsupported_media'] },
   { step: 'identify',  on: KINDS, does: 'Authorization header to Principal', faults: ['unauthenticated'] },
   { step: 'enter',     on: KINDS, does: 'may this Principal use this endpoint, and is there one', faults: ['forbidden', 'no_endpoint'] },
-  { step: 'receive',   on: without('stream', 'end'), does: 'body read, bounded, scanned once', faults: ['too_large', 'not_json', 'not_jsonrpc'] },
+  { step: 'receive',   on: without('connect', 'stream', 'end'), does: 'body read, bounded, scanned once', faults: ['too_large', 'not_json', 'not_jsonrpc'] },
+  { step: 'attach',    on: without('connect', 'stream', 'end'), does: 'HTTP+SSE: the stream that takes the answer, bound to its Principal', faults: ['session_lost', 'not_jsonrpc'] },
   { step: 'classify',  on: KINDS, does: 'era and method; headers held against the body', faults: ['header_mismatch', 'invalid_envelope', 'unsupported_version', 'method_not_found', 'method_unavailable', 'invalid', 'not_jsonrpc'] },
-  { step: 'session',   on: without('initialize', 'server/discover'), does: 'legacy: the session, bound to its Principal', faults: ['session_missing', 'session_lost', 'unsupported_version'] },
+  { step: 'session',   on: without('initialize', 'server/discover', 'connect'), does: 'legacy: the session, bound to its Principal', faults: ['session_missing', 'session_lost', 'unsupported_version'] },
   { step: 'route',     on: FORWARDED, does: 'name or URI to Server and its own name', faults: ['invalid', 'not_found', 'resource_not_found', 'upstream_unreachable', 'upstream_timeout', 'upstream_invalid'] },
   { step: 'authorize', on: ['tools/call'], does: 'the rules of the Project on this tool', faults: ['not_found'] },
   { step: 'compare',   on: ['tools/call'], does: 'modern: Mcp-Param headers held against the arguments', faults: ['header_mismatch'] },
   { step: 'record',    on: without(...SILENT), does: 'the intent is queued; nothing leaves before it is durable', faults: ['unavailable'] },
   { step: 'forward',   on: FORWARDED, does: 'credentials in, to the Server and back, era to era; questions of the Server to the client', faults: ['invalid', 'upstream_unreachable', 'upstream_timeout', 'upstream_invalid', 'method_unavailable', 'resource_not_found', 'unavailable'] },
-  { step: 'answer',    on: without(...FORWARDED), does: 'answered here: opening, lists, levels, sessions', faults: ['invalid', 'too_large', 'not_acceptable', 'not_jsonrpc'] },
+  { step: 'answer',    on: without(...FORWARDED), does: 'answered here: opening, lists, levels, sessions', faults: ['invalid', 'too_large', 'too_many', 'not_acceptable', 'not_jsonrpc'] },
 ]
 
 /** Steps before the kind of a request is known: they apply to every exchange, in this order. */

@@ -1,6 +1,7 @@
 import type { EventLogs } from '../reply/event-logs.ts'
 import { isLegacyRevision } from '../../protocol/revisions.ts'
 import { need, type Exchange, type Refusal } from '../exchange.ts'
+import type { SseConnection } from '../reply/sse-connection.ts'
 import type { Session } from './session.ts'
 import type { Sessions } from './sessions.ts'
 
@@ -11,6 +12,7 @@ export function createSessionStep(
 ): (x: Exchange) => Refusal | undefined | Promise<Refusal | undefined> {
   return (x) => {
     if (x.era === 'modern') return undefined
+    if (x.connection !== undefined) return enterConnection(x, x.connection, sessions)
     const id = x.request.headers['mcp-session-id']
     if (typeof id !== 'string' || id === '')
       return { code: 'session_missing', hint: 'send initialize first, and its Mcp-Session-Id from then on' }
@@ -19,7 +21,9 @@ export function createSessionStep(
     if (typeof version === 'string' && !isLegacyRevision(version)) return { code: 'unsupported_version' }
     const known = sessions.peek(id)
     if (known !== undefined) return enter(x, known, sessions, logs)
-    return sessions.find(id).then((found) => (found === undefined ? lost(x) : enter(x, found, sessions, logs)))
+    return sessions
+      .find(id)
+      .then((found) => (found === undefined ? lost(x) : enter(x, found, sessions, logs)))
   }
 }
 
@@ -31,6 +35,17 @@ function enter(x: Exchange, session: Session, sessions: Sessions, logs: EventLog
   if (x.message?.idText !== undefined) x.out.resumable(logs, session, x.message.idText)
   sessions.seen(session)
   return undefined
+}
+
+/** HTTP+SSE: the connection is the session; whose it is has been looked at. */
+function enterConnection(x: Exchange, { session }: SseConnection, sessions: Sessions): Refusal | undefined {
+  if (session !== undefined) {
+    x.session = session
+    x.offer = session.offer
+    sessions.seen(session)
+    return undefined
+  }
+  return x.kind === 'ping' ? undefined : { code: 'session_lost', hint: 'send initialize first' }
 }
 
 /** Ending what has ended already is fine. */

@@ -27,6 +27,8 @@ export interface Session {
   logLevel: string | undefined
   /** Resource URIs it wants to hear of, each with the server that has it. */
   readonly subscriptions: Map<string, string>
+  /** On disk as well; one that lives and ends with its connection is not. */
+  readonly stored: boolean
   /** Opened by an earlier life of the daemon: what servers knew of it is gone. */
   restored: boolean
   /** Calls in flight by the JSON text of their id, for `notifications/cancelled`. */

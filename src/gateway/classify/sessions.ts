@@ -7,8 +7,11 @@ import type { Session, SessionRecord, SessionStore } from './session.ts'
 
 /** The sessions of legacy clients: in memory for the hot path, in the store for after a restart. */
 export interface Sessions {
-  /** Durable when it resolves. */
-  open(about: Omit<SessionRecord, 'id' | 'seenAtMs' | 'logLevel' | 'subscriptions'>): Promise<Session>
+  /** Durable when it resolves, unless it is for memory only. */
+  open(
+    about: Omit<SessionRecord, 'id' | 'seenAtMs' | 'logLevel' | 'subscriptions'>,
+    where?: 'stored' | 'in-memory',
+  ): Promise<Session>
   /** A session that this process knows. */
   peek(id: string): Session | undefined
   /** Looks in the store as well, once per id; undefined: unknown, expired or ended. */
@@ -94,7 +97,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
   async function end(id: string): Promise<void> {
     const session = known.get(id)
     known.delete(id)
-    await deps.store.remove(id)
+    if (session?.stored !== false) await deps.store.remove(id)
     if (session === undefined) return
     touched.delete(session)
     cut(session)
@@ -122,12 +125,13 @@ export function createSessions(deps: SessionsDeps): Sessions {
   }
 
   return {
-    async open(about) {
+    async open(about, where = 'stored') {
       await makeRoom(about.principal)
       const id = mintSessionId()
       const record = { ...about, id, logLevel: undefined, subscriptions: [], seenAtMs: deps.clock.nowMs() }
-      await deps.store.insert(record)
-      const session = { ...fromRecord(record), restored: false }
+      const stored = where === 'stored'
+      if (stored) await deps.store.insert(record)
+      const session = { ...fromRecord(record), stored, restored: false }
       known.set(id, session)
       return session
     },
@@ -142,16 +146,18 @@ export function createSessions(deps: SessionsDeps): Sessions {
       }
       return found
     },
-    save: (session) =>
-      deps.store.update({
+    async save(session) {
+      if (!session.stored) return
+      await deps.store.update({
         id: session.id,
         logLevel: session.logLevel,
         subscriptions: [...session.subscriptions].map(([uri, server]) => [server, uri] as const),
-      }),
+      })
+    },
     end,
     seen(session) {
       session.seenAtMs = deps.clock.nowMs()
-      touched.add(session)
+      if (session.stored) touched.add(session)
     },
     count(project) {
       let count = 0
@@ -188,6 +194,7 @@ const fromRecord = (record: SessionRecord): Session => ({
   protocolVersion: record.protocolVersion,
   logLevel: record.logLevel,
   subscriptions: new Map(record.subscriptions.map(([server, uri]) => [uri, server])),
+  stored: true,
   restored: true,
   calls: new Map(),
   stream: undefined,

@@ -11,18 +11,30 @@ const NAME = /^[a-z0-9-]{1,40}$/
 /** Whether a path is ours; the rest belongs to the control API and the probes. */
 export const isMcpPath = (url: string): boolean => url.startsWith(PREFIX)
 
-/** `/projects/{project}/mcp` and `/projects/{project}/servers/{server}/mcp`; undefined for every other path. */
+/** `/projects/{project}/mcp`, `/projects/{project}/servers/{server}/mcp` and `…/sse`, `…/messages` in place of `…/mcp`; undefined for every other path. */
 export function parseTarget(url: string): Target | undefined {
   const query = url.indexOf('?')
   const path = query < 0 ? url : url.slice(0, query)
   const parts = path.slice(PREFIX.length).split('/')
   const [project = '', second, server = '', last] = parts
   if (!NAME.test(project)) return undefined
-  if (parts.length === 2 && second === 'mcp') return { project, server: undefined }
-  if (parts.length === 4 && second === 'servers' && NAME.test(server) && last === 'mcp')
-    return { project, server }
+  if (parts.length === 2) return atDoor(second, project, undefined)
+  if (parts.length === 4 && second === 'servers' && NAME.test(server)) return atDoor(last, project, server)
   return undefined
 }
+
+/** HTTP+SSE has addresses of its own. */
+function atDoor(door: string | undefined, project: string, server: string | undefined): Target | undefined {
+  if (door === 'mcp') return { project, server, sse: undefined }
+  if (door === 'sse') return { project, server, sse: 'stream' }
+  return door === 'messages' ? { project, server, sse: 'messages' } : undefined
+}
+
+const METHODS = {
+  mcp: ['POST', 'GET', 'DELETE'],
+  stream: ['GET'],
+  messages: ['POST'],
+} as const satisfies Record<string, readonly string[]>
 
 /** Clients send the same few paths over and over. */
 const MAX_REMEMBERED = 1000
@@ -58,10 +70,11 @@ export function createMcpHandler(
       return
     }
     if (request.headers.origin !== undefined && crossOrigin(request, response, hosts)) return
-    if (request.method !== 'POST' && request.method !== 'GET' && request.method !== 'DELETE') {
-      response.setHeader('allow', 'POST, GET, DELETE')
+    const methods: readonly string[] = METHODS[target.sse ?? 'mcp']
+    if (!methods.includes(request.method ?? '')) {
+      response.setHeader('allow', methods.join(', '))
       json(response, 405, {
-        error: { code: 'method_not_allowed', message: 'an MCP endpoint takes POST, GET and DELETE' },
+        error: { code: 'method_not_allowed', message: `this endpoint takes ${methods.join(', ')}` },
       })
       return
     }

@@ -10,7 +10,7 @@ import { MAX_BODY_BYTES, readBody } from './read-body.ts'
 
 /** Host, Origin and the headers that every request must have; nothing is read or looked up before this. */
 export function createAdmit(hosts: HostCheck): (x: Exchange) => Refusal | undefined {
-  return ({ request }) => {
+  return ({ request, target }) => {
     const { headers, method } = request
     if (!hosts.hostAllowed(headers.host) || !hosts.originAllowed(headers.origin))
       return { code: 'origin_refused' }
@@ -18,7 +18,8 @@ export function createAdmit(hosts: HostCheck): (x: Exchange) => Refusal | undefi
     const type = headers['content-type'] ?? ''
     if (!/^application\/json(?:\s*;|\s*$)/i.test(type))
       return { code: 'unsupported_media', hint: 'send application/json' }
-    return accepts(headers.accept) ? undefined : { code: 'not_acceptable' }
+    // What is posted over HTTP+SSE is answered elsewhere.
+    return target.sse !== undefined || accepts(headers.accept) ? undefined : { code: 'not_acceptable' }
   }
 }
 
@@ -60,7 +61,7 @@ const PROBLEMS = {
 /** What kind of request it is, and of which era. */
 export function classifyExchange(x: Exchange): Refusal | undefined {
   if (x.request.method === 'GET' || x.request.method === 'DELETE') {
-    x.kind = x.request.method === 'GET' ? 'stream' : 'end'
+    x.kind = x.request.method === 'DELETE' ? 'end' : x.target.sse === undefined ? 'stream' : 'connect'
     return undefined
   }
   if (x.batch !== undefined) {

@@ -2,6 +2,7 @@ import type { Implementation } from '../../protocol/envelope.ts'
 import { MODERN_REVISIONS, negotiateLegacy } from '../../protocol/revisions.ts'
 import { hasPath, rawAt, stringAt } from '../../protocol/message.ts'
 import { SERVER_INFO_KEY } from '../../protocol/envelope.ts'
+import type { Session } from '../classify/session.ts'
 import type { Sessions } from '../classify/sessions.ts'
 import { need, type Exchange, type Refusal } from '../exchange.ts'
 import type { Pool } from '../forward/pool.ts'
@@ -63,7 +64,7 @@ export function createInitialize(deps: OpeningDeps): (x: Exchange) => Promise<Re
       return { code: 'too_large', hint: 'clientInfo and capabilities are bounded' }
     const found = await findAll(deps.pool, x)
     const protocolVersion = negotiateLegacy(offered)
-    const session = await deps.sessions.open({
+    const session = await openSession(deps.sessions, x, {
       principal: need(x.principal, 'principal').key,
       project: x.target.project,
       server: x.target.server,
@@ -81,6 +82,19 @@ export function createInitialize(deps: OpeningDeps): (x: Exchange) => Promise<Re
     x.out.answer(200, [body], { 'mcp-session-id': session.id })
     return undefined
   }
+}
+
+/** On a connection of HTTP+SSE the session lives and ends with it; it is not kept anywhere else. */
+async function openSession(
+  sessions: Sessions,
+  { connection }: Exchange,
+  about: Parameters<Sessions['open']>[0],
+): Promise<Session> {
+  const session = await sessions.open(about, connection === undefined ? 'stored' : 'in-memory')
+  const before = connection?.bind(session)
+  if (before !== undefined) await sessions.end(before.id)
+  if (connection?.gone === true) await sessions.end(session.id)
+  return session
 }
 
 const DISCOVER_TTL_MS = 10_000
