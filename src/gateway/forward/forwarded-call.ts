@@ -274,7 +274,9 @@ export class ForwardedCall implements Sink, RoundsHost {
   }
 
   #askLegacy(caller: Caller, question: Question): void {
-    const session = need(caller.session, 'session')
+    const { session } = caller
+    // Without a session there is no way for an answer to come back.
+    if (session === undefined) return decline(question)
     const takeBack = askQuestion(this.#deps.asker, session, question, (text) => caller.out.event(text))
     if (takeBack !== undefined) (this.#asked ??= new Map()).set(question, takeBack)
   }
@@ -289,10 +291,10 @@ export class ForwardedCall implements Sink, RoundsHost {
 
   /** A legacy client of a modern server: asked for real, and the request is made again with what it says. */
   async #shim(caller: Caller, message: Message): Promise<void> {
-    const session = need(caller.session, 'session')
+    const { session } = caller
     const round = readInputRequired(message)
-    const asksTooMuch = round?.requests.some(({ method, params }) => !canAsk(session.offer, method, params))
-    if (round === undefined || asksTooMuch === true) {
+    const asksTooMuch = round?.requests.some(({ method, params }) => !canAsk(caller.offer, method, params))
+    if (round === undefined || session === undefined || asksTooMuch === true) {
       const hint = `${this.#route.server.name}: it asks for something that this client cannot give`
       return this.#end({ code: 'upstream_invalid', hint })
     }
