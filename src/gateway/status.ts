@@ -1,7 +1,8 @@
 import type { ServerStatus } from '../kinds/server.ts'
 import type { Sessions } from './classify/sessions.ts'
 import type { Pool, Scope } from './forward/pool.ts'
-import type { Catalog } from './route/catalog.ts'
+import type { UpstreamFailure } from './forward/upstream.ts'
+import type { Catalog, ServerList } from './route/catalog.ts'
 import type { ProjectView, ServerView } from './snapshot.ts'
 
 /** What the gateway has seen of servers and projects, in the form in which the kinds show it. */
@@ -40,7 +41,7 @@ export function createGatewayStatus({ pool, catalog, sessions, sandbox }: Gatewa
     const problem = failure ?? tools?.failure
     return {
       phase: problem !== undefined && phase === 'Ready' ? 'Degraded' : phase,
-      ...(problem === undefined ? {} : { message: problem.message }),
+      ...messageOf(problem, tools),
       era: info.era,
       protocolVersion: info.protocolVersion,
       ...(info.serverInfo === undefined ? {} : { server: nameOf(info.serverInfo) }),
@@ -60,6 +61,17 @@ export function createGatewayStatus({ pool, catalog, sessions, sandbox }: Gatewa
       }
     },
   }
+}
+
+function messageOf(
+  problem: UpstreamFailure | undefined,
+  tools: ServerList | undefined,
+): { readonly message?: string } {
+  if (problem !== undefined) return { message: problem.message }
+  const count = tools?.dropped.length ?? 0
+  if (count === 0) return {}
+  const message = `${count} ${count === 1 ? 'tool is' : 'tools are'} left out: x-mcp-header is not used as MCP 2026-07-28 says; the log of the daemon names what is wrong`
+  return { message }
 }
 
 function nameOf(serverInfo: string): string {

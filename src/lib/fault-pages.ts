@@ -52,12 +52,12 @@ const PAGES: Readonly<Record<FaultCode, { readonly when: string; readonly todo: 
     todo: 'Send one JSON object in UTF-8, without a byte order mark.',
   },
   not_jsonrpc: {
-    when: 'The body is JSON, but no JSON-RPC 2.0 message, or one that cannot be taken: a batch, an object with the same key twice, or nested deeper than 128 levels.',
+    when: 'The body is JSON, but no JSON-RPC 2.0 message, or one that cannot be taken: an object with the same key twice, nested deeper than 128 levels, or a batch outside of revision 2025-03-26, empty, of more than 100 messages, or with `initialize`, an envelope or the same id twice in it.',
     todo: 'Send one message per request. Keys that occur twice are refused because two programs may read two different messages in them.',
   },
   header_mismatch: {
-    when: 'In revision 2026-07-28 the headers `MCP-Protocol-Version`, `Mcp-Method` and `Mcp-Name` repeat parts of the body; one is missing or says something else.',
-    todo: 'Write the headers from the body. Something on the way may have changed one of the two.',
+    when: 'In revision 2026-07-28 the headers `MCP-Protocol-Version`, `Mcp-Method` and `Mcp-Name` repeat parts of the body; one is missing or says something else. The same holds for `Mcp-Param-*`, which repeat arguments that a tool marks with `x-mcp-header`.',
+    todo: 'Write the headers from the body, and those of arguments by the list of tools as it is now. Something on the way may have changed one of the two.',
   },
   capability_missing: {
     when: 'The Server asked the client for something (an elicitation, a sampling, roots) that the request does not declare in `clientCapabilities`, and did not go on without it.',
