@@ -28,11 +28,15 @@ import { createMcpHandler } from './listen/handler.ts'
 import { classifyExchange, createAdmit, receive } from './listen/receive.ts'
 import { createOpenThings, type OpenThings } from './open-things.ts'
 import type { PeerService, Peers } from './peers.ts'
+import { resumeAtOther } from './peers/peer-connection.ts'
+import { createSessionPeers, type SessionPeers } from './peers/session-peers.ts'
+import { createSessionService } from './peers/session-service.ts'
 import { createRunner } from './pipeline.ts'
 import { createRecord } from './record/record.ts'
 import { createTraffic, type Traffic } from './record/traffic.ts'
 import { createAnswerBatch } from './reply/answer-batch.ts'
 import { createAnnouncer, type Announcer } from './reply/announce.ts'
+import { createClientEar, type ClientEar } from './reply/client-ear.ts'
 import { createClientAsker, type ClientAsker } from './reply/ask-client.ts'
 import { createSessionQuestions } from './reply/ask-question.ts'
 import {
@@ -40,8 +44,7 @@ import {
   createEndSession,
   createSetLevel,
   ping,
-  createTakeNotification,
-  createTakeResponse,
+  createTakeSaid,
 } from './reply/local-answers.ts'
 import { createDiscover, createInitialize } from './reply/opening.ts'
 import { createSseConnections, type SseConnections } from './reply/sse-connections.ts'
@@ -177,7 +180,12 @@ function assemble(deps: GatewayDeps, traffic: Traffic): Parts {
         'tools are left out: their x-mcp-header breaks a rule of MCP 2026-07-28',
       ),
   })
+  const others = createSessionPeers(deps.peers, {
+    back: (session, text) => streams.mail.send(session, text),
+    missed: (session) => streams.announceMissed(session),
+  })
   const sessions: Sessions = createSessions({
+    others,
     store: deps.sessions,
     clock,
     log,
@@ -193,7 +201,21 @@ function assemble(deps: GatewayDeps, traffic: Traffic): Parts {
   const streams = createSessionStreams({
     epoch,
     tickMs: clock.tickMs,
-    onOpen: (session) => announcer.streamOpened(session),
+    onOpen(session) {
+      announcer.streamOpened(session)
+      others.streaming(session)
+    },
+    elsewhere: (session, id, ways) => resumeAtOther(deps.peers, { session, id, ...ways }),
+  })
+  const ear = createClientEar(asker, pool)
+  const sessionService = createSessionService({
+    sessions,
+    streams,
+    ear,
+    others,
+    snapshot,
+    log,
+    subscriptionsChanged: (session) => announcer.subscriptionsChanged(session),
   })
   const sse = createSseConnections({
     onOpen: (session) => announcer.streamOpened(session),
@@ -216,6 +238,8 @@ function assemble(deps: GatewayDeps, traffic: Traffic): Parts {
     record,
     runElement,
     asker,
+    ear,
+    others,
     parking,
     resume: createResume({ sealer, parking, clock, peers: deps.peers }),
   })
@@ -234,7 +258,7 @@ function assemble(deps: GatewayDeps, traffic: Traffic): Parts {
     sse,
     run: runners.whole,
     openThings: createOpenThings({ sessions, pool, parking, asker }),
-    servePeer: (channel, body, reply) => (channel === 'park' ? parkService(body, reply) : reply.end()),
+    servePeer: (channel, body, reply) => (channel === 'park' ? parkService : sessionService)(body, reply),
     closeDial: () => dial.close(),
   }
 }
@@ -245,6 +269,8 @@ function stepTable(
     readonly record: ReturnType<typeof createRecord>
     readonly runElement: (element: Exchange) => Promise<void>
     readonly asker: ClientAsker
+    readonly ear: ClientEar
+    readonly others: SessionPeers
     readonly parking: Parking
     readonly resume: Resume
   },
@@ -269,6 +295,7 @@ function stepTable(
     answered: subscriptions.answered,
   })
   const answerList = createAnswerList(aggregator)
+  const takeSaid = createTakeSaid(parts.ear, parts.others)
   return {
     admit: createAdmit(createHostCheck(deps.hostNames)),
     identify: createIdentify(deps.authenticator),
@@ -291,8 +318,8 @@ function stepTable(
       'resources/list': answerList,
       'resources/templates/list': answerList,
       'logging/setLevel': createSetLevel(sessions),
-      notification: createTakeNotification(asker, pool),
-      response: createTakeResponse(asker),
+      notification: takeSaid,
+      response: takeSaid,
       batch: createAnswerBatch(parts.runElement),
       connect: sse.open,
       stream: streams.open,

@@ -46,15 +46,21 @@ function openStore() {
 function setUp(kept = openStore()) {
   const time = { nowMs: 1_000_000_000_000 }
   const ended: string[] = []
+  const told: string[] = []
   const active = new Set(['token:a', 'token:b'])
   const sessions = createSessions({
     store: kept.store,
+    others: {
+      ended: (id) => Promise.resolve(void told.push(`ended ${id}`)),
+      changed: (id) => Promise.resolve(void told.push(`changed ${id}`)),
+      found: ({ id }) => Promise.resolve(void told.push(`found ${id}`)),
+    },
     clock: { nowMs: () => time.nowMs, tickMs: () => time.nowMs },
     log: silentLog,
     onEnd: (session) => ended.push(session.id),
     isActive: (principal) => active.has(principal),
   })
-  return { ...kept, sessions, time, ended, active }
+  return { ...kept, sessions, time, ended, told, active }
 }
 
 beforeEach(() => vi.useFakeTimers())
@@ -194,5 +200,41 @@ test('sessions are counted by project', async () => {
   await sessions.open(ABOUT)
   await sessions.open({ ...ABOUT, project: 'other' })
   expect(['demo', 'other', 'none'].map((project) => sessions.count(project))).toEqual([2, 1, 0])
+  await sessions.close()
+})
+
+test('other processes are told of what is found, changed and ended here, after the store', async () => {
+  const before = setUp()
+  const { id } = await before.sessions.open(ABOUT)
+  const { sessions, told, rows } = setUp(before)
+  const session = await sessions.find(id)
+  if (session === undefined) throw new Error('it is in the store')
+  await sessions.save(session)
+  await sessions.end(id)
+  expect(told).toEqual([`found ${id}`, `changed ${id}`, `ended ${id}`])
+  expect(rows.size).toBe(0)
+  await before.sessions.close()
+  await sessions.close()
+})
+
+test('what another process has changed is read again; what it has ended is over here, and the store is not asked', async () => {
+  const before = setUp()
+  const { id } = await before.sessions.open(ABOUT)
+  const { sessions, told, ended } = setUp(before)
+  const here = await sessions.find(id)
+  const there = before.sessions.peek(id)
+  if (here === undefined || there === undefined) throw new Error('both know it')
+  there.logLevel = 'error'
+  there.subscriptions.set('a://x', 'one')
+  await before.sessions.save(there)
+  expect(await sessions.reload(id)).toBe(here)
+  expect([here.logLevel, [...here.subscriptions]]).toEqual(['error', [['a://x', 'one']]])
+  expect(await sessions.reload('unknown')).toBeUndefined()
+  const stream = streamOf(here)
+  sessions.forget(id)
+  sessions.forget('unknown')
+  expect([stream.closed, ended, sessions.peek(id)]).toEqual([true, [id], undefined])
+  expect(told).toEqual([`found ${id}`])
+  await before.sessions.close()
   await sessions.close()
 })

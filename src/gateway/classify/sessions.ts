@@ -18,6 +18,10 @@ export interface Sessions {
   find(id: string): Promise<Session | undefined>
   save(session: Session): Promise<void>
   end(id: string): Promise<void>
+  /** It was ended by another process: nothing of it is left here. */
+  forget(id: string): void
+  /** Another process has changed it; undefined: it is not known here. */
+  reload(id: string): Promise<Session | undefined>
   seen(session: Session): void
   count(project: string): number
   /** Of all projects. */
@@ -33,8 +37,18 @@ export interface Sessions {
   close(): Promise<void>
 }
 
+/** The other processes that work on the store: each may know any session. */
+export interface OtherProcesses {
+  /** Resolve once those that can be reached know. */
+  ended(id: string): Promise<void>
+  changed(id: string): Promise<void>
+  /** A session was read from the store: another process may have its stream. */
+  found(session: Session): Promise<void>
+}
+
 export interface SessionsDeps {
   readonly store: SessionStore
+  readonly others: OtherProcesses
   readonly clock: Clock
   readonly log: Log
   /** Told when a session has ended, whatever ended it. */
@@ -97,8 +111,14 @@ export function createSessions(deps: SessionsDeps): Sessions {
   async function end(id: string): Promise<void> {
     const session = known.get(id)
     known.delete(id)
-    if (session?.stored !== false) await deps.store.remove(id)
-    if (session === undefined) return
+    if (session?.stored !== false) {
+      await deps.store.remove(id)
+      await deps.others.ended(id)
+    }
+    if (session !== undefined) drop(session)
+  }
+
+  function drop(session: Session): void {
     touched.delete(session)
     cut(session)
     deps.onEnd(session)
@@ -121,6 +141,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
     if (record === undefined || record.seenAtMs < deps.clock.nowMs() - IDLE_MS) return undefined
     const session = fromRecord(record)
     known.set(id, session)
+    await deps.others.found(session)
     return session
   }
 
@@ -153,8 +174,23 @@ export function createSessions(deps: SessionsDeps): Sessions {
         logLevel: session.logLevel,
         subscriptions: [...session.subscriptions].map(([uri, server]) => [server, uri] as const),
       })
+      await deps.others.changed(session.id)
     },
     end,
+    forget(id) {
+      const session = known.get(id)
+      known.delete(id)
+      if (session !== undefined) drop(session)
+    },
+    async reload(id) {
+      const session = known.get(id)
+      const record = session === undefined ? undefined : await deps.store.find(id)
+      if (session === undefined || record === undefined) return undefined
+      session.logLevel = record.logLevel
+      session.subscriptions.clear()
+      for (const [server, uri] of record.subscriptions) session.subscriptions.set(uri, server)
+      return session
+    },
     seen(session) {
       session.seenAtMs = deps.clock.nowMs()
       if (session.stored) touched.add(session)

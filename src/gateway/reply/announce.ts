@@ -23,6 +23,8 @@ export interface Announcer {
   reopened(server: ServerView, sharer: string): void
   /** The session's stream is there; one from before a restart hears what it has missed. */
   streamOpened(session: Session): void
+  /** Another process has changed what a session subscribes to whose stream is here. */
+  subscriptionsChanged(session: Session): void
 }
 
 export interface AnnouncerDeps {
@@ -93,6 +95,12 @@ export function createAnnouncer(deps: AnnouncerDeps): Announcer {
       if (named.has(server.name)) await subscribeAgain(session, server)
   }
 
+  function subscribeToAll(session: Session): void {
+    revive(session).catch((thrown: unknown) =>
+      deps.log.warn({ err: thrown }, 'a session could not be revived'),
+    )
+  }
+
   return {
     listChanged(server, kind, sharer) {
       for (const session of concerned(server, sharer))
@@ -129,9 +137,8 @@ export function createAnnouncer(deps: AnnouncerDeps): Announcer {
     streamOpened(session) {
       if (!session.restored) return
       allLater(session)
-      void revive(session).catch((thrown: unknown) =>
-        deps.log.warn({ err: thrown }, 'a session could not be revived'),
-      )
+      subscribeToAll(session)
     },
+    subscriptionsChanged: subscribeToAll,
   }
 }

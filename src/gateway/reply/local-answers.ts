@@ -1,13 +1,13 @@
-import { notificationMessage, resultMessage } from '../../protocol/json-rpc.ts'
-import { hasPath, rawAt, stringAt } from '../../protocol/message.ts'
+import { resultMessage } from '../../protocol/json-rpc.ts'
+import { hasPath, stringAt, type Message } from '../../protocol/message.ts'
+import type { Session } from '../classify/session.ts'
 import type { Sessions } from '../classify/sessions.ts'
 import { need, type Exchange, type Refusal } from '../exchange.ts'
 import { isLogLevel } from '../forward/log-level.ts'
-import type { Pool } from '../forward/pool.ts'
 import { decodeCursor, type Aggregator } from '../route/aggregate.ts'
 import type { ListKind } from '../route/listed-item.ts'
 import { scopeOf } from '../route/route.ts'
-import type { ClientAsker } from './ask-client.ts'
+import type { ClientEar } from './client-ear.ts'
 
 /** Requests that are answered here, without asking a server. */
 
@@ -73,30 +73,16 @@ export function createSetLevel(sessions: Sessions): (x: Exchange) => Promise<Ref
 }
 
 /**
- * `notifications/cancelled` stops the call it names, progress goes to who asked the client, changed roots to the servers
- * that know them. 202 for all, also for late ones.
+ * A notification or a response of a client: for what is under way here, or at another process. 202 for all, also for those
+ * that come late or concern nothing.
  */
-export function createTakeNotification(asker: ClientAsker, pool: Pool): (x: Exchange) => undefined {
+export function createTakeSaid(
+  ear: ClientEar,
+  others: { said(session: Session, message: Message): void },
+): (x: Exchange) => undefined {
   return (x) => {
     const message = need(x.message, 'message')
-    const { session } = x
-    if (session !== undefined) {
-      if (message.method === 'notifications/cancelled') {
-        const id = rawAt(message, 'params/requestId')
-        if (id !== undefined) session.calls.get(id)?.()
-      } else if (message.method === 'notifications/progress') asker.progress(session, message)
-      else if (message.method === 'notifications/roots/list_changed')
-        pool.tellSession(session.id, notificationMessage(message.method))
-    }
-    x.out.empty(202)
-    return undefined
-  }
-}
-
-/** The answer to a question of a server; what answers no open question of this session is taken and dropped. */
-export function createTakeResponse(asker: ClientAsker): (x: Exchange) => undefined {
-  return (x) => {
-    if (x.session !== undefined) asker.answered(x.session, need(x.message, 'message'))
+    if (x.session !== undefined && !ear.heard(x.session, message)) others.said(x.session, message)
     x.out.empty(202)
     return undefined
   }

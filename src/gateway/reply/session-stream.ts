@@ -18,8 +18,15 @@ export interface SessionStreamDeps {
   readonly tickMs: () => number
   /** Told when a session's stream is there. */
   readonly onOpen: (session: Session) => void
-  /** Takes the connection when another process may know the stream that an id is from; false: none does. */
-  readonly elsewhere?: (session: Session, id: EventId, connect: () => EventConnection) => boolean
+  /**
+   * Asks for a stream that is not here at the process that its id is from.
+   * @param otherwise called when it is not there either
+   */
+  readonly elsewhere: (
+    session: Session,
+    id: EventId,
+    ways: { readonly connect: () => EventConnection; readonly otherwise: () => void },
+  ) => void
 }
 
 export interface SessionStreams {
@@ -27,6 +34,10 @@ export interface SessionStreams {
   readonly mail: SessionMail
   /** GET: the session's own stream, or what is left of a stream whose connection was lost. */
   readonly open: (x: Exchange) => Refusal | undefined
+  /** Goes on with a stream after the event of this id; false: it is not (any more) here. */
+  goOn(session: Session, id: EventId, connect: () => EventConnection): boolean
+  /** Something was missed elsewhere: the session's stream says what may have changed. */
+  announceMissed(session: Session): void
   /** Nothing is kept for it any more. */
   endSession(session: Session): void
   close(): void
@@ -62,16 +73,23 @@ export function createSessionStreams(deps: SessionStreamDeps): SessionStreams {
     // Clients come back after an error on a stream that had ids, though it was the answer; then they are content.
     if (id.n === 'end') return OVER
     const connect = (): EventConnection => openEventConnection(x.response)
-    const log = logs.find(session, id)
-    if (log !== undefined && log === logs.ownIfAny(session)) openOwn(session, connect(), id.n)
-    else if (log !== undefined) log.attach(connect(), id.n)
-    else if (elsewhere?.(session, id, connect) === true) return undefined
-    else if (id.request !== undefined) sayLost(session, id.request, connect())
-    else {
+    const otherwise = (): void => {
+      if (id.request !== undefined) return sayLost(session, id.request, connect())
       session.missed = true
       openOwn(session, connect(), undefined)
     }
+    if (goOn(session, id, connect)) return undefined
+    if (id.epoch === deps.epoch) otherwise()
+    else elsewhere(session, id, { connect, otherwise })
     return undefined
+  }
+
+  function goOn(session: Session, id: EventId, connect: () => EventConnection): boolean {
+    const log = id.n === 'end' ? undefined : logs.find(session, id)
+    if (log === undefined || id.n === 'end') return false
+    if (log === logs.ownIfAny(session)) openOwn(session, connect(), id.n)
+    else log.attach(connect(), id.n)
+    return true
   }
 
   /** Nobody will answer that request any more: better said than waited for. */
@@ -101,6 +119,11 @@ export function createSessionStreams(deps: SessionStreamDeps): SessionStreams {
       if (last !== undefined) session.missed = true
       openOwn(session, openEventConnection(x.response), undefined)
       return undefined
+    },
+    goOn,
+    announceMissed(session) {
+      const log = logs.ownIfAny(session)
+      if (log !== undefined) announceAll(session, log)
     },
     endSession: (session) => logs.endSession(session),
     close: () => logs.close(),
