@@ -96,6 +96,7 @@ export const KINDS = [
   'resources/subscribe',
   'resources/unsubscribe',
   'logging/setLevel',
+  'subscriptions/listen',
   'notification',
   'response',
   'batch',

@@ -55,7 +55,6 @@ import { createProjectCompiler } from './route/compiled-project.ts'
 import { createReadListAgain, createRoute } from './route/route.ts'
 import type { SnapshotSource } from './snapshot.ts'
 import { createGatewayStatus, type GatewayStatus } from './status.ts'
-import { createSubscriptions } from './reply/subscriptions.ts'
 import { compilePipeline, type StepTable } from './steps.ts'
 
 /** What the gateway needs of the rest; `main/serve.ts` brings it together. */
@@ -110,13 +109,19 @@ export function createGateway(deps: GatewayDeps): Gateway {
       pool.reconcile((name) => current.server(name))
       for (const { kind, name } of changed) {
         if (kind === 'Project' && current.project(name) === undefined) sessions.cutProject(name)
-        else if (kind === 'Project') announcer.projectChanged(name)
+        if (kind === 'Project') announcer.projectChanged(name)
         if (kind === 'Server') announcer.serverChanged(name)
-        if (kind === 'Token') sessions.endInactive()
+        if (kind !== 'Token') continue
+        sessions.endInactive()
+        announcer.endInactive()
       }
     },
-    drain: () => sessions.endStreams(),
+    drain() {
+      sessions.endStreams()
+      announcer.drain()
+    },
     async close() {
+      announcer.close()
       await sessions.close()
       parts.streams.close()
       parts.sse.close()
@@ -152,7 +157,14 @@ function assemble(deps: GatewayDeps, traffic: Traffic): Parts {
   const questions = createSessionQuestions(asker, {
     send: (session, text) => streams.mail.send(session, text),
   })
-  const announcer: Announcer = createAnnouncer({ sessions: () => sessions, pool: () => pool, snapshot, log })
+  const announcer: Announcer = createAnnouncer({
+    sessions: () => sessions,
+    pool: () => pool,
+    catalog: () => catalog,
+    snapshot,
+    isActive: deps.isActive,
+    log,
+  })
   const pool: Pool = createPool({
     dial,
     isCurrent: (server) => snapshot.current().server(server.name)?.fingerprint === server.fingerprint,
@@ -163,10 +175,8 @@ function assemble(deps: GatewayDeps, traffic: Traffic): Parts {
       asked: (_server, sharer, question) => questions.asked(sessionOf(sessions, sharer), question),
       withdrawn: (question) => questions.withdrawn(question),
       notified: (server, sharer, message) => announcer.notified(server, sharer, message),
-      reopened: (server, sharer) => {
-        catalog.changed(server, ['tools', 'prompts', 'resources', 'templates'], sharer)
-        announcer.reopened(server, sharer)
-      },
+      reopened: (server, sharer) => announcer.reopened(server, sharer),
+      lost: (server, sharer) => announcer.lost(server, sharer),
     },
   })
   const catalog: Catalog = createCatalog({
@@ -192,6 +202,7 @@ function assemble(deps: GatewayDeps, traffic: Traffic): Parts {
     onEnd: (session) => {
       const { id } = session
       asker.sessionEnded(session)
+      announcer.sessionEnded(session)
       pool.endSession(id)
       catalog.endSession(id)
       streams.endSession(session)
@@ -275,7 +286,7 @@ function stepTable(
     readonly resume: Resume
   },
 ): StepTable {
-  const { pool, catalog, sessions, streams, sse, record, asker, parking } = parts
+  const { pool, catalog, sessions, announcer, streams, sse, record, asker, parking } = parts
   const aggregator = createAggregator({
     catalog,
     pool,
@@ -283,7 +294,6 @@ function stepTable(
     epoch: deps.epoch,
     serverInfo: JSON.stringify(deps.us),
   })
-  const subscriptions = createSubscriptions(sessions)
   const forward = createForward({
     readListAgain: createReadListAgain({ catalog }),
     pool,
@@ -292,9 +302,9 @@ function stepTable(
     resume: parts.resume,
     levels: createLogLevels(),
     turns: createTurns(),
-    answered: subscriptions.answered,
   })
   const answerList = createAnswerList(aggregator)
+  const { subscriptions } = announcer
   const takeSaid = createTakeSaid(parts.ear, parts.others)
   return {
     admit: createAdmit(createHostCheck(deps.hostNames)),
@@ -308,7 +318,7 @@ function stepTable(
     authorize: authorizeCall,
     compare: compareParams,
     record: record.step,
-    forward: (x) => (subscriptions.stillWanted(x, pool) ? subscriptions.answerHere(x) : forward(x)),
+    forward: (x) => (subscriptions.takes(x) ? subscriptions.answer(x) : forward(x)),
     answer: {
       initialize: createInitialize({ pool, sessions, us: deps.us }),
       'server/discover': createDiscover({ pool, sessions, us: deps.us }),
@@ -318,6 +328,7 @@ function stepTable(
       'resources/list': answerList,
       'resources/templates/list': answerList,
       'logging/setLevel': createSetLevel(sessions),
+      'subscriptions/listen': announcer.listen,
       notification: takeSaid,
       response: takeSaid,
       batch: createAnswerBatch(parts.runElement),

@@ -44,6 +44,7 @@ describe('each kind of request passes exactly these steps after the head', () =>
     ['resources/subscribe',      'session, route, record, forward'],
     ['resources/unsubscribe',    'session, route, record, forward'],
     ['logging/setLevel',         'session, record, answer logging/setLevel'],
+    ['subscriptions/listen',     'session, record, answer subscriptions/listen'],
     ['notification',             'session, answer notification'],
     ['response',                 'session, answer response'],
     ['batch',                    'session, answer batch'],
@@ -93,6 +94,7 @@ const SOURCES: Readonly<Record<string, readonly StepName[]>> = {
       .filter((file) => !file.endsWith('.test.ts'))
       .map((file) => [`reply/${file}`, ['answer'] as const]),
   ),
+  'reply/subscriptions.ts': ['forward'],
   'reply/sse-connections.ts': ['attach', 'answer'],
 }
 

@@ -12,6 +12,8 @@ export interface SseParser {
   feed(chunk: Buffer): boolean
   /** What the server asked us to wait before connecting again, in ms. */
   readonly retryMs: number | undefined
+  /** Where the stream can be resumed, if the server has given events ids. */
+  readonly lastId: string | undefined
 }
 
 const LF = 0x0a
@@ -79,6 +81,9 @@ export function createSseParser(maxBytes: number, onEvent: (event: SseEvent) => 
   return {
     get retryMs() {
       return retryMs
+    },
+    get lastId() {
+      return id
     },
     feed(chunk) {
       let start = 0

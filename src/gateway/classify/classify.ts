@@ -95,9 +95,11 @@ const LEGACY_ONLY = new Set<Kind>([
   'logging/setLevel',
 ])
 
+const MODERN_ONLY = new Set<Kind>(['server/discover', 'subscriptions/listen'])
+
 const METHODS = KINDS.filter((kind) => !NOT_METHODS.has(kind))
 const LEGACY_METHODS = new Map<string, Kind>(
-  METHODS.filter((kind) => kind !== 'server/discover').map((kind) => [kind, kind]),
+  METHODS.filter((kind) => !MODERN_ONLY.has(kind)).map((kind) => [kind, kind]),
 )
 const MODERN_METHODS = new Map<string, Kind>(
   METHODS.filter((kind) => !LEGACY_ONLY.has(kind)).map((kind) => [kind, kind]),

@@ -52,27 +52,33 @@ const LEGACY_VERDICT_MS = 24 * 3600 * 1000
 /** Connections to one origin; each carries one request at a time. */
 const MAX_CONNECTIONS = 256
 
+interface Origin {
+  readonly calls: HttpPool
+  readonly streams: HttpPool
+}
+
 export function createDial(deps: DialDeps): Dial {
-  const origins = new Map<string, HttpPool>()
+  const origins = new Map<string, Origin>()
   const eras = new Map<
     string,
     { readonly era: Era; readonly verdict: Verdict | undefined; readonly untilMs: number }
   >()
 
-  async function originOf(url: string): Promise<HttpPool> {
+  async function originOf(url: string): Promise<Origin> {
     // Loaded with the first server that needs it: it is a large part of what a daemon would load at its start.
     const { Pool } = await import('undici')
     const { origin } = new URL(url)
-    let pool = origins.get(origin)
-    if (pool === undefined) {
-      pool = new Pool(origin, {
-        connections: MAX_CONNECTIONS,
-        pipelining: 1,
-        connect: { timeout: 30_000 },
-      })
-      origins.set(origin, pool)
+    let found = origins.get(origin)
+    if (found === undefined) {
+      const options = { pipelining: 1, connect: { timeout: 30_000 } }
+      found = {
+        calls: new Pool(origin, { ...options, connections: MAX_CONNECTIONS }),
+        // As many as there are upstreams that hold one, and those are bounded.
+        streams: new Pool(origin, { ...options, connections: null }),
+      }
+      origins.set(origin, found)
     }
-    return pool
+    return found
   }
 
   function remember(server: ServerView, era: Era, verdict?: Verdict): void {
@@ -109,7 +115,7 @@ export function createDial(deps: DialDeps): Dial {
       verdict = probed.value
       remember(server, verdict.era, verdict)
     }
-    const options = { target, us: deps.us, ids: deps.ids, events }
+    const options = { target, us: deps.us, ids: deps.ids, tickMs: deps.tickMs, events }
     return ok(
       verdict.era === 'modern'
         ? createModernHttp({ ...options, info: verdict.info })
@@ -163,7 +169,8 @@ export function createDial(deps: DialDeps): Dial {
       return opened
     },
     async close() {
-      await Promise.all([...origins.values()].map((pool) => pool.destroy()))
+      const pools = [...origins.values()].flatMap(({ calls, streams }) => [calls, streams])
+      await Promise.all(pools.map((pool) => pool.destroy()))
     },
   }
 }

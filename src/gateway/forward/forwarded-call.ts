@@ -24,8 +24,6 @@ export interface CallDeps {
   readonly readListAgain: (x: Exchange) => Promise<void>
   readonly asker: ClientAsker
   readonly parking: Parking
-  /** Called with an answer that is good, before it is given: what must be kept of it is kept first. */
-  readonly answered: (x: Exchange, answer: Answer) => Promise<void> | undefined
 }
 
 /** The server does not know the resource. Told by identity from a refusal that says the same of the last one asked. */
@@ -238,12 +236,7 @@ export class ForwardedCall implements Sink, RoundsHost {
     }
     caller.outcome = answer.outcome
     caller.outcomeCode = answer.code
-    const kept = this.#deps.answered(this.#x, answer)
-    if (kept === undefined) this.#give(caller, answer)
-    else
-      void settle(kept).then((refusal) =>
-        refusal === undefined ? this.#give(caller, answer) : this.#end(refusal),
-      )
+    this.#give(caller, answer)
   }
 
   /** A legacy server wants pages opened before it takes the call; nothing runs there meanwhile. */
@@ -356,9 +349,3 @@ const isFailure = (message: Message): boolean =>
 const mayBeAsked = (x: Exchange): boolean =>
   (x.kind === 'tools/call' || x.kind === 'prompts/get' || x.kind === 'resources/read') &&
   (x.offer.elicitForm || x.offer.elicitUrl || x.offer.sampling || x.offer.roots)
-
-const settle = (kept: Promise<void>): Promise<Refusal | undefined> =>
-  kept.then(
-    () => undefined,
-    (thrown: unknown) => ({ code: 'unavailable', hint: 'try again', detail: thrown }),
-  )

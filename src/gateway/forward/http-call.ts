@@ -3,6 +3,7 @@ import { startDeadline, type Deadline } from './deadline.ts'
 import { httpExchange, type HttpCall, type HttpRequest, type HttpSink } from './http-exchange.ts'
 import type { HttpTarget } from './http-target.ts'
 import type { Asked } from './questions.ts'
+import { ResumedStream } from './resumed-stream.ts'
 import type { Sink, UpstreamCall, UpstreamFailure } from './upstream.ts'
 
 export interface PostedRequest {
@@ -25,6 +26,8 @@ export interface PostRules {
   aside?(notification: Message): boolean
   /** A request of the server on this stream, for the caller; absent where servers have none (modern). */
   question?(request: Message, to: Asked, settled: () => void): void
+  /** A stream that ended without the answer can be resumed, with these headers. */
+  resumeHeaders?(): Record<string, string>
   /** After a timeout: how the server is told that nobody waits any more. */
   abandoned?(wireId: string): void
 }
@@ -48,6 +51,7 @@ class PostedCall implements PostedUpstreamCall, HttpSink {
   readonly #call: HttpCall
   #over = false
   #failedStatus: number | undefined
+  #resumed: ResumedStream | undefined
 
   constructor(request: PostedRequest, sink: Sink) {
     this.#request = request
@@ -98,13 +102,20 @@ class PostedCall implements PostedUpstreamCall, HttpSink {
   }
 
   end(): void {
+    if (this.#goesOn()) return
     const status = this.#failedStatus
     if (status === undefined)
       this.#fail({ kind: 'unreachable', message: 'it ended its answer before the response had come' })
     else this.#fail({ kind: 'invalid', message: `it answered with HTTP status ${status}`, status })
   }
 
+  /** What became of the request is not known, so it is not made again. */
+  lost(): void {
+    this.#fail({ kind: 'unreachable', message: 'it ended its answer before the response had come' })
+  }
+
   error(failure: UpstreamFailure): void {
+    if (failure.kind === 'unreachable' && this.#goesOn()) return
     this.#fail(this.#failedStatus === undefined ? failure : { ...failure, status: this.#failedStatus })
   }
 
@@ -118,6 +129,13 @@ class PostedCall implements PostedUpstreamCall, HttpSink {
     if (this.#request.rules.aside?.(message) === true) return
     if (message.method === 'notifications/progress') this.#deadline.extend()
     this.#sink.event(message)
+  }
+
+  #goesOn(): boolean {
+    const { rules, target } = this.#request
+    if (this.#over || rules.resumeHeaders === undefined || this.#call.lastEventId === undefined) return false
+    this.#resumed = new ResumedStream(target, () => rules.resumeHeaders?.() ?? {}, this)
+    return this.#resumed.after(this.#call)
   }
 
   #expired(): void {
@@ -135,6 +153,7 @@ class PostedCall implements PostedUpstreamCall, HttpSink {
     if (this.#over) return false
     this.#over = true
     this.#deadline.clear()
+    this.#resumed?.stop()
     return true
   }
 }

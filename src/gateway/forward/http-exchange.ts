@@ -27,6 +27,9 @@ export interface HttpCall {
   /** Reads nothing more of the answer until `resume`; the server feels it, since its connection fills up. */
   pause(): void
   resume(): void
+  /** Of a stream: where it can be resumed, and how long to wait before, as far as the server has said so. */
+  readonly lastEventId: string | undefined
+  readonly retryMs: number | undefined
 }
 
 /** Bound of one answer, or of one event of a stream. */
@@ -71,6 +74,14 @@ class ExchangeHandler implements Dispatcher.DispatchHandler, HttpCall {
 
   constructor(sink: HttpSink) {
     this.#sink = sink
+  }
+
+  get lastEventId(): string | undefined {
+    return this.#sse?.lastId
+  }
+
+  get retryMs(): number | undefined {
+    return this.#sse?.retryMs
   }
 
   abort(): void {

@@ -1,18 +1,24 @@
 import { ok, type Result } from '../../lib/result.ts'
 import type { Implementation } from '../../protocol/envelope.ts'
 import { notificationMessage } from '../../protocol/json-rpc.ts'
-import type { Offer } from '../../protocol/client-offer.ts'
+import { NO_OFFER, type Offer } from '../../protocol/client-offer.ts'
 import type { Message } from '../../protocol/message.ts'
+import { feedPauseMs } from './feed-pause.ts'
 import { changedList, initializeRequest, readInitializeResult } from './handshake.ts'
-import { createLegacyFeed, type LegacyFeed } from './http-legacy-feed.ts'
+import { LegacyFeed } from './http-legacy-feed.ts'
 import { httpExchange } from './http-exchange.ts'
+import { LegacyWatches } from './legacy-watches.ts'
+import { announceGap } from './missed-changes.ts'
+import { declaredReports, Known, NO_REPORTS, reportsLists } from './reports.ts'
 import { postRequest, type PostedUpstreamCall, type PostRules } from './http-call.ts'
 import type { HttpTarget } from './http-target.ts'
 import { OpenQuestions, theOne } from './questions.ts'
 import { outgoingBytes } from './outgoing.ts'
 import {
+  ask,
   decline,
   type Question,
+  type Reports,
   type Sink,
   type Upstream,
   type UpstreamCall,
@@ -20,6 +26,7 @@ import {
   type UpstreamFailure,
   type UpstreamInfo,
   type UpstreamRequest,
+  type WatchRefusal,
 } from './upstream.ts'
 import type { WireIds } from './wire-id.ts'
 
@@ -28,11 +35,12 @@ export interface LegacyHttpOptions {
   readonly us: Implementation
   readonly ids: WireIds
   readonly events: UpstreamEvents
+  readonly tickMs: () => number
   /** What the server is told that it may ask. */
   readonly offer: Offer
   /** All calls on it are one client's. */
   readonly oneClient: boolean
-  /** Hold the GET stream from the start; otherwise it is opened with the first subscription. */
+  /** Hold the GET stream from the start; otherwise it is there while a resource is watched. */
   readonly listen: boolean
 }
 
@@ -56,19 +64,29 @@ export class LegacyHttp implements Upstream {
   #opening: Promise<Result<UpstreamInfo, UpstreamFailure>> | undefined
   #alive = true
   #asks = false
+  #declared: Reports = NO_REPORTS
+  #recovery: NodeJS.Timeout | undefined
+  #recoveries = 0
+  readonly #watches = new LegacyWatches((request) => ask(this, request))
+  /** Whether the server has a stream for what it says unasked. */
+  readonly #hasFeed = new Known<boolean>(true)
 
   constructor(options: LegacyHttpOptions) {
     this.#options = options
-    this.#feed = createLegacyFeed({
+    this.#feed = new LegacyFeed({
       target: options.target,
+      tickMs: options.tickMs,
       headers: () => this.#headers(),
       message: (message) => this.#unattributed(message),
-      reopened: () => this.#options.events.changed('tools'),
+      offered: (offered) => this.#hasFeed.set(offered),
+      reopened: () => announceGap(options.events, this.#declared, this.#watches.uris()),
+      sessionLost: () => void this.#recover(this.#sessionId),
     })
     this.#rules = {
       status: (status) => (status === 404 && this.#sessionId !== undefined ? SESSION_LOST : undefined),
       aside: (message) => this.#aside(message),
       question: (request, to, settled) => this.#questions.take(request, to, settled),
+      resumeHeaders: () => this.#headers(),
       abandoned: (wireId) => this.#cancel(wireId, 'nobody waits any more'),
     }
     this.#session = {
@@ -100,7 +118,6 @@ export class LegacyHttp implements Upstream {
   }
 
   send(request: UpstreamRequest, sink: Sink): UpstreamCall {
-    if (request.method === 'resources/subscribe' && this.#sessionId !== undefined) this.#feed.start()
     return new SessionCall(this.#session, request, sink)
   }
 
@@ -108,9 +125,36 @@ export class LegacyHttp implements Upstream {
     this.#tell(notification)
   }
 
+  async watch(uri: string): Promise<WatchRefusal | undefined> {
+    if (!this.#declared.updates || this.#sessionId === undefined) return {}
+    this.#feed.start()
+    const refusal = (await this.#hasFeed.get()) ? await this.#watches.watch(uri) : {}
+    if (refusal !== undefined) this.#restFeed()
+    return refusal
+  }
+
+  unwatch(uri: string): void {
+    this.#watches.unwatch(uri)
+    this.#restFeed()
+  }
+
+  get watched(): number {
+    return this.#watches.size
+  }
+
+  async reports(): Promise<Reports> {
+    const { tools, prompts, resources, updates } = this.#declared
+    if (this.#sessionId === undefined || !(tools || prompts || resources || updates)) return NO_REPORTS
+    this.#feed.start()
+    const hasFeed = await this.#hasFeed.get()
+    this.#restFeed()
+    return hasFeed ? this.#declared : NO_REPORTS
+  }
+
   async close(): Promise<void> {
     if (!this.#alive) return
     this.#alive = false
+    clearTimeout(this.#recovery)
     this.#questions.dropAll()
     this.#feed.stop()
     if (this.#sessionId === undefined) return
@@ -168,7 +212,7 @@ export class LegacyHttp implements Upstream {
           asked: decline,
           withdrawn: nothing,
           failed: (failure) => resolve({ ok: false, error: failure }),
-          reply: (message) => resolve(this.#initialized(message)),
+          reply: (message) => resolve(this.#ready(this.#initialized(message))),
         },
       )
     })
@@ -179,19 +223,59 @@ export class LegacyHttp implements Upstream {
     if (!info.ok) return info
     this.#version = info.value.protocolVersion
     this.#notify('notifications/initialized')
-    const { tools, prompts, resources } = info.value.capabilities
-    const speaksUp =
-      tools?.listChanged === true || prompts?.listChanged === true || resources?.listChanged === true
-    if (this.#options.listen && this.#sessionId !== undefined && speaksUp) this.#feed.start()
+    this.#declared = declaredReports(info.value.capabilities)
+    if (this.#sessionId === undefined) this.#hasFeed.set(false)
+    else if (this.#holdsFeed() || this.#watches.size > 0) this.#feed.start()
     return ok(info.value)
+  }
+
+  /** A server may ask beside its calls, on the feed: that has to be there before the first call is. */
+  async #ready(
+    opened: Result<UpstreamInfo, UpstreamFailure>,
+  ): Promise<Result<UpstreamInfo, UpstreamFailure>> {
+    if (opened.ok && this.#options.listen && this.#mayAsk()) await this.#hasFeed.get()
+    return opened
+  }
+
+  #mayAsk(): boolean {
+    return this.#options.offer !== NO_OFFER
+  }
+
+  /** Lists are heard of, and questions that belong to no call. */
+  #holdsFeed(): boolean {
+    return this.#options.listen && (reportsLists(this.#declared) || this.#mayAsk())
+  }
+
+  #restFeed(): void {
+    if (this.#watches.size === 0 && !this.#holdsFeed()) this.#feed.stop()
   }
 
   /** Once per lost session, however many calls find out. */
   #reopen(lostId: string | undefined): Promise<Result<UpstreamInfo, UpstreamFailure>> {
     if (lostId !== this.#sessionId && this.#opening !== undefined) return this.#opening
-    this.#feed.pause()
-    this.#opening = this.#initialize()
+    this.#feed.stop()
+    this.#opening = this.#initialize().then((opened) => {
+      if (opened.ok) void this.#resumeWatches()
+      // Whoever comes next shall find out as well, and try again.
+      else this.#sessionId = lostId
+      return opened
+    })
     return this.#opening
+  }
+
+  /** What the lost session had agreed to is agreed anew, and may have changed meanwhile. */
+  async #resumeWatches(): Promise<void> {
+    await this.#watches.again()
+    announceGap(this.#options.events, this.#declared, this.#watches.uris())
+  }
+
+  /** Nobody calls who would find out, but somebody listens: the session is opened again, as soon as that can be. */
+  async #recover(lostId: string | undefined): Promise<void> {
+    const opened = await this.#reopen(lostId)
+    clearTimeout(this.#recovery)
+    if (opened.ok) this.#recoveries = 0
+    if (opened.ok || !this.#alive) return
+    this.#recovery = setTimeout(() => void this.#recover(lostId), feedPauseMs(this.#recoveries++)).unref()
   }
 
   /** Notifications about more than one request go to the events. */

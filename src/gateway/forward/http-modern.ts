@@ -1,13 +1,10 @@
 import { ok, type Result } from '../../lib/result.ts'
 import type { Implementation } from '../../protocol/envelope.ts'
 import { encodeHeaderValue } from '../../protocol/header-value.ts'
-import { requestMessage } from '../../protocol/json-rpc.ts'
-import type { Message } from '../../protocol/message.ts'
-import { changedList, ourEnvelope } from './handshake.ts'
-import { feedPauseMs } from './feed-pause.ts'
-import { httpExchange, type HttpCall } from './http-exchange.ts'
+import { httpExchange } from './http-exchange.ts'
 import { postRequest } from './http-call.ts'
 import type { HttpTarget } from './http-target.ts'
+import { ModernFeed, type ListenPort } from './modern-feed.ts'
 import { outgoingBytes } from './outgoing.ts'
 import type {
   Sink,
@@ -27,6 +24,7 @@ export interface ModernHttpOptions {
   readonly us: Implementation
   readonly ids: WireIds
   readonly events: UpstreamEvents
+  readonly tickMs: () => number
 }
 
 /** Every request stands alone, so there is nothing to add to one. */
@@ -34,9 +32,11 @@ const NO_RULES = {}
 
 /** A server of 2026-07-28 over Streamable HTTP: every request stands alone, so one connection serves every caller. */
 export function createModernHttp(options: ModernHttpOptions): Upstream {
-  const { target, info, ids } = options
+  const { target, info, ids, us, events, tickMs } = options
   let open = true
-  const feed = listChangeFeed(options)
+  let started = false
+  const port = listenPort(target, info.protocolVersion)
+  const feed = new ModernFeed({ port, capabilities: info.capabilities, us, ids, events, tickMs })
   return {
     get alive() {
       return open
@@ -45,7 +45,8 @@ export function createModernHttp(options: ModernHttpOptions): Upstream {
     // Closing ends the feed only; calls stand alone.
     idle: true,
     open: (): Promise<Result<UpstreamInfo, UpstreamFailure>> => {
-      feed.start()
+      if (!started) feed.start()
+      started = true
       return Promise.resolve(ok(info))
     },
     send(request: UpstreamRequest, sink: Sink): UpstreamCall {
@@ -63,6 +64,12 @@ export function createModernHttp(options: ModernHttpOptions): Upstream {
       )
     },
     tell() {},
+    watch: (uri) => feed.watch(uri),
+    unwatch: (uri) => feed.unwatch(uri),
+    get watched() {
+      return feed.watched
+    },
+    reports: () => feed.reports(),
     close() {
       open = false
       feed.stop()
@@ -85,67 +92,21 @@ function modernHeaders(
   return headers
 }
 
-/** Holds one `subscriptions/listen` stream for changes of the lists that the server can report. */
-function listChangeFeed(options: ModernHttpOptions): { start(): void; stop(): void } {
-  const { target, info, ids, us, events } = options
-  const wanted = {
-    ...(info.capabilities.tools?.listChanged === true ? { toolsListChanged: true } : {}),
-    ...(info.capabilities.prompts?.listChanged === true ? { promptsListChanged: true } : {}),
-    ...(info.capabilities.resources?.listChanged === true ? { resourcesListChanged: true } : {}),
-  }
-  let call: HttpCall | undefined
-  let timer: NodeJS.Timeout | undefined
-  let tries = 0
-  let stopped = Object.keys(wanted).length === 0
-
-  function again(): void {
-    if (stopped) return
-    // Changes may have been missed while nobody listened.
-    for (const what of ['tools', 'prompts', 'resources'] as const)
-      if (tries > 0 && info.capabilities[what]?.listChanged === true) events.changed(what)
-    timer = setTimeout(listen, feedPauseMs(tries++))
-    timer.unref()
-  }
-
-  function heard(message: Message): void {
-    if (message.shape === 'error') stopped = true
-    if (message.shape !== 'notification') return
-    tries = 0
-    const what = changedList(message.method)
-    if (what !== undefined) events.changed(what)
-  }
-
-  function listen(): void {
-    if (stopped) return
-    call = httpExchange(
-      target.dispatcher,
+const listenPort = (target: HttpTarget, version: string): ListenPort => ({
+  open(_wireId, body, to) {
+    const { streams, origin, path } = target
+    const headers = modernHeaders(target, version, { method: 'subscriptions/listen' })
+    let notServed = false
+    const call = httpExchange(
+      streams,
+      { method: 'POST', origin, path, headers, body },
       {
-        method: 'POST',
-        origin: target.origin,
-        path: target.path,
-        headers: modernHeaders(target, info.protocolVersion, { method: 'subscriptions/listen' }),
-        body: requestMessage(ids.next(), 'subscriptions/listen', {
-          notifications: wanted,
-          _meta: ourEnvelope(us),
-        }),
-      },
-      {
-        status: (status) => {
-          if (status >= 400 && status < 500) stopped = true
-        },
-        message: heard,
-        end: again,
-        error: again,
+        status: (status) => void (notServed = status === 404 || status === 405),
+        message: (message) => to.message(message),
+        end: () => to.over(notServed ? 'refused' : 'broken'),
+        error: () => to.over(notServed ? 'refused' : 'broken'),
       },
     )
-  }
-
-  return {
-    start: listen,
-    stop() {
-      stopped = true
-      clearTimeout(timer)
-      call?.abort()
-    },
-  }
-}
+    return { close: () => call.abort() }
+  },
+})

@@ -30,7 +30,7 @@ test('levels are those of RFC 5424, in lower case', () => {
 async function leased(instances: string, capabilities: object = { logging: {} }) {
   const servers = createScriptedServers()
   servers.script('srv').capabilities = capabilities
-  const events = { changed() {}, notified() {}, asked() {}, withdrawn() {}, reopened() {} }
+  const events = { changed() {}, notified() {}, asked() {}, withdrawn() {}, reopened() {}, lost() {} }
   const pool = createPool({ dial: servers.dial, tickMs: () => 0, isCurrent: () => true, events })
   const scope: Scope = { principal: 'token:a', session: 's' }
   const lease = await pool.lease(scriptedView('srv', { instances }), scope)

@@ -17,6 +17,7 @@ function setUp() {
       asked() {},
       withdrawn() {},
       reopened: (server, sharer) => heard.push(`${server.name} ${sharer} reopened`),
+      lost() {},
     },
   })
   return { servers, pool, time, heard }
@@ -177,7 +178,7 @@ test('a request that still holds an older view of a server does not bring that c
     dial: servers.dial,
     tickMs: () => 0,
     isCurrent: (server) => server.fingerprint === 'new',
-    events: { changed() {}, notified() {}, asked() {}, withdrawn() {}, reopened() {} },
+    events: { changed() {}, notified() {}, asked() {}, withdrawn() {}, reopened() {}, lost() {} },
   })
   expect((await pool.lease(now, A1)).ok).toBe(true)
   const stale = await pool.lease(scriptedView('srv', { instances: 'shared' }, 'old'), A1)
@@ -203,7 +204,7 @@ test('a connection of an older configuration ends with its last call, not before
       return { ok: true, value: Object.defineProperty({ ...value, close }, 'idle', { get: () => idle }) }
     },
   }
-  const events = { changed() {}, notified() {}, asked() {}, withdrawn() {}, reopened() {} }
+  const events = { changed() {}, notified() {}, asked() {}, withdrawn() {}, reopened() {}, lost() {} }
   const pool = createPool({ dial, tickMs: () => 0, isCurrent: () => true, events })
   await pool.lease(scriptedView('srv', { instances: 'shared' }, 'old'), A1)
   pool.reconcile(() => undefined)

@@ -32,6 +32,8 @@ export interface PoolEvents {
   withdrawn(question: Question): void
   /** A server was opened again after it had been lost, or will be as it was changed: whatever was agreed with it is gone. */
   reopened(server: ServerView, sharer: string): void
+  /** A connection ended by itself; it is made again when somebody needs it. */
+  lost(server: ServerView, sharer: string): void
 }
 
 export interface ServerHealth {
@@ -192,7 +194,10 @@ export function createPool(deps: PoolDeps): Pool {
         notified: (message) => isCurrent(record, server) && deps.events.notified(server, sharer, message),
         asked: (question) => deps.events.asked(server, sharer, question),
         withdrawn: (question) => deps.events.withdrawn(question),
-        lost: (failure) => lost(record, failure),
+        lost: (failure) => {
+          lost(record, failure)
+          if (isCurrent(record, server)) deps.events.lost(server, sharer)
+        },
       })
       .then(async (upstream): Promise<Result<Lease, UpstreamFailure>> => {
         const opened = upstream.ok ? await upstream.value.open() : upstream
@@ -245,6 +250,7 @@ export function createPool(deps: PoolDeps): Pool {
     for (const record of servers.values()) {
       for (const [sharer, entry] of record.entries) {
         if (sharer === '' || entry.usedMs > oldest || entry.lease?.upstream.idle !== true) continue
+        if (entry.lease.upstream.watched > 0) continue
         record.entries.delete(sharer)
         void entry.lease.upstream.close()
       }
@@ -349,7 +355,8 @@ function sharerOf(server: ServerView, info: UpstreamInfo | undefined, scope: Sco
     return server.spec.instances === 'per-principal' ? scope.principal : own
   }
   if (info === undefined) return undefined
-  if (info.era === 'modern' || !info.stateful) return ''
+  // What we ask for everybody goes over the connection that is everybody's.
+  if (info.era === 'modern' || !info.stateful || scope.principal === '') return ''
   // A legacy server hears once per connection what it may ask, a modern client says it anew with every request.
   return scope.session === undefined ? `${own} ${(scope.offer ?? NO_OFFER).key}` : own
 }

@@ -11,16 +11,21 @@ import {
   readDiscoverResult,
   readInitializeResult,
 } from './handshake.ts'
+import { LegacyWatches } from './legacy-watches.ts'
 import { outgoingBytes } from './outgoing.ts'
+import { declaredReports, NO_REPORTS } from './reports.ts'
 import { StdioPipe } from './stdio-pipe.ts'
-import type {
-  Sink,
-  Upstream,
-  UpstreamCall,
-  UpstreamEvents,
-  UpstreamFailure,
-  UpstreamInfo,
-  UpstreamRequest,
+import {
+  ask,
+  type Reports,
+  type Sink,
+  type Upstream,
+  type UpstreamCall,
+  type UpstreamEvents,
+  type UpstreamFailure,
+  type UpstreamInfo,
+  type UpstreamRequest,
+  type WatchRefusal,
 } from './upstream.ts'
 import type { WireIds } from './wire-id.ts'
 
@@ -46,6 +51,7 @@ const PROBE_PATIENCE_MS = 5000
 /** A child process that speaks MCP on standard input and output, of either era. */
 export class StdioUpstream implements Upstream {
   readonly #options: StdioOptions
+  readonly #watches = new LegacyWatches((request) => ask(this, request))
   #pipe: StdioPipe
   #opening: Promise<Result<UpstreamInfo, UpstreamFailure>> | undefined
   #info: UpstreamInfo | undefined
@@ -92,6 +98,23 @@ export class StdioUpstream implements Upstream {
 
   tell(notification: string): void {
     if (this.#info?.era === 'legacy') this.#pipe.tell(notification)
+  }
+
+  watch(uri: string): Promise<WatchRefusal | undefined> {
+    const reported = this.#info?.era === 'legacy' && this.#info.capabilities.resources?.subscribe === true
+    return reported ? this.#watches.watch(uri) : Promise.resolve({})
+  }
+
+  unwatch(uri: string): void {
+    this.#watches.unwatch(uri)
+  }
+
+  get watched(): number {
+    return this.#watches.size
+  }
+
+  reports(): Promise<Reports> {
+    return Promise.resolve(this.#info === undefined ? NO_REPORTS : declaredReports(this.#info.capabilities))
   }
 
   async close(): Promise<void> {

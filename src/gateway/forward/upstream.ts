@@ -24,6 +24,18 @@ export interface Upstream {
   readonly idle: boolean
   /** Passes on a notification of a client that belongs to no call; legacy servers only, others have no use for one. */
   tell(notification: string): void
+  /**
+   * Asks the server to report changes of a resource, as `notified` events, until `unwatch` and through every break of the
+   * connection in between; after a break one event stands for those that may have been lost. Watching what is watched
+   * already does nothing. Never throws.
+   * @returns why the server does not report them; undefined: it does
+   */
+  watch(uri: string): Promise<WatchRefusal | undefined>
+  unwatch(uri: string): void
+  /** How many resources it watches. */
+  readonly watched: number
+  /** What it reports without being asked; waits, for a bounded time, until the server has let us know. */
+  reports(): Promise<Reports>
   /** Ends it politely (DELETE, closing standard input). Calls in flight fail. Idempotent. */
   close(): Promise<void>
 }
@@ -48,6 +60,22 @@ export interface Capabilities {
   readonly logging?: object
   readonly extensions?: Readonly<Record<string, unknown>>
   readonly experimental?: Readonly<Record<string, unknown>>
+}
+
+/** The kinds of change that reach us from a server: what it declares, as far as there is a way for it to tell us. */
+export interface Reports {
+  readonly tools: boolean
+  readonly prompts: boolean
+  readonly resources: boolean
+  /** Changes of single resources (`resources/updated`). */
+  readonly updates: boolean
+}
+
+export interface WatchRefusal {
+  /** The error that the server answered with. */
+  readonly reply?: Message
+  /** There was no answer. */
+  readonly failure?: UpstreamFailure
 }
 
 export interface UpstreamRequest {

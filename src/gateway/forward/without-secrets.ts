@@ -9,6 +9,7 @@ import {
   type UpstreamEvents,
   type UpstreamFailure,
   type UpstreamInfo,
+  type WatchRefusal,
 } from './upstream.ts'
 
 /** Takes the secrets that a server was given out of JSON that it sent; the same Buffer when there are none in it. */
@@ -40,6 +41,12 @@ export function withoutSecrets(upstream: Upstream, redact: Redact): Upstream {
     get idle() {
       return upstream.idle
     },
+    watch: (uri) => upstream.watch(uri).then((refusal) => cleanRefusal(refusal, redact)),
+    unwatch: (uri) => upstream.unwatch(uri),
+    get watched() {
+      return upstream.watched
+    },
+    reports: () => upstream.reports(),
     close: () => upstream.close(),
   }
 }
@@ -84,6 +91,12 @@ function cleanSink(sink: Sink, redact: Redact): Sink {
     },
     failed: (failure) => sink.failed(failure),
   }
+}
+
+function cleanRefusal(refusal: WatchRefusal | undefined, redact: Redact): WatchRefusal | undefined {
+  if (refusal?.reply === undefined) return refusal
+  const reply = cleanMessage(refusal.reply, redact)
+  return reply === undefined ? { failure: UNREADABLE } : { reply }
 }
 
 function cleanMessage(message: Message, redact: Redact): Message | undefined {

@@ -1,144 +1,143 @@
 import type { Log } from '../../lib/log.ts'
-import { notificationMessage, requestMessage } from '../../protocol/json-rpc.ts'
 import type { Message } from '../../protocol/message.ts'
 import type { Session } from '../classify/session.ts'
 import type { Sessions } from '../classify/sessions.ts'
+import type { Exchange, Refusal } from '../exchange.ts'
+import { createFeeds } from '../forward/feeds.ts'
 import { ownMessage, uriOfUpdate } from '../forward/handshake.ts'
 import type { Pool } from '../forward/pool.ts'
-import { ask } from '../forward/upstream.ts'
+import { notificationMessage } from '../../protocol/json-rpc.ts'
+import type { Catalog } from '../route/catalog.ts'
 import type { ListKind } from '../route/listed-item.ts'
 import type { ServerView, SnapshotSource } from '../snapshot.ts'
+import { createBus, type Listener } from './bus.ts'
+import { ALL_LISTS, LIST_BIT, resourceChange } from './change.ts'
+import { createListens, type Listens } from './listen.ts'
+import { createSessionListeners } from './session-listener.ts'
+import { createSubscriptions, type Subscriptions } from './subscriptions.ts'
 
-/** Tells clients, on their GET streams, what changed without their asking. */
+/** Tells clients what changed without their asking: legacy ones on their GET streams, modern ones on their listens. */
 export interface Announcer {
   /** @param sharer whose list it is; '': everybody's */
   listChanged(server: ServerView, kind: ListKind, sharer: string): void
-  /** Everything about a project may have changed: its servers, its rules. */
+  /** Everything about a project may have changed: its servers, its rules. It may be gone. */
   projectChanged(project: string): void
   /** A server was changed, made or removed. */
   serverChanged(name: string): void
   /** A notification of a server that belongs to no call. */
   notified(server: ServerView, sharer: string, message: Message): void
-  /** The server was opened anew: what sessions had agreed with it is agreed again. */
+  /** The server was opened anew: what was agreed with it is agreed again. */
   reopened(server: ServerView, sharer: string): void
+  /** A connection ended by itself: it is made again if somebody hears what comes on it. */
+  lost(server: ServerView, sharer: string): void
   /** The session's stream is there; one from before a restart hears what it has missed. */
   streamOpened(session: Session): void
   /** Another process has changed what a session subscribes to whose stream is here. */
   subscriptionsChanged(session: Session): void
+  sessionEnded(session: Session): void
+  /** `subscriptions/listen` */
+  readonly listen: (x: Exchange) => Promise<Refusal | undefined>
+  readonly subscriptions: Pick<Subscriptions, 'takes' | 'answer'>
+  /** Ends the streams of principals that may no longer be here. */
+  endInactive(): void
+  /** Ends every listen; the clients may open them again elsewhere. */
+  drain(): void
+  close(): void
 }
 
 export interface AnnouncerDeps {
   readonly sessions: () => Sessions
   readonly pool: () => Pool
+  readonly catalog: () => Catalog
   readonly snapshot: SnapshotSource
+  readonly isActive: (principal: string) => boolean
   readonly log: Log
 }
 
-type Changed = 'tools' | 'prompts' | 'resources'
-
-/** Several changes within this time are one notification. */
-const TOGETHER_MS = 50
+const LISTS_OF = {
+  tools: 'tools',
+  prompts: 'prompts',
+  resources: 'resources',
+  templates: 'resources',
+} as const
 
 export function createAnnouncer(deps: AnnouncerDeps): Announcer {
-  const waiting = new Map<Session, Set<Changed>>()
-  let timer: NodeJS.Timeout | undefined
+  const { snapshot } = deps
+  const bus = createBus(snapshot)
+  const listeners = createSessionListeners()
+  const feeds = createFeeds<Listener>({
+    pool: deps.pool,
+    current: (server) => snapshot.current().server(server.name),
+    isHeard: (server) => bus.isHeard(server),
+    back: reopened,
+  })
+  const subscriptions = createSubscriptions({ ...deps, feeds, listeners })
+  let made: Listens | undefined
+  // Made with the first listen, since what it needs is made after this.
+  const listens = (): Listens =>
+    (made ??= createListens({ ...deps, bus, feeds, pool: deps.pool(), catalog: deps.catalog() }))
 
-  function later(session: Session, what: Changed): void {
-    if (session.stream === undefined) return
-    const set = waiting.get(session) ?? new Set()
-    waiting.set(session, set.add(what))
-    timer ??= setTimeout(sendAll, TOGETHER_MS)
+  function updated(server: ServerView, sharer: string, message: Message): void {
+    const uri = uriOfUpdate(message)
+    const subscribers = uri === undefined ? undefined : feeds.subscribers(server, sharer, uri)
+    if (uri !== undefined && subscribers !== undefined) bus.updated(uri, subscribers, resourceChange(message))
   }
 
-  function allLater(session: Session): void {
-    for (const what of ['tools', 'prompts', 'resources'] as const) later(session, what)
+  function reopened(server: ServerView, sharer: string): void {
+    deps.catalog().changed(server, ['tools', 'prompts', 'resources', 'templates'], sharer)
+    for (const { sharer: whose, uri } of feeds.reopened(server, sharer))
+      updated(server, whose, ownMessage(notificationMessage('notifications/resources/updated', { uri })))
   }
 
-  function sendAll(): void {
-    timer = undefined
-    for (const [session, kinds] of waiting) {
-      for (const what of kinds)
-        session.stream?.send(notificationMessage(`notifications/${what}/list_changed`))
-    }
-    waiting.clear()
-  }
-
-  function* concerned(server: ServerView, sharer = ''): Generator<Session> {
-    for (const session of deps.sessions().all()) {
-      if (sharer !== '' && sharer !== session.principal && sharer !== `session:${session.id}`) continue
-      if (session.server !== undefined && session.server !== server.name) continue
-      const project = deps.snapshot.current().project(session.project)
-      if (project?.servers.some(({ uid }) => uid === server.uid) === true) yield session
-    }
-  }
-
-  async function subscribeAgain(session: Session, server: ServerView): Promise<void> {
-    for (const [uri, name] of session.subscriptions) {
-      if (name !== server.name) continue
-      const leased = await deps.pool().lease(server, { principal: session.principal, session: session.id })
-      if (!leased.ok) return
-      const message = ownMessage(requestMessage('0', 'resources/subscribe', { uri }))
-      await ask(leased.value.upstream, {
-        method: 'resources/subscribe',
-        message,
-        edits: [],
-        timeoutMs: 10_000,
-      })
-    }
-  }
-
-  async function revive(session: Session): Promise<void> {
+  function revive(session: Session): void {
     session.restored = false
-    const project = deps.snapshot.current().project(session.project)
-    const named = new Set(session.subscriptions.values())
-    for (const server of project?.servers ?? [])
-      if (named.has(server.name)) await subscribeAgain(session, server)
+    bus.listsChangedFor(listeners.of(session), ALL_LISTS)
+    subscribeAgain(session)
   }
 
-  function subscribeToAll(session: Session): void {
-    revive(session).catch((thrown: unknown) =>
-      deps.log.warn({ err: thrown }, 'a session could not be revived'),
-    )
+  function subscribeAgain(session: Session): void {
+    subscriptions
+      .revive(session)
+      .catch((thrown: unknown) => deps.log.warn({ err: thrown }, 'a session could not be revived'))
   }
 
   return {
-    listChanged(server, kind, sharer) {
-      for (const session of concerned(server, sharer))
-        later(session, kind === 'templates' ? 'resources' : kind)
-    },
+    listChanged: (server, kind, sharer) => bus.listsChanged(server, LIST_BIT[LISTS_OF[kind]], sharer),
     projectChanged(project) {
-      for (const session of deps.sessions().all()) {
-        if (session.project !== project) continue
-        allLater(session)
-      }
+      bus.projectChanged(project)
+      subscriptions.projectChanged(project)
+      made?.projectChanged(project)
     },
-    serverChanged(name) {
-      for (const session of deps.sessions().all()) {
-        const project = deps.snapshot.current().project(session.project)
-        if (project?.spec.servers.includes(name) !== true) continue
-        allLater(session)
-      }
-    },
-    notified(server, sharer, message) {
-      const uri = uriOfUpdate(message)
-      if (uri === undefined) return
-      for (const session of concerned(server, sharer)) {
-        if (session.subscriptions.get(uri) === server.name) session.stream?.send(message.bytes.toString())
-      }
-    },
-    reopened(server, sharer) {
-      for (const session of concerned(server, sharer)) {
-        allLater(session)
-        void subscribeAgain(session, server).catch((thrown: unknown) =>
-          deps.log.warn({ err: thrown }, 'subscribing again failed'),
-        )
-      }
-    },
+    serverChanged: (name) => bus.serverChanged(name),
+    notified: updated,
+    reopened,
+    lost: (server, sharer) => feeds.lost(server, sharer),
     streamOpened(session) {
-      if (!session.restored) return
-      allLater(session)
-      subscribeToAll(session)
+      bus.join(listeners.of(session))
+      if (session.restored) revive(session)
     },
-    subscriptionsChanged: subscribeToAll,
+    subscriptionsChanged(session) {
+      const listener = listeners.of(session)
+      for (const uri of listener.watched.keys())
+        if (!session.subscriptions.has(uri)) listener.forget(uri, feeds)
+      subscribeAgain(session)
+    },
+    sessionEnded(session) {
+      const listener = listeners.find(session)
+      if (listener === undefined) return
+      listener.ended = true
+      bus.leave(listener)
+      for (const watched of listener.watched.values()) feeds.unwatch(watched, listener)
+      listeners.drop(session)
+    },
+    listen: (x) => listens().answer(x),
+    subscriptions,
+    endInactive: () => made?.endInactive(),
+    drain: () => made?.endAll(),
+    close() {
+      made?.close()
+      bus.close()
+      feeds.close()
+    },
   }
 }

@@ -5,9 +5,11 @@ import { SERVER_INFO_KEY } from '../../protocol/envelope.ts'
 import type { Session } from '../classify/session.ts'
 import type { Sessions } from '../classify/sessions.ts'
 import { need, type Exchange, type Refusal } from '../exchange.ts'
-import type { Pool } from '../forward/pool.ts'
-import type { Capabilities, UpstreamFailure, UpstreamInfo } from '../forward/upstream.ts'
+import type { Pool, Scope } from '../forward/pool.ts'
+import { reportsNow } from '../forward/reports-of.ts'
+import type { Capabilities, Reports, UpstreamFailure, UpstreamInfo } from '../forward/upstream.ts'
 import { resultMessage } from '../../protocol/json-rpc.ts'
+import type { ListName } from './change.ts'
 import { endpointServers, scopeOf } from '../route/route.ts'
 import type { ServerView } from '../snapshot.ts'
 
@@ -24,25 +26,32 @@ const OPENING_WAIT_MS = 5000
 interface Found {
   readonly server: ServerView
   readonly info: UpstreamInfo | undefined
+  /** What changes of it reach us; undefined: that is not known yet. */
+  readonly reports: Reports | undefined
   readonly failure: UpstreamFailure | undefined
 }
 
-async function findAll(pool: Pool, x: Exchange): Promise<Found[]> {
+function findAll(pool: Pool, x: Exchange): Promise<Found[]> {
   // One connection of ours tells what a server can do; the client's own is made with its first call.
   const scope = { principal: scopeOf(x).principal, session: undefined }
-  return Promise.all(
-    endpointServers(x).map(async (server): Promise<Found> => {
-      const known = pool.health(server)
-      if (known.info !== undefined) return { server, info: known.info, failure: known.failure }
-      const leased = await Promise.race([pool.lease(server, scope), waited()])
-      if (leased === undefined)
-        return { server, info: undefined, failure: { kind: 'timeout', message: 'it has not answered yet' } }
-      return leased.ok
-        ? { server, info: leased.value.info, failure: undefined }
-        : { server, info: undefined, failure: leased.error }
-    }),
-  )
+  return Promise.all(endpointServers(x).map((server) => find(pool, server, scope)))
 }
+
+async function find(pool: Pool, server: ServerView, scope: Scope): Promise<Found> {
+  const known = pool.health(server)
+  if (known.info !== undefined) {
+    const reports = await reportsNow(pool, server, scope)
+    return { server, info: known.info, reports, failure: known.failure }
+  }
+  const leased = await Promise.race([pool.lease(server, scope), waited()])
+  if (leased?.ok === true) {
+    const reports = await reportsNow(pool, server, scope)
+    return { server, info: leased.value.info, reports, failure: undefined }
+  }
+  return { server, info: undefined, reports: undefined, failure: leased?.error ?? NOT_YET }
+}
+
+const NOT_YET: UpstreamFailure = { kind: 'timeout', message: 'it has not answered yet' }
 
 const waited = (): Promise<undefined> =>
   new Promise((resolve) => {
@@ -73,7 +82,7 @@ export function createInitialize(deps: OpeningDeps): (x: Exchange) => Promise<Re
     })
     const result = {
       protocolVersion,
-      capabilities: mergeCapabilities(found, 'legacy'),
+      capabilities: mergeCapabilities(found),
       serverInfo: deps.us,
       ...instructionsOf(x, found),
     }
@@ -105,7 +114,7 @@ export function createDiscover(deps: OpeningDeps): (x: Exchange) => Promise<Refu
     const found = await findAll(deps.pool, x)
     const result = {
       supportedVersions: [...MODERN_REVISIONS],
-      capabilities: mergeCapabilities(found, 'modern'),
+      capabilities: mergeCapabilities(found),
       ...instructionsOf(x, found),
       resultType: 'complete',
       ttlMs: DISCOVER_TTL_MS,
@@ -119,17 +128,21 @@ export function createDiscover(deps: OpeningDeps): (x: Exchange) => Promise<Refu
 }
 
 /** What any of the servers can do, as far as we carry it; a server that is away is taken to have tools. */
-function mergeCapabilities(found: readonly Found[], era: 'legacy' | 'modern'): Capabilities {
+function mergeCapabilities(found: readonly Found[]): Capabilities {
   const all = found.map(({ info }): Capabilities => info?.capabilities ?? { tools: {} })
   const some = (has: (capabilities: Capabilities) => unknown): boolean =>
     all.some((one) => has(one) !== undefined)
-  const announces = era === 'legacy' ? { listChanged: true } : {}
-  const subscribes = era === 'legacy' && all.some(({ resources }) => resources?.subscribe === true)
+  // Servers may be added to a project that has none; one that is away may tell of changes when it is back.
+  const announces = (list: ListName): { readonly listChanged?: true } =>
+    found.length === 0 || found.some(({ reports }) => reports?.[list] !== false) ? { listChanged: true } : {}
+  const subscribes = found.some(
+    ({ info, reports }) => info?.capabilities.resources?.subscribe === true && reports?.updates !== false,
+  )
   return {
-    ...(some(({ tools }) => tools) || found.length !== 1 ? { tools: announces } : {}),
-    ...(some(({ prompts }) => prompts) ? { prompts: announces } : {}),
+    ...(some(({ tools }) => tools) || found.length !== 1 ? { tools: announces('tools') } : {}),
+    ...(some(({ prompts }) => prompts) ? { prompts: announces('prompts') } : {}),
     ...(some(({ resources }) => resources)
-      ? { resources: { ...announces, ...(subscribes ? { subscribe: true } : {}) } }
+      ? { resources: { ...announces('resources'), ...(subscribes ? { subscribe: true } : {}) } }
       : {}),
     ...(some(({ completions }) => completions) ? { completions: {} } : {}),
     ...(some(({ logging }) => logging) ? { logging: {} } : {}),

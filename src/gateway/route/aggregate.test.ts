@@ -38,6 +38,7 @@ function setUp() {
       asked() {},
       withdrawn() {},
       reopened() {},
+      lost() {},
     },
   })
   const us = { name: 'castellan', version: '0' }

@@ -22,6 +22,7 @@ function setUp() {
         asked() {},
         withdrawn() {},
         reopened() {},
+        lost() {},
       },
     }),
     us: { name: 'castellan', version: '0' },
@@ -145,17 +146,25 @@ test('a failure is believed for fifteen seconds', async () => {
   expect(keys(catalog.peek(SRV, NOBODY, 'tools'))).toEqual(['echo'])
 })
 
-test('list_changed has the list fetched at once and announced if it differs', async () => {
+test('list_changed has the list fetched at once and is announced, once the list is there', async () => {
   const { servers, catalog, offer, announced } = setUp()
   offer('old')
   await catalog.load(SRV, NOBODY, 'tools')
-  servers.connections('srv')[0]?.events.changed('tools')
-  await settled()
-  expect(announced).toEqual([])
   offer('new')
   servers.connections('srv')[0]?.events.changed('tools')
   await settled()
   expect([announced, keys(catalog.peek(SRV, NOBODY, 'tools'))]).toEqual([['srv tools'], ['new']])
+})
+
+test('what a server says is announced also when nothing of what we see has changed, or nobody has asked yet', async () => {
+  const { servers, catalog, offer, announced } = setUp()
+  offer('same')
+  await catalog.load(SRV, NOBODY, 'tools')
+  servers.connections('srv')[0]?.events.changed('tools')
+  await settled()
+  expect(announced).toEqual(['srv tools'])
+  servers.connections('srv')[0]?.events.changed('prompts')
+  expect(announced).toEqual(['srv tools', 'srv prompts'])
 })
 
 test('list_changed that comes while the list is fetched is not forgotten for half an hour', async () => {

@@ -83,6 +83,10 @@ interface Slot {
   loading: Promise<ServerList> | undefined
   /** How often the server has said that it changed: what was asked for before the last time is old when it comes. */
   changes: number
+  /** Up to which of those was passed on. */
+  told: number
+  /** It will be asked once more, since it said that it changed while it was asked. */
+  askedAgain: boolean
 }
 
 export function createCatalog(deps: CatalogDeps): Catalog {
@@ -109,6 +113,8 @@ export function createCatalog(deps: CatalogDeps): Catalog {
         fetchedMs: -Infinity,
         loading: undefined,
         changes: 0,
+        told: 0,
+        askedAgain: false,
       }
       known.slots.set(key, slot)
     }
@@ -151,9 +157,14 @@ export function createCatalog(deps: CatalogDeps): Catalog {
     const freshMs = announced ? FRESH_ANNOUNCED_MS : freshFor(fetched.value.hints)
     // A server may say that it changed whenever it is asked, so even then there is a pause.
     slot.dueMs = slot.fetchedMs + (slot.changes === changes ? freshMs : RELOAD_PAUSE_MS)
+    if (slot.changes !== changes) askAgain(server, slot)
+    // What the server says is passed on, also when nothing of what we see has changed.
+    const said = changes > slot.told
+    slot.told = changes
     if (before !== undefined && sameItems(before, server, kind, fetched.value)) {
       // After a failure it is there again, as it was: nobody needs to hear of that.
       if (before.failure !== undefined) slot.list = { ...before, failure: undefined }
+      if (said) deps.onChange(server, kind, slot.sharer)
       return slot.list ?? before
     }
     slot.list = buildList(server, kind, fetched.value)
@@ -161,6 +172,16 @@ export function createCatalog(deps: CatalogDeps): Catalog {
     if (slot.list.dropped.length > 0) deps.onDropped(server, slot.list.dropped)
     if (before !== undefined) deps.onChange(server, kind, slot.sharer)
     return slot.list
+  }
+
+  /** Once: there are servers that say so whenever they are asked. */
+  function askAgain(server: ServerView, slot: Slot): void {
+    if (slot.askedAgain) return
+    slot.askedAgain = true
+    setTimeout(() => {
+      if (servers.get(server.uid)?.fingerprint === server.fingerprint)
+        void refresh(server, slot.scope, slot.kind, slot)
+    }, RELOAD_PAUSE_MS).unref()
   }
 
   return {
@@ -181,18 +202,25 @@ export function createCatalog(deps: CatalogDeps): Catalog {
     },
     async reload(server, scope, kind, isOld = false) {
       const slot = slotOf(server, scope, kind)
-      if (!isOld && slot.list !== undefined && deps.tickMs() - slot.fetchedMs < RELOAD_PAUSE_MS) return slot.list
+      if (!isOld && slot.list !== undefined && deps.tickMs() - slot.fetchedMs < RELOAD_PAUSE_MS)
+        return slot.list
       return refresh(server, scope, kind, slot)
     },
     changed(server, kinds, sharer = '') {
+      const listed = new Set<ListKind>()
       for (const slot of servers.get(server.uid)?.slots.values() ?? []) {
         if (!kinds.includes(slot.kind)) continue
         if (sharer !== '' && slot.sharer !== '' && slot.sharer !== sharer) continue
         slot.dueMs = 0
         slot.fetchedMs = -Infinity
         slot.changes++
-        if (slot.list !== undefined) void refresh(server, slot.scope, slot.kind, slot)
+        if (slot.list === undefined) continue
+        listed.add(slot.kind)
+        if (slot.loading === undefined) slot.askedAgain = false
+        void refresh(server, slot.scope, slot.kind, slot)
       }
+      // Nobody has asked for these, so whoever hears of it will be given what is there then.
+      for (const kind of kinds) if (!listed.has(kind)) deps.onChange(server, kind, sharer)
     },
     endSession(session) {
       for (const { slots } of servers.values())
@@ -275,12 +303,7 @@ function exposeAll(server: string, kind: ListKind, items: readonly ListedItem[])
   )
 }
 
-function sameItems(
-  before: ServerList,
-  server: ServerView,
-  kind: ListKind,
-  fetched: FetchedList,
-): boolean {
+function sameItems(before: ServerList, server: ServerView, kind: ListKind, fetched: FetchedList): boolean {
   const after = buildList(server, kind, fetched).items
   return (
     after.length === before.items.length &&

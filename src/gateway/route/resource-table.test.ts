@@ -24,7 +24,7 @@ test.each([
 
 test('who lists it comes first, then whose template fits, then who has resources at all; the project breaks ties', async () => {
   const servers = createScriptedServers()
-  const events = { changed() {}, notified() {}, asked() {}, withdrawn() {}, reopened() {} }
+  const events = { changed() {}, notified() {}, asked() {}, withdrawn() {}, reopened() {}, lost() {} }
   const pool = createPool({ dial: servers.dial, tickMs: () => 0, isCurrent: () => true, events })
   const catalog = createCatalog({
     pool,
