@@ -80,7 +80,8 @@ test('apply, call, kill -9, start again: everything is there', async () => {
   await until('the home is free again', () => !isHomeLocked(options.home))
   await ok(['up', '-d', '--port', '0', '--log-level', 'trace'], options)
   await echo()
-  const settled = (all: readonly string[]): string[] => all.map((text) => text.replace(/lastUsedAt: .*/g, ''))
+  const settled = (all: readonly string[]): string[] =>
+    all.map((text) => text.replace(/(?:lastUsedAt|detectedAt): .*/g, ''))
   expect(settled(await readAll())).toEqual(settled(before))
   expect(await ok(['apply', '-f', '-'], { ...options, input: before.join('\n---\n') })).not.toMatch(
     /created|configured/,
@@ -131,13 +132,31 @@ test('a wrong password, a database that is not there, a server that is not there
   }
 })
 
-test('the database goes away: calls go on, changes are refused, and the daemon ends when told to', async () => {
+test('the database goes away: nothing that cannot be recorded is forwarded, what only reads goes on, and the daemon ends when told to', async () => {
   const token = (await ok(['create', 'token', 'late', '-p', 'demo'], options)).trim()
   await closePostgres()
-  expect((await callTool(endpointWith(token), 'up__echo', { message: 'hi' })).status).toBe(200)
+  // What is noticed by the first commit after it: that one call was on its way.
+  await until('calls are refused', async () => {
+    const { status } = await callTool(endpointWith(token), 'up__echo', { message: 'hi' })
+    return status === 503
+  })
+  const before = upstream.count('tools/call')
+  const refused = await callTool(endpointWith(token), 'up__echo', { message: 'hi' })
+  expect([refused.status, refused.headers['retry-after']]).toEqual([503, '1'])
+  expect(upstream.count('tools/call')).toBe(before)
+  expect(await ok(['status'], options)).toMatch(
+    /^audit: +failing since .*: the database .*calls are refused$/m,
+  )
   const said = await castellan(['apply', '-f', '-'], { ...options, input: manifests(project('other', [])) })
-  expect(said.stderr).toMatch(/^hint: the database cannot be reached/m)
   expect(said.status).toBe(1)
+  expect(said.stderr).toMatch(/^hint: .*(?:cannot be reached|cannot be written)/m)
   expect((await castellan(['get', 'projects'], options)).status).toBe(0)
-  expect((await castellan(['down'], options)).status).toBe(0)
+  const verified = await castellan(['audit', 'verify'], options)
+  expect(verified.stderr).toMatch(/the database cannot be reached/)
+  expect(verified.status).toBe(1)
+  expect(scanner.look('', verified.stdout + verified.stderr)).toEqual([])
+  // Stopping is an act that would have to be recorded; a signal is not.
+  expect((await castellan(['down'], options)).stderr).toContain('castellan down --force')
+  process.kill(daemonOf(options.home).pid, 'SIGTERM')
+  await until('it has ended', () => !isHomeLocked(options.home))
 })
