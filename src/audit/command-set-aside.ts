@@ -7,8 +7,9 @@ import { setAside } from './set-aside.ts'
 export function runSetAside(command: {
   readonly home: string
   readonly nowMs: number
+  readonly where: 'files' | 'database'
   readonly write: (text: string) => void
 }): void {
-  const folder = setAside(command.home, command.nowMs)
+  const folder = setAside(command.home, command.nowMs, command.where)
   command.write(`the audit record is now in ${folder}; the next start begins a new one, which names it\n`)
 }

@@ -6,6 +6,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { chainFolder, readChainName } from '../../src/audit/postgres/chain-folder.ts'
 import { verifyDatabase } from '../../src/audit/postgres/verify-database.ts'
 import type { AuditRecorder, RecorderOptions } from '../../src/audit/recorder.ts'
+import { setAside } from '../../src/audit/set-aside.ts'
 import type { VerifyReport } from '../../src/audit/verify.ts'
 import { findEmbeddedPostgres, startPostgres, type TestPostgres } from '../fixtures/postgres.ts'
 import { freshHome, intent, keys, openTest, outcome, recordEach } from './audit-fixture.ts'
@@ -263,6 +264,28 @@ test('a commit that was done although its answer never came is read back, not wr
   await stop(recorder)
   await network.close()
   expect(await verify(at)).toMatchObject([{ ok: true, segments: 3, entries: 3 }])
+})
+
+test('a chain that was set aside stays in the database; the next start begins another, which names the folder', async () => {
+  const at = home()
+  const first = await start(at)
+  await recordEach(first, ['a-1', 'a-2'])
+  expect(() => setAside(at, Date.now(), 'database')).toThrow(expect.objectContaining({ code: 'conflict' }))
+  await stop(first)
+  await sql('DELETE FROM audit_segments WHERE seq = 2')
+  await expect(start(at)).rejects.toMatchObject({ hint: expect.stringContaining('set-aside') as string })
+  const chain = readChainName(at)
+  const folder = setAside(at, Date.now(), 'database')
+  const second = await start(at)
+  await second.flush()
+  expect((await second.query({ limit: 9 })).at(-1)).toMatchObject({
+    event: 'set-aside audit',
+    target: folder,
+  })
+  expect(readChainName(at)).not.toBe(chain)
+  expect(readChainName(join(at, folder))).toBe(chain)
+  const wrong = (await verify(at)).filter(({ ok }) => !ok)
+  expect(wrong).toMatchObject([{ chain, findings: [{ what: 'cut off' }] }])
 })
 
 test('a chain that somebody else has written is not gone on with: calls are refused', async () => {
