@@ -53,6 +53,22 @@ export const VERBS: readonly Verb[] = [
     summary: 'Create a token for a project and show it once',
     load: async () => (await import('./commands/create-token.ts')).createToken,
   },
+  { path: ['grant'], summary: 'Credentials that others issue: give, show and take them back' },
+  {
+    path: ['grant', 'oauth'],
+    summary: 'Authorize the daemon at the authorization server of a server',
+    load: async () => (await import('./commands/grant-oauth.ts')).grantOauth,
+  },
+  {
+    path: ['grant', 'list'],
+    summary: 'List grants, their states and what mends them',
+    load: async () => (await import('./commands/grant-list.ts')).grantList,
+  },
+  {
+    path: ['grant', 'revoke'],
+    summary: 'Forget a grant, and tell its authorization server',
+    load: async () => (await import('./commands/grant-revoke.ts')).grantRevoke,
+  },
   { path: ['test'], summary: 'Check that something works' },
   {
     path: ['test', 'mcp'],

@@ -23,6 +23,7 @@ import { createResume, type Resume } from './forward/resume.ts'
 import { createTurns } from './forward/turns.ts'
 import { createWireIds } from './forward/wire-id.ts'
 import { createEnter, createIdentify } from './identify/identify.ts'
+import type { GrantSource } from './inject/grants.ts'
 import { createHostCheck } from './listen/allowed-hosts.ts'
 import { createMcpHandler } from './listen/handler.ts'
 import { classifyExchange, createAdmit, receive } from './listen/receive.ts'
@@ -53,7 +54,7 @@ import { createAggregator } from './route/aggregate.ts'
 import { createCatalog, type Catalog } from './route/catalog.ts'
 import { createProjectCompiler } from './route/compiled-project.ts'
 import { createReadListAgain, createRoute } from './route/route.ts'
-import type { SnapshotSource } from './snapshot.ts'
+import type { ServerView, SnapshotSource } from './snapshot.ts'
 import { createGatewayStatus, type GatewayStatus } from './status.ts'
 import { compilePipeline, type StepTable } from './steps.ts'
 
@@ -75,6 +76,8 @@ export interface GatewayDeps {
   readonly log: Log
   /** How we introduce ourselves to clients and servers. */
   readonly us: Implementation
+  /** Tokens that others have issued to us, for the servers that they are for. */
+  readonly grants: GrantSource
   /** Host names under which the daemon is known besides loopback. */
   readonly hostNames: readonly string[]
 }
@@ -88,6 +91,8 @@ export interface Gateway {
   readonly servePeer: PeerService
   /** Connections, lists and clients follow the configuration: called after each change, with what it touched. */
   configurationChanged(changed: readonly { readonly kind: string; readonly name: string }[]): void
+  /** A server can be tried again at once: its grant has become usable, or has gone. */
+  grantChanged(server: string): void
   /** Ends the streams that would otherwise stay open for as long as their clients do; calls in flight go on. */
   drain(): void
   close(): Promise<void>
@@ -115,6 +120,17 @@ export function createGateway(deps: GatewayDeps): Gateway {
         sessions.endInactive()
         announcer.endInactive()
       }
+    },
+    grantChanged(name) {
+      const current = deps.snapshot.current()
+      const server = current.server(name)
+      if (server === undefined) return
+      const others = (other: string): ServerView | undefined =>
+        other === name ? undefined : current.server(other)
+      catalog.reconcile(others)
+      // What is open goes on with the other token; what could not be opened is not held back any longer.
+      if (pool.health(server).connections === 0) pool.reconcile(others)
+      announcer.serverChanged(name)
     },
     drain() {
       sessions.endStreams()
@@ -149,6 +165,7 @@ function assemble(deps: GatewayDeps, traffic: Traffic): Parts {
   const dial = createDial({
     runtime: deps.runtime,
     openSecret: (secret, key) => snapshot.secretValue(secret, key),
+    grants: deps.grants,
     us,
     ids: createWireIds(epoch),
     tickMs: clock.tickMs,

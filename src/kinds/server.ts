@@ -153,6 +153,15 @@ const Stdio = z.strictObject({
   ...common,
 })
 
+const Auth = z.strictObject({
+  grant: z
+    .string()
+    .regex(/^oauth:[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?$/, 'must be oauth: and the name of a grant')
+    .describe(
+      'The grant whose token is sent as `Authorization: Bearer …`; given with `castellan grant oauth NAME --server SERVER`.',
+    ),
+})
+
 const Http = z.strictObject({
   transport: z.literal('http').describe('Streamable HTTP, any protocol revision.'),
   url: z
@@ -160,6 +169,7 @@ const Http = z.strictObject({
     .max(2048)
     .describe('`https:`; `http:` for loopback hosts only. No user, password or credential in it.'),
   headers: z.array(HeaderEntry).max(64).default([]).describe('Sent with every request.'),
+  auth: Auth.optional().describe('What others have issued to us for this server.'),
   ...common,
 })
 
@@ -242,6 +252,10 @@ export const Server = defineKind({
               ? [`spec.headers[${i}].name: ${name} is set by the gateway`]
               : [],
           ),
+          ...(spec.auth !== undefined &&
+          spec.headers.some(({ name }) => name.toLowerCase() === 'authorization')
+            ? ['spec.headers: Authorization is set by spec.auth; leave one of them out']
+            : []),
         ]
       : duplicates(
           spec.env.map(({ name }) => name),

@@ -38,7 +38,12 @@ function toStored(grant: Grant, sealer: Pick<Sealer, 'seal'>, nowMs: number): St
   const { uid, name, server, origin, version, clients, tokens, ...rest } = grant
   const state: PlainState = {
     ...rest,
-    clients: mapValues(clients, ({ secret: _, ...client }) => client),
+    clients: mapValues(clients, ({ clientId, method, redirectUri, from }) => ({
+      clientId,
+      method,
+      redirectUri,
+      from,
+    })),
     tokens:
       tokens === undefined
         ? undefined
@@ -82,7 +87,11 @@ function openGrant({ row, sealed }: StoredGrant, sealer: Pick<Sealer, 'open'>): 
   const access = open(ACCESS)
   return {
     ...rest,
-    ...{ uid, name, server, origin, version },
+    uid,
+    name,
+    server,
+    origin,
+    version,
     clients: mapValues(clients, (client, issuer) => ({ ...client, secret: open(secretOf(issuer)) })),
     tokens:
       tokens === undefined || access === undefined

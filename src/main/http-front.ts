@@ -13,6 +13,8 @@ export interface FrontDeps {
   /** False while starting or draining. */
   readonly ready: () => boolean
   readonly metrics: (request: IncomingMessage) => Promise<Answer>
+  /** The answer of an authorization server, which a browser brings back. */
+  readonly callback: (grant: string, answer: URLSearchParams) => Promise<Answer>
   readonly hostNames: readonly string[]
 }
 
@@ -20,6 +22,7 @@ export interface Answer {
   readonly status: number
   readonly type: string
   readonly body: string
+  readonly headers?: Readonly<Record<string, string>>
 }
 
 /** One port: MCP endpoints straight to the gateway, the control API through Hono, probes and metrics beside them. */
@@ -46,10 +49,15 @@ export function createFront(deps: FrontDeps): Server {
 }
 
 async function other(deps: FrontDeps, url: string, request: IncomingMessage): Promise<Answer> {
-  const path = url.split('?', 1)[0]
+  const [path = '', query] = url.split('?', 2)
   if (path === '/healthz') return plain(200, 'ok\n')
   if (path === '/readyz') return deps.ready() ? plain(200, 'ready\n') : plain(503, 'not ready\n')
   if (path === '/metrics') return deps.metrics(request)
+  const grant = /^\/oauth\/callback\/([a-z0-9-]{1,40})$/.exec(path)?.[1]
+  if (grant !== undefined && request.method === 'GET')
+    return deps
+      .callback(grant, new URLSearchParams(query))
+      .catch((thrown: unknown) => faultAnswer(asFault(thrown)))
   // Clients look for OAuth metadata below /.well-known and for /register; they understand a JSON 404 only.
   return faultAnswer(
     new Fault('no_endpoint', { hint: 'MCP endpoints are below /projects, the API below /api/v1' }),
@@ -63,7 +71,11 @@ export function faultAnswer(fault: Fault): Answer {
   return { status, type: 'application/json', body: JSON.stringify(body) }
 }
 
-function send(response: ServerResponse, { status, type, body }: Answer): void {
-  response.writeHead(status, { 'content-type': type, 'content-length': Buffer.byteLength(body) })
+function send(response: ServerResponse, { status, type, body, headers }: Answer): void {
+  response.writeHead(status, {
+    ...headers,
+    'content-type': type,
+    'content-length': Buffer.byteLength(body),
+  })
   response.end(body)
 }

@@ -7,6 +7,7 @@ import type { ServeConfig } from './config.ts'
 import { openDaemonLog } from './daemon-log.ts'
 import { auditState, createLogSource, createStatusSource, databaseLabel } from './daemon-sources.ts'
 import type { ControlListenerDeps } from './control-listener.ts'
+import { createCallback, openGrants } from './grants.ts'
 import { createFront, type FrontDeps } from './http-front.ts'
 import { createMetrics } from './metrics.ts'
 import { closeFront, listenOn } from './listening.ts'
@@ -43,8 +44,16 @@ export async function serve(config: ServeConfig): Promise<Daemon> {
       db: store.state,
       key: parts.peerKey,
     })
+    let url = ''
+    const grants = await openGrants({
+      ...{ store, sealer, snapshot, clock, log },
+      url: () => url,
+      changed: (server) => gateway.grantChanged(server),
+    })
+    closers.push(() => grants.close())
     const gateway = createGateway({
       snapshot,
+      grants,
       recorder,
       runtime,
       clock,
@@ -63,7 +72,6 @@ export async function serve(config: ServeConfig): Promise<Daemon> {
     const following = followStore({ store, snapshot, log })
     closers.push(() => following?.close())
     let state: 'starting' | 'ready' | 'draining' = 'starting'
-    let url = ''
     let stopping: Promise<void> | undefined
     const shutdown = (): void => void stop()
     const controlDeps: ControlListenerDeps = {
@@ -86,6 +94,7 @@ export async function serve(config: ServeConfig): Promise<Daemon> {
         sandbox: runtime.sandbox,
       })),
       tokenUses: () => uses.all(),
+      grants,
       logs: createLogSource(config.home),
       audit: recorder,
       version: {
@@ -106,7 +115,11 @@ export async function serve(config: ServeConfig): Promise<Daemon> {
       traffic: () => gateway.traffic.entries(),
       openThings: gateway.openThings,
     })
-    const front = createFront({ gateway, api, metrics, hostNames, ready: () => state === 'ready' })
+    const front = createFront({
+      ...{ gateway, api, metrics, hostNames },
+      callback: createCallback(grants),
+      ready: () => state === 'ready',
+    })
     await listenOn(front, config)
     const { port } = front.address() as AddressInfo
     url = `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${port}`

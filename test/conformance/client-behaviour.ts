@@ -142,7 +142,6 @@ const BEHAVIOURS: Readonly<Record<string, Behaviour>> = {
   'http-standard-headers': useEverything,
   'http-custom-headers': callAsTold,
   'http-invalid-tool-headers': callWhateverIsListed,
-  'auth/pre-registration': listOnly,
 }
 
 export const behaviourOf = (scenario: string): Behaviour | undefined =>

@@ -2,6 +2,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { json } from 'node:stream/consumers'
 import { makeHome, removeHome, startDaemon, type Daemon } from '../fixtures/daemon.ts'
+import { authorizing } from './client-authorize.ts'
 import { behaviourOf, type Context } from './client-behaviour.ts'
 import { runSuite, type Requirements, type SuiteRun } from './suite.ts'
 
@@ -56,11 +57,21 @@ export async function openClientRole(): Promise<ClientRole> {
 async function play(daemon: Daemon, name: string, asked: Asked): Promise<void> {
   const behaviour = behaviourOf(asked.scenario)
   if (behaviour === undefined) throw new Error('not a scenario of the client role that is scored')
+  const isAuth = asked.scenario.startsWith('auth/')
+  const auth = isAuth ? { auth: { grant: `oauth:${name}` } } : {}
   await daemon.apply([
-    { kind: 'Server', metadata: { name }, spec: { transport: 'http', url: asked.server } },
+    { kind: 'Server', metadata: { name }, spec: { transport: 'http', url: asked.server, ...auth } },
     { kind: 'Project', metadata: { name }, spec: { servers: [name] } },
   ])
   const token = await daemon.createToken(name)
   const url = `${daemon.origin}/projects/${name}/servers/${name}/mcp`
-  await behaviour({ url, token, revision: asked.revision }, asked.context)
+  const attempt = (): Promise<void> => behaviour({ url, token, revision: asked.revision }, asked.context)
+  try {
+    await (isAuth ? authorizing(daemon, name, asked.context, attempt) : attempt())
+  } finally {
+    // The mock servers of the suite end when the last connection to them does.
+    await daemon.call('DELETE', `/api/v1/tokens/test?project=${name}`)
+    await daemon.call('DELETE', `/api/v1/projects/${name}`)
+    await daemon.call('DELETE', `/api/v1/servers/${name}`)
+  }
 }

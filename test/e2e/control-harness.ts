@@ -11,6 +11,7 @@ import type { Clock } from '../../src/lib/clock.ts'
 import { mintBootEpoch } from '../../src/lib/id.ts'
 import { silentLog } from '../../src/lib/log.ts'
 import { loadMasterKey } from '../../src/secrets/master-key.ts'
+import { openGrants } from '../../src/main/grants.ts'
 import { createSealer } from '../../src/secrets/sealing.ts'
 import { openStore } from '../../src/store/open.ts'
 import { listSealingKeys } from '../../src/store/sealed.ts'
@@ -91,6 +92,11 @@ export async function openControl(home: string): Promise<Control> {
     },
     logs: { daemon: () => lines(['one\n', 'two\n']), server: (name) => lines([`${name}\n`]) },
     audit: { query: () => Promise.resolve([]) },
+    grants: await openGrants({
+      ...{ store, sealer, snapshot, clock, log: silentLog },
+      url: () => 'http://127.0.0.1:7411',
+      changed() {},
+    }),
     tokenUses: async () =>
       new Map((await listUses(store.state)).map(({ uid, used_at_ms }) => [uid, used_at_ms])),
     version: { version: '0.1.0', commit: 'abc', buildDate: '2026-01-01', node: process.version },

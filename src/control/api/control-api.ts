@@ -8,12 +8,14 @@ import type { Log } from '../../lib/log.ts'
 import { applyRoute, changeRoutes, type ChangeRouteDeps } from './change-routes.ts'
 import { daemonRoutes, type DaemonRouteDeps } from './daemon-routes.ts'
 import { kindFor } from './find.ts'
+import { grantRoutes, type GrantRouteDeps } from './grant-routes.ts'
 import { kindInfoRoutes } from './kind-info-routes.ts'
 import { readRoutes } from './read-routes.ts'
 import { createApiRecord, type ApiRecord, type ApiRecordDeps } from './record.ts'
 import { isKindRoute, json, readQuery, type Call, type Route } from './route.ts'
 
-export interface ControlApiDeps extends Omit<DaemonRouteDeps, 'record'>, ApiRecordDeps {
+export interface ControlApiDeps
+  extends Omit<DaemonRouteDeps, 'record'>, Pick<GrantRouteDeps, 'grants'>, ApiRecordDeps {
   readonly changes: ChangeRouteDeps['changes']
   readonly authenticator: Authenticator
   readonly log: Log
@@ -35,6 +37,7 @@ export function controlRoutes(deps: ControlApiDeps, record: ApiRecord): readonly
   const routes: readonly Route[] = [
     ...kindInfoRoutes(() => routes, deps.version.version),
     ...daemonRoutes(all),
+    ...grantRoutes(all),
     applyRoute(all),
     ...readRoutes(all).toSorted(
       (a, b) => Number(b.path.includes('/names/')) - Number(a.path.includes('/names/')),

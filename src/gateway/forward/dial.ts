@@ -6,15 +6,15 @@ import { NO_OFFER, type Offer } from '../../protocol/client-offer.ts'
 import type { Implementation } from '../../protocol/envelope.ts'
 import type { Era } from '../../protocol/revisions.ts'
 import type { InstanceSpec, Runtime } from '../../runtime/runtime.ts'
-import { createJsonRedactor } from '../../secrets/redact.ts'
 import {
   injectEnv,
   injectHeaders,
   missingSecrets,
-  secretsIn,
   type OpenSecret,
 } from '../inject/credentials.ts'
+import type { GrantSource } from '../inject/grants.ts'
 import type { ServerView } from '../snapshot.ts'
+import { granted, grantUse, redactorFor } from './granted.ts'
 import { LegacyHttp } from './http-legacy.ts'
 import { createModernHttp } from './http-modern.ts'
 import { probeHttp, type Verdict } from './http-probe.ts'
@@ -27,6 +27,7 @@ import { eventsWithoutSecrets, withoutSecrets } from './without-secrets.ts'
 export interface DialDeps {
   readonly runtime: Runtime
   readonly openSecret: OpenSecret
+  readonly grants: GrantSource
   readonly us: Implementation
   readonly ids: WireIds
   readonly tickMs: () => number
@@ -107,7 +108,8 @@ export function createDial(deps: DialDeps): Dial {
     const { spec } = server
     const missing = missingSecrets(spec.headers, deps.openSecret)
     if (missing.length > 0) return err(secretMissing(missing))
-    const target = httpTarget(spec, await originOf(spec.url), () => injectHeaders(spec, deps.openSecret))
+    const dispatchers = granted(await originOf(spec.url), grantUse(deps.grants, server.name, spec))
+    const target = httpTarget(spec, dispatchers, () => injectHeaders(spec, deps.openSecret))
     let verdict = known(server)?.verdict
     if (verdict === undefined) {
       const probed = await probeHttp(target, deps.us, deps.ids)
@@ -154,7 +156,7 @@ export function createDial(deps: DialDeps): Dial {
 
   return {
     async connect(server, whom, given) {
-      const redact = createJsonRedactor(secretsIn(server.spec, deps.openSecret))
+      const redact = redactorFor(deps, server)
       const events = redact === undefined ? given : eventsWithoutSecrets(given, redact)
       const upstream =
         server.spec.transport === 'http'

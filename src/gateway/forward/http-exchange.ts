@@ -2,6 +2,7 @@ import type { Dispatcher } from 'undici'
 import { readServerBatch } from '../../protocol/batch.ts'
 import { readMessage, type Message } from '../../protocol/message.ts'
 import { createSseParser, type SseParser } from '../../protocol/sse.ts'
+import { GrantRefused } from './grant-refused.ts'
 import type { UpstreamFailure } from './upstream.ts'
 
 /** One POST or GET to an MCP server over Streamable HTTP, JSON and event-stream answers alike. */
@@ -144,7 +145,9 @@ class ExchangeHandler implements Dispatcher.DispatchHandler, HttpCall {
   onResponseError(_controller: unknown, error: Error): void {
     if (this.#over) return
     this.#over = true
-    this.#sink.error({ kind: 'unreachable', message: reasonOf(error) })
+    this.#sink.error(
+      error instanceof GrantRefused ? error.failure : { kind: 'unreachable', message: reasonOf(error) },
+    )
   }
 
   /** An event with empty data is the priming event of 2025-11-25: it carries only an id. */

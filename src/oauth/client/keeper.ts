@@ -49,6 +49,9 @@ const SWEEP_MS = 20_000
 /** Tokens of servers that nobody has asked for an hour are refreshed when somebody does. */
 const IN_USE_MS = 3600_000
 const RETRY_MS = 10_000
+/** So often may a server refuse a token that has not run out. */
+const MAX_RENEWALS = 5
+const RENEWALS_WITHIN_MS = 60_000
 /** Just as much as a request may be on its way. */
 const MARGIN_MS = 2000
 
@@ -61,12 +64,16 @@ export async function createKeeper(deps: KeeperDeps): Promise<Keeper> {
   const grants = new Map((await store.list()).map((grant) => [grant.name, grant]))
   const usedTicks = new Map<string, number>()
   const retryTicks = new Map<string, number>()
+  const renewals = new Map<string, readonly number[]>()
   const refreshing = new Map<string, Promise<Result<Grant, string>>>()
   const timer = setInterval(refreshThoseInUse, SWEEP_MS)
   timer.unref()
 
   async function reload(name: string): Promise<Grant | undefined> {
     const stored = await store.find(name)
+    const known = grants.get(name)
+    // The same version is the same object: which token a request was sent with is told by identity.
+    if (stored !== undefined && known?.uid === stored.uid && known.version >= stored.version) return known
     if (stored === undefined) grants.delete(name)
     else grants.set(name, stored)
     return stored
@@ -214,11 +221,18 @@ export async function createKeeper(deps: KeeperDeps): Promise<Keeper> {
     const { error, scopes } = readChallenge(challenge)
     if (error === 'insufficient_scope') return err(await scopeNeeded(grant, scopes))
     if (status !== 401 || grant.tokens === undefined) return err(undefined)
-    // A token that was made a moment ago and is refused will not be taken the next time either.
-    const isNew = clock.nowMs() - grant.tokens.obtainedAtMs < RETRY_MS
-    if (grant.tokens.refresh === undefined || isNew) return err(await loginNeeded(grant))
+    if (grant.tokens.refresh === undefined || !mayRenew(name)) return err(await loginNeeded(grant))
     const refreshed = await refresh(grant)
     return refreshed.ok ? ok(undefined) : refreshed
+  }
+
+  /** A server that refuses one new token after the other will not take the next one either. */
+  function mayRenew(name: string): boolean {
+    if (refreshing.has(name)) return true
+    const oldest = clock.tickMs() - RENEWALS_WITHIN_MS
+    const recent = (renewals.get(name) ?? []).filter((tick) => tick > oldest)
+    renewals.set(name, [...recent, clock.tickMs()])
+    return recent.length < MAX_RENEWALS
   }
 
   /** A step up needs the user. One that was asked for and granted, and did not help, is not proposed again. */

@@ -131,14 +131,14 @@ const KNOWN = new Set(
 function failureOf(thrown: unknown): TokenFailure {
   if (thrown instanceof Unreachable)
     return { message: `the authorization server was asked for a token: ${thrown.message}`, final: false }
-  const { error, status, code } = thrown as { error?: unknown; status?: unknown; code?: unknown }
+  const { error, cause, code } = thrown as { error?: unknown; cause?: unknown; code?: unknown }
   if (typeof error === 'string')
     return {
       message: `the authorization server refused to give a token${KNOWN.has(error) ? ` (${error})` : ''}`,
       final: error !== 'temporarily_unavailable' && error !== 'server_error',
     }
   if (typeof code !== 'string' || !code.startsWith('OAUTH_')) throw thrown
-  const away = typeof status === 'number' && status >= 500
+  const away = cause instanceof Response && (cause.status >= 500 || cause.status === 429)
   return { message: 'the answer of the token endpoint cannot be used', final: !away }
 }
 
