@@ -5,7 +5,7 @@ import { recordEach } from './audit-fixture.ts'
 import type { Places, RecordPlace } from './audit-places.ts'
 
 export const SEGMENTS = 9
-export const IDS = Array.from({ length: SEGMENTS }, (_, i) => `boot-${i + 1}`)
+const IDS = Array.from({ length: SEGMENTS }, (_, i) => `boot-${i + 1}`)
 /** All columns of a segment but its number. */
 export const ALL = 'count, first_at_ms, last_at_ms, mac, body'
 
@@ -22,7 +22,7 @@ export async function fillPlace(at: RecordPlace): Promise<void> {
 
 const anchorsOf = ({ folder }: RecordPlace): string => join(folder, 'audit-anchors.jsonl')
 
-export function editAnchors(at: RecordPlace, edit: (lines: string[]) => string[]): void {
+function editAnchors(at: RecordPlace, edit: (lines: string[]) => string[]): void {
   const lines = readFileSync(anchorsOf(at), 'utf8').split('\n').slice(0, -1)
   writeFileSync(
     anchorsOf(at),
