@@ -225,6 +225,11 @@ function assemble(deps: GatewayDeps, traffic: Traffic): Parts {
       streams.endSession(session)
     },
     isActive: deps.isActive,
+    onRest({ id }) {
+      pool.endSession(id)
+      catalog.endSession(id)
+    },
+    projects: () => snapshot.current(),
   })
   const streams = createSessionStreams({
     epoch,

@@ -9,6 +9,8 @@ import type { SecretValue } from '../lib/secret-value.ts'
 export interface Snapshot {
   readonly revision: number
   project(name: string): ProjectView | undefined
+  /** All of them, in no particular order. */
+  projects(): Iterable<ProjectView>
   server(name: string): ServerView | undefined
 }
 

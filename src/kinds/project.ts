@@ -19,6 +19,9 @@ const Audit = z
   })
   .prefault({})
 
+/** A week: two of the three known agent clients never say that they are done, and one never opens a second session. */
+export const DEFAULT_IDLE_HOURS = 168
+
 export const Project = defineKind({
   kind: 'Project',
   plural: 'projects',
@@ -40,6 +43,19 @@ export const Project = defineKind({
       .optional()
       .describe('Given to clients when they connect, before what the servers say.'),
     audit: Audit.describe('How the record of calls is kept.'),
+    sessions: z
+      .enum(['required', 'optional'])
+      .default('required')
+      .describe(
+        'Whether a client of a protocol revision with sessions must have one (`required`, as the protocol says), or may send single requests without (`optional`: nothing is kept between them, and servers cannot ask it anything).',
+      ),
+    sessionIdleHours: z
+      .number()
+      .int()
+      .min(1)
+      .max(8760)
+      .default(DEFAULT_IDLE_HOURS)
+      .describe('A session that is not used for this long ends.'),
   }),
   status: z.strictObject({
     endpoint: z.string().optional().describe('Path of the MCP endpoint on this daemon.'),

@@ -26,4 +26,6 @@ export const isUid = (text: string): text is Uid => /^[a-z]+_[0-9a-hjkmnp-tv-z]{
 
 export const mintSessionId = (): SessionId => randomBytes(24).toString('base64url') as SessionId
 
+export const isSessionId = (text: string): boolean => /^[\w-]{32}$/.test(text)
+
 export const mintBootEpoch = (): BootEpoch => randomBytes(6).toString('base64url') as BootEpoch

@@ -24,8 +24,8 @@ export const createSessionStore = (db: StateDb, clock: Clock): SessionStore => (
   async remove(id) {
     await removeSession(db, id)
   },
-  async expired(beforeMs, limit) {
-    return (await listExpired(db, beforeMs, limit)).map(({ id }) => id)
+  async expired(beforeMs, limit, projects) {
+    return (await listExpired(db, beforeMs, limit, projects)).map(({ id }) => id)
   },
 })
 

@@ -51,16 +51,26 @@ export async function removeSession(db: StateDb, id: string): Promise<boolean> {
   return numDeletedRows > 0n
 }
 
-/** Sessions that were last seen before a time, the longest silent first. */
-export const listExpired = (db: StateDb, beforeMs: number, limit: number): Promise<SessionRow[]> =>
+/** Sessions of some projects, or of all but some, that were last seen before a time; the longest silent first. */
+export const listExpired = (
+  db: StateDb,
+  beforeMs: number,
+  limit: number,
+  projects: { readonly which: 'only' | 'except'; readonly names: readonly string[] } = ALL_PROJECTS,
+): Promise<SessionRow[]> =>
   db
     .selectFrom('sessions')
     .selectAll()
     .where('seen_at_ms', '<', beforeMs)
+    .$if(projects.names.length > 0, (query) =>
+      query.where('project', projects.which === 'only' ? 'in' : 'not in', projects.names),
+    )
     .orderBy('seen_at_ms')
     .orderBy('id')
     .limit(limit)
     .execute()
+
+const ALL_PROJECTS = { which: 'except', names: [] } as const
 
 export async function countSessions(db: StateDb, project: string): Promise<number> {
   const { count } = await db

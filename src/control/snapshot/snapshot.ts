@@ -11,6 +11,7 @@ import type { ProjectView, ServerView } from './views.ts'
 interface Snapshot {
   readonly revision: number
   readonly project: (name: string) => ProjectView | undefined
+  readonly projects: () => Iterable<ProjectView>
   readonly server: (name: string) => ServerView | undefined
 }
 
@@ -144,6 +145,7 @@ function deltasOf(state: State, { resources }: Moved): readonly Delta[] {
 const viewOf = ({ revision, projects, servers }: State): Snapshot => ({
   revision,
   project: projects.get,
+  projects: () => projects.values(),
   server: servers.get,
 })
 

@@ -3,6 +3,7 @@ import type { Era } from '../../protocol/revisions.ts'
 import { createExchange, type Exchange, type Kind } from '../exchange.ts'
 import { createSessionStep } from './session-step.ts'
 import type { EventLogs } from '../reply/event-logs.ts'
+import type { CompiledProject } from '../route/compiled-project.ts'
 import type { Session } from './session.ts'
 import type { Sessions } from './sessions.ts'
 
@@ -10,17 +11,20 @@ const OWN = { id: 'own', principal: 'token:a', project: 'demo', server: undefine
 const SINGLE = { ...OWN, id: 'single', server: 'one' } as Session
 const FOREIGN = { ...OWN, id: 'foreign', principal: 'token:b' } as Session
 const ELSEWHERE = { ...OWN, id: 'elsewhere', project: 'other' } as Session
-const KEPT = { ...OWN, id: 'kept' } as Session
+const KEPT_ID = 'k'.repeat(32)
+const GONE_ID = 'g'.repeat(32)
+const KEPT = { ...OWN, id: KEPT_ID } as Session
 
 function setUp() {
   const seen: Session[] = []
+  const looked: string[] = []
   const known = new Map([OWN, SINGLE, FOREIGN, ELSEWHERE].map((session) => [session.id as string, session]))
   const sessions = {
     peek: (id: string) => known.get(id),
-    find: (id: string) => Promise.resolve(id === 'kept' ? KEPT : undefined),
+    find: (id: string) => Promise.resolve(looked.push(id) > 0 && id === KEPT_ID ? KEPT : undefined),
     seen: (session: Session) => seen.push(session),
   } as unknown as Sessions
-  return { step: createSessionStep(sessions, {} as EventLogs), seen }
+  return { step: createSessionStep(sessions, {} as EventLogs), seen, looked }
 }
 
 interface Asked {
@@ -43,12 +47,15 @@ function exchange({ id, version, era = 'legacy', kind = 'tools/list', server }: 
 // oxfmt-ignore
 test.each([
   ['its own session',                      { id: 'own' },                              'own'],
-  ['a session from before a restart',      { id: 'kept' },                             'kept'],
+  ['a session from before a restart',      { id: KEPT_ID },                            KEPT_ID],
   ['a legacy version header',              { id: 'own', version: '2025-03-26' },       'own'],
   ['the session of one server, there',     { id: 'single', server: 'one' },            'single'],
   ['no session id',                        {},                                         'session_missing'],
   ['an empty session id',                  { id: '' },                                 'session_missing'],
-  ['a session that nobody knows',          { id: 'gone' },                             'session_lost'],
+  ['a session that nobody knows',          { id: GONE_ID },                            'session_lost'],
+  ['an id that was sent twice',            { id: `${KEPT_ID}, ${KEPT_ID}` },           'session_lost'],
+  ['an id with characters that no id has', { id: `${'k'.repeat(31)}*` },               'session_lost'],
+  ['an id that is far too long',           { id: 'k'.repeat(8000) },                   'session_lost'],
   ['the session of somebody else',         { id: 'foreign' },                          'session_lost'],
   ['a session of another project',         { id: 'elsewhere' },                        'session_lost'],
   ['the session of one server, elsewhere', { id: 'single' },                           'session_lost'],
@@ -67,4 +74,30 @@ test.each([
   expect(refusal?.code ?? x.session?.id).toBe(expected)
   // Only who may use a session keeps it alive.
   expect(seen).toEqual(x.session === undefined ? [] : [x.session])
+})
+
+// oxfmt-ignore
+test.each([
+  ['a call',                           {},                                                undefined],
+  ['a list, of a revision that it names', { kind: 'tools/list', version: '2025-06-18' },  undefined],
+  ['a notification',                   { kind: 'notification' },                          undefined],
+  ['what is not a revision',           { version: 'latest' },                             'unsupported_version'],
+  ['the stream of a session',          { kind: 'stream' },                                'session_missing'],
+  ['the end of a session',             { kind: 'end' },                                   'session_missing'],
+  ['the level of a session',           { kind: 'logging/setLevel' },                      'session_missing'],
+  ['a subscription of a session',      { kind: 'resources/subscribe' },                   'session_missing'],
+  ['a session that nobody knows',      { id: GONE_ID },                                   'session_lost'],
+] as const)('where sessions are optional, without one: %s', async (_, asked: Asked, expected) => {
+  const { step } = setUp()
+  const x = exchange({ kind: 'tools/call', ...asked })
+  x.project = { view: { spec: { sessions: 'optional' } } } as CompiledProject
+  expect((await step(x))?.code).toBe(expected)
+  expect(x.session).toBeUndefined()
+})
+
+test('an id that cannot be one of ours is not looked for in the store', async () => {
+  const { step, looked } = setUp()
+  for (const id of ['x', `${KEPT_ID}, ${KEPT_ID}`, '../../etc', `${'k'.repeat(31)}\u00e9`])
+    await step(exchange({ id }))
+  expect(looked).toEqual([])
 })

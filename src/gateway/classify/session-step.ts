@@ -1,4 +1,5 @@
 import type { EventLogs } from '../reply/event-logs.ts'
+import { isSessionId } from '../../lib/id.ts'
 import { isLegacyRevision } from '../../protocol/revisions.ts'
 import { need, type Exchange, type Refusal } from '../exchange.ts'
 import type { SseConnection } from '../reply/sse-connection.ts'
@@ -14,18 +15,40 @@ export function createSessionStep(
     if (x.era === 'modern') return undefined
     if (x.connection !== undefined) return enterConnection(x, x.connection, sessions)
     const id = x.request.headers['mcp-session-id']
-    if (typeof id !== 'string' || id === '')
-      return { code: 'session_missing', hint: 'send initialize first, and its Mcp-Session-Id from then on' }
+    const alone = typeof id !== 'string' || id === ''
+    if (alone && !mayStandAlone(x)) return MISSING
     const version = x.request.headers['mcp-protocol-version']
     // Some clients never send it after initialize, so only one that names something unknown is refused.
     if (typeof version === 'string' && !isLegacyRevision(version)) return { code: 'unsupported_version' }
+    if (alone) return undefined
     const known = sessions.peek(id)
+    // What we cannot have minted, such as a header that was sent twice, is not looked for.
+    if (known === undefined && !isSessionId(id)) return lost(x)
     if (known !== undefined) return enter(x, known, sessions, logs)
     return sessions
       .find(id)
       .then((found) => (found === undefined ? lost(x) : enter(x, found, sessions, logs)))
   }
 }
+
+const MISSING: Refusal = {
+  code: 'session_missing',
+  hint: 'send initialize first, and its Mcp-Session-Id from then on',
+}
+
+/** What is about a session cannot do without one. */
+const NEEDS_SESSION = new Set<Exchange['kind']>([
+  'resources/subscribe',
+  'resources/unsubscribe',
+  'logging/setLevel',
+  'batch',
+  'stream',
+  'end',
+])
+
+/** A project may serve clients that keep no session: each request is its principal's, and nobody can be asked back. */
+const mayStandAlone = (x: Exchange): boolean =>
+  x.project?.view.spec.sessions === 'optional' && !NEEDS_SESSION.has(x.kind)
 
 function enter(x: Exchange, session: Session, sessions: Sessions, logs: EventLogs): Refusal | undefined {
   const ours = session.principal === need(x.principal, 'principal').key

@@ -31,6 +31,8 @@ export interface Session {
   readonly stored: boolean
   /** Opened by an earlier life of the daemon: what servers knew of it is gone. */
   restored: boolean
+  /** It was taken to be left behind: its connections to servers were closed. */
+  rested: boolean
   /** Calls in flight by the JSON text of their id, for `notifications/cancelled`. */
   readonly calls: Map<string, () => void>
   /** Its own stream; what is sent to it waits for a while for a client that was cut off. */
@@ -54,6 +56,12 @@ export interface SessionRecord {
   readonly seenAtMs: number
 }
 
+/** All but some projects, or only some: projects that are gone count among the former. */
+export interface ProjectsOf {
+  readonly which: 'only' | 'except'
+  readonly names: readonly string[]
+}
+
 /** Where sessions outlive the daemon. */
 export interface SessionStore {
   insert(record: SessionRecord): Promise<void>
@@ -61,6 +69,6 @@ export interface SessionStore {
   update(record: Pick<SessionRecord, 'id' | 'logLevel' | 'subscriptions'>): Promise<void>
   touch(seen: readonly (readonly [id: string, seenAtMs: number])[]): Promise<void>
   remove(id: string): Promise<void>
-  /** Ids of sessions not seen since, oldest first. */
-  expired(beforeMs: number, limit: number): Promise<readonly string[]>
+  /** Ids of sessions of these projects not seen since, oldest first. */
+  expired(beforeMs: number, limit: number, projects: ProjectsOf): Promise<readonly string[]>
 }

@@ -1,5 +1,7 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { silentLog } from '../../lib/log.ts'
+import { Project } from '../../kinds/project.ts'
+import type { ProjectView } from '../snapshot.ts'
 import type { Session, SessionRecord, SessionStore } from './session.ts'
 import { createSessions } from './sessions.ts'
 
@@ -32,10 +34,11 @@ function openStore() {
       for (const [id, seenAtMs] of seen) await change(id, { seenAtMs })
     },
     remove: (id) => Promise.resolve(void rows.delete(id)),
-    expired: (beforeMs, limit) =>
+    expired: (beforeMs, limit, { which, names }) =>
       Promise.resolve(
         [...rows.values()]
           .filter((row) => row.seenAtMs < beforeMs)
+          .filter((row) => names.includes(row.project) === (which === 'only'))
           .slice(0, limit)
           .map(({ id }) => id),
       ),
@@ -46,6 +49,8 @@ function openStore() {
 function setUp(kept = openStore()) {
   const time = { nowMs: 1_000_000_000_000 }
   const ended: string[] = []
+  const rested: string[] = []
+  const projects: ProjectView[] = []
   const told: string[] = []
   const active = new Set(['token:a', 'token:b'])
   const sessions = createSessions({
@@ -59,8 +64,13 @@ function setUp(kept = openStore()) {
     log: silentLog,
     onEnd: (session) => ended.push(session.id),
     isActive: (principal) => active.has(principal),
+    onRest: ({ id }) => rested.push(id),
+    projects: () => ({
+      project: (name) => projects.find((project) => project.name === name),
+      projects: () => projects,
+    }),
   })
-  return { ...kept, sessions, time, ended, told, active }
+  return { ...kept, sessions, time, ended, rested, projects, told, active }
 }
 
 beforeEach(() => vi.useFakeTimers())
@@ -191,6 +201,83 @@ test('a principal that may no longer be here loses its stream and its calls; the
   active.delete('token:a')
   sessions.endInactive()
   expect(streams).toEqual([{ closed: true }, { closed: false }])
+  await sessions.close()
+})
+
+const projectView = (name: string, sessionIdleHours: number): ProjectView => ({
+  uid: name,
+  name,
+  spec: Project.spec.parse({ sessionIdleHours }),
+  servers: [],
+})
+
+test('a project says how long its idle sessions live, in memory and on disk', async () => {
+  const before = setUp()
+  before.projects.push(projectView('short', 1), projectView('also-short', 1), projectView('long', 1000))
+  const open = (project: string) => before.sessions.open({ ...ABOUT, project })
+  const [short, alsoShort, long, usual] = [
+    await open('short'),
+    await open('also-short'),
+    await open('long'),
+    await open('demo'),
+  ]
+  before.time.nowMs += 2 * 3600 * 1000
+  // Another process has it in memory no more than this one will.
+  const other = setUp(before)
+  other.projects.push(...before.projects)
+  other.time.nowMs = before.time.nowMs
+  expect(await other.sessions.find(short.id)).toBeUndefined()
+  await other.sessions.close()
+  await vi.advanceTimersByTimeAsync(60_000)
+  expect(before.ended).toEqual([short.id, alsoShort.id])
+  before.time.nowMs += WEEK_MS
+  await vi.advanceTimersByTimeAsync(60_000)
+  expect(before.ended).toEqual([short.id, alsoShort.id, usual.id])
+  expect([...before.rows.keys()]).toEqual([long.id])
+  await before.sessions.close()
+})
+
+test('a principal that opens ever more sessions loses those that it has left behind, and nobody else any', async () => {
+  const { sessions, time, ended } = setUp()
+  const other = await sessions.open({ ...ABOUT, principal: 'token:b' })
+  const [used, listening, left] = [
+    await sessions.open(ABOUT),
+    await sessions.open(ABOUT),
+    await sessions.open(ABOUT),
+  ]
+  streamOf(listening)
+  time.nowMs += 1000
+  sessions.seen(used)
+  for (let i = 3; i < 1000; i++) await sessions.open(ABOUT)
+  expect(ended).toEqual([])
+  await sessions.open(ABOUT)
+  expect(ended).toEqual([left.id])
+  for (let i = 0; i < 100; i++) await sessions.open(ABOUT)
+  expect(ended).toHaveLength(101)
+  for (const session of [other, used, listening]) expect(ended).not.toContain(session.id)
+  await sessions.close()
+})
+
+test('sessions that look left behind let go of their servers, until they are used again', async () => {
+  const { sessions, rested } = setUp()
+  const [first, listening, calling, subscribed] = [
+    await sessions.open(ABOUT),
+    await sessions.open(ABOUT),
+    await sessions.open(ABOUT),
+    await sessions.open(ABOUT),
+  ]
+  streamOf(listening)
+  calling.calls.set('1', () => {})
+  subscribed.subscriptions.set('a://x', 'one')
+  for (let i = 4; i < 64; i++) await sessions.open(ABOUT)
+  expect(rested).toEqual([])
+  const second = await sessions.open(ABOUT)
+  expect(rested).toEqual([first.id])
+  sessions.seen(first)
+  for (let i = 0; i < 200; i++) await sessions.open(ABOUT)
+  expect(rested.filter((id) => id === first.id)).toHaveLength(2)
+  expect(rested).toContain(second.id)
+  for (const session of [listening, calling, subscribed]) expect(rested).not.toContain(session.id)
   await sessions.close()
 })
 

@@ -3,7 +3,10 @@ import type { Clock } from '../../lib/clock.ts'
 import { mintSessionId, type SessionId } from '../../lib/id.ts'
 import type { Log } from '../../lib/log.ts'
 import { readOffer } from '../../protocol/client-offer.ts'
-import type { Session, SessionRecord, SessionStore } from './session.ts'
+import { DEFAULT_IDLE_HOURS } from '../../kinds/project.ts'
+import { PrincipalSessions } from './principal-sessions.ts'
+import type { ProjectView, Snapshot } from '../snapshot.ts'
+import type { ProjectsOf, Session, SessionRecord, SessionStore } from './session.ts'
 
 /** The sessions of legacy clients: in memory for the hot path, in the store for after a restart. */
 export interface Sessions {
@@ -55,19 +58,21 @@ export interface SessionsDeps {
   readonly onEnd: (session: Session) => void
   /** Whether who opened a session may still use it. */
   readonly isActive: (principal: string) => boolean
+  /** A session looks left behind: what servers hold for it can go. It may still be used again. */
+  readonly onRest: (session: Session) => void
+  /** As of now: each says how long its idle sessions live. */
+  readonly projects: () => Pick<Snapshot, 'project' | 'projects'>
 }
 
-/** Two of the three known agent clients never say that they are done, and one never opens a second session. */
-const IDLE_MS = 7 * 24 * 3600 * 1000
+const HOUR_MS = 3600 * 1000
 const WRITE_EVERY_MS = 60_000
 const EXPIRE_BATCH = 500
-/** Of one principal. Clients that open a session for every call lose the ones they have left behind, longest unseen first. */
-const MAX_SESSIONS = 1000
 
 export function createSessions(deps: SessionsDeps): Sessions {
   const known = new Map<string, Session>()
   const loading = new Map<string, Promise<Session | undefined>>()
   const touched = new Set<Session>()
+  const principals = new PrincipalSessions()
   const timer = setInterval(() => void tend(), WRITE_EVERY_MS)
   timer.unref()
 
@@ -89,7 +94,10 @@ export function createSessions(deps: SessionsDeps): Sessions {
     endInactive()
     try {
       await writeSeen()
-      for (const id of await deps.store.expired(deps.clock.nowMs() - IDLE_MS, EXPIRE_BATCH)) await end(id)
+      for (const [hours, projects] of byIdleHours(deps.projects().projects())) {
+        const beforeMs = deps.clock.nowMs() - hours * HOUR_MS
+        for (const id of await deps.store.expired(beforeMs, EXPIRE_BATCH, projects)) await end(id)
+      }
     } catch (thrown) {
       deps.log.warn({ err: thrown }, 'sessions could not be tended; next try in a minute')
     }
@@ -120,27 +128,30 @@ export function createSessions(deps: SessionsDeps): Sessions {
 
   function drop(session: Session): void {
     touched.delete(session)
+    principals.delete(session)
     cut(session)
     deps.onEnd(session)
   }
 
   /** Makes room for one more of this principal. */
   async function makeRoom(principal: string): Promise<void> {
-    let count = 0
-    let oldest: Session | undefined
-    for (const session of known.values()) {
-      if (session.principal !== principal) continue
-      count++
-      if (oldest === undefined || session.seenAtMs < oldest.seenAtMs) oldest = session
-    }
-    if (count >= MAX_SESSIONS && oldest !== undefined) await end(oldest.id)
+    const surplus = principals.surplus(principal)
+    if (surplus !== undefined) await end(surplus.id)
+  }
+
+  function know(session: Session): void {
+    known.set(session.id, session)
+    principals.add(session)
+    for (const quiet of principals.toRest(session.principal)) deps.onRest(quiet)
   }
 
   async function restore(id: string): Promise<Session | undefined> {
     const record = await deps.store.find(id)
-    if (record === undefined || record.seenAtMs < deps.clock.nowMs() - IDLE_MS) return undefined
+    if (record === undefined) return undefined
+    const hours = deps.projects().project(record.project)?.spec.sessionIdleHours ?? DEFAULT_IDLE_HOURS
+    if (record.seenAtMs < deps.clock.nowMs() - hours * HOUR_MS) return undefined
     const session = fromRecord(record)
-    known.set(id, session)
+    know(session)
     await deps.others.found(session)
     return session
   }
@@ -153,7 +164,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
       const stored = where === 'stored'
       if (stored) await deps.store.insert(record)
       const session = { ...fromRecord(record), stored, restored: false }
-      known.set(id, session)
+      know(session)
       return session
     },
     peek: (id) => known.get(id),
@@ -193,6 +204,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
     },
     seen(session) {
       session.seenAtMs = deps.clock.nowMs()
+      if (session.rested) principals.add(session)
       if (session.stored) touched.add(session)
     },
     count(project) {
@@ -215,6 +227,20 @@ export function createSessions(deps: SessionsDeps): Sessions {
   }
 }
 
+/** One group for each time, so that as many questions are put to the store. Projects that are gone have the usual time. */
+function byIdleHours(projects: Iterable<ProjectView>): Map<number, ProjectsOf> {
+  const others = new Map<number, string[]>()
+  for (const { name, spec } of projects) {
+    if (spec.sessionIdleHours === DEFAULT_IDLE_HOURS) continue
+    others.set(spec.sessionIdleHours, [...(others.get(spec.sessionIdleHours) ?? []), name])
+  }
+  const usual: ProjectsOf = { which: 'except', names: [...others.values()].flat() }
+  return new Map<number, ProjectsOf>([
+    [DEFAULT_IDLE_HOURS, usual],
+    ...[...others].map(([hours, names]) => [hours, { which: 'only', names }] as const),
+  ])
+}
+
 function cut(session: Session): void {
   session.stream?.close()
   for (const cancel of session.calls.values()) cancel()
@@ -232,6 +258,7 @@ const fromRecord = (record: SessionRecord): Session => ({
   subscriptions: new Map(record.subscriptions.map(([server, uri]) => [uri, server])),
   stored: true,
   restored: true,
+  rested: false,
   calls: new Map(),
   stream: undefined,
   missed: false,

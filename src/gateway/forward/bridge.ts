@@ -32,13 +32,15 @@ export function upstreamRequest(x: Exchange, lease: Lease, fresh = false): Upstr
 /** Methods whose `Mcp-Name` header repeats a part of the body. */
 const NAMED = new Set(['tools/call', 'prompts/get', 'resources/read'])
 
+/** A client without a session has not said who it is. */
+const UNKNOWN_CLIENT = '{"name":"unknown","version":"0"}'
+
 function eraEdits(x: Exchange, message: Message): Edit[] {
   if (x.era === 'modern') return toLegacyRequest(message)
-  const session = need(x.session, 'session')
   return toModernRequest(message, {
-    clientInfo: session.clientInfo,
+    clientInfo: x.session?.clientInfo ?? UNKNOWN_CLIENT,
     capabilities: x.offer.modern,
-    logLevel: session.logLevel,
+    logLevel: x.session?.logLevel,
   })
 }
 

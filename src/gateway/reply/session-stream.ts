@@ -132,8 +132,8 @@ export function createSessionStreams(deps: SessionStreamDeps): SessionStreams {
 
 const LOST = {
   code: -32603,
-  message: 'the answer to this call was lost: it may have been carried out, and is not made again by itself',
-  data: { code: 'unavailable' },
+  message: 'the answer to this call was lost; it may have had effects, so look before you call again',
+  data: {},
 } as const
 
 function streamOver(session: Session, log: EventLog): NonNullable<Session['stream']> {
