@@ -75,6 +75,22 @@ export function storeStateContract(current: () => Store): void {
     expect((await listExpired(state, 40, 9)).map(({ id }) => id)).toEqual(['b', 'c', 'a'])
   })
 
+  test('expired sessions are found by project, or for all but some', async () => {
+    const { state } = current()
+    for (const [id, project] of [
+      ['a', 'one'],
+      ['b', 'two'],
+      ['c', 'three'],
+    ] as const) {
+      await insertSession(state, session({ id, project, seen_at_ms: 10 }))
+    }
+    const found = async (which: 'only' | 'except', names: readonly string[]) =>
+      (await listExpired(state, 40, 9, { which, names })).map(({ id }) => id)
+    expect(await found('only', ['one', 'three'])).toEqual(['a', 'c'])
+    expect(await found('except', ['one', 'three'])).toEqual(['b'])
+    expect(await found('except', [])).toEqual(['a', 'b', 'c'])
+  })
+
   test('sessions are counted by project, and gone when removed', async () => {
     const { state } = current()
     for (const id of ['a', 'b']) await insertSession(state, session({ id }))

@@ -2,6 +2,10 @@ import { createServer, get, type IncomingMessage, type Server, type ServerRespon
 import type { AddressInfo } from 'node:net'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import type { Segment } from '../../audit/entry.ts'
+import type { BootEpoch } from '../../lib/id.ts'
+import type { Session } from '../classify/session.ts'
+import { createEventLogs } from './event-logs.ts'
+import { cutWhenStalled, openEventConnection } from './event-stream.ts'
 import { createOutlet, type Outlet } from './outlet.ts'
 
 let server: Server
@@ -211,4 +215,80 @@ test('a client that does not read its stream is cut off', async () => {
     setTimeout(() => expect(response.destroyed).toBe(true), 10)
   }).catch(() => ({ body: '' }))
   expect(body).toBe('')
+})
+
+const LEGACY = { id: 's', protocolVersion: '2025-06-18' } as Session
+const keepLogs = () =>
+  createEventLogs(
+    'epoch' as BootEpoch,
+    () => 0,
+    () => {},
+  )
+
+test('the stream of a session outlives its connection; a JSON answer does not', async () => {
+  const logs = keepLogs()
+  const dropped = Promise.withResolvers<Outlet>()
+  use = (out, response) => {
+    out.resumable(logs, LEGACY, '7')
+    out.event('1')
+    response.once('close', () => dropped.resolve(out))
+  }
+  const { port } = server.address() as AddressInfo
+  const request = get({ port, host: '127.0.0.1' }, (head) => head.once('data', () => request.destroy()))
+  request.on('error', () => {})
+  const out = await dropped.promise
+  expect(out.gone).toBe(false)
+  out.event('2')
+  out.answer(200, ['3'])
+  const { body } = await ask((_, response) => {
+    const log = logs.find(LEGACY, { epoch: 'epoch', stream: '1', n: 1, request: '7' })
+    log?.attach(openEventConnection(response), 1)
+  })
+  expect(body.match(/(?<=data: )\d/g)).toEqual(['2', '3'])
+  await ask((answered) => {
+    answered.resumable(logs, LEGACY, '8')
+    answered.answer(200, ['{}'])
+  })
+  expect(logs.size().sessions).toBe(1)
+  logs.close()
+})
+
+test('a sender is told to hold back, and when to go on: drained, or the client gone', async () => {
+  for (const how of ['reads', 'leaves']) {
+    const told = Promise.withResolvers<boolean[]>()
+    use = (out) => {
+      const went: boolean[] = []
+      // More than the kernel takes for a client that does not read.
+      for (let i = 0; i < 7; i++) went.push(out.event(`"${'x'.repeat(1024 * 1024)}"`))
+      out.onDrain(() => {
+        told.resolve(went)
+        out.answer(200, ['{}'])
+      })
+    }
+    const { port } = server.address() as AddressInfo
+    const request = get({ port, host: '127.0.0.1' }, (head) => {
+      setTimeout(() => (how === 'reads' ? head.resume() : request.destroy()), 20)
+    })
+    request.on('error', () => {})
+    expect(await told.promise).toContain(false)
+  }
+})
+
+test('a client that takes nothing of a large answer is cut off after a while, and one that reads is not', async () => {
+  for (const reads of [false, true]) {
+    const closed = Promise.withResolvers<boolean>()
+    use = (_, response) => {
+      response.once('close', () => closed.resolve(response.writableFinished))
+      response.writeHead(200)
+      response.end('x'.repeat(32 * 1024 * 1024))
+      cutWhenStalled(response, 100)
+    }
+    const { port } = server.address() as AddressInfo
+    const request = get({ port, host: '127.0.0.1' }, (head) => {
+      if (reads) head.resume()
+    })
+    request.on('error', () => {})
+    expect(await closed.promise).toBe(reads)
+    request.destroy()
+  }
 })
