@@ -60,7 +60,7 @@ export function createPeerCaller({ self, signer, nowMs }: PeerCallerDeps): PeerC
         },
         answer,
       )
-      return answer
+      return { abort: () => answer.abort() }
     },
     close: () => agent.destroy(),
   }

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Log } from '../../lib/log.ts'
 import { listPeers, putPeer, removePeer } from '../../store/peers.ts'
 import type { PeerRow, StateDb } from '../../store/tables.ts'
@@ -10,6 +11,8 @@ export interface PeerDirectory {
   find(node: string): string | undefined
   /** Asks the database for one that is not known: it may have begun a moment ago. */
   lookUp(node: string): Promise<string | undefined>
+  /** It has said something authentic. A promise: it was not known, and will be. */
+  heard(node: string): Promise<void> | undefined
   /** All but ourselves. */
   others(): readonly string[]
   /** Somebody tried to reach it in vain. */
@@ -64,6 +67,18 @@ export function createPeerDirectory({ db, self, log, tickMs }: PeerDirectoryDeps
     known = new Map(rows.map((row) => [row.node, seen(known.get(row.node), row, isBeat)]))
   }
 
+  /** All who ask meanwhile share one reading. */
+  function soon(): Promise<void> {
+    const waitMs = Math.max(0, readAtMs + LOOK_UP_EVERY_MS - tickMs())
+    reading ??= sleep(waitMs, undefined, { ref: false })
+      .then(() => read(false))
+      .catch(() => undefined)
+      .finally(() => {
+        reading = undefined
+      })
+    return reading
+  }
+
   async function beat(): Promise<void> {
     try {
       if (published !== undefined) await putPeer(db, { node: self, url: published })
@@ -87,14 +102,10 @@ export function createPeerDirectory({ db, self, log, tickMs }: PeerDirectoryDeps
     },
     find,
     async lookUp(node) {
-      if (tickMs() - readAtMs >= LOOK_UP_EVERY_MS && !known.has(node)) {
-        reading ??= read(false).finally(() => {
-          reading = undefined
-        })
-        await reading.catch(() => undefined)
-      }
+      if (!known.has(node)) await soon()
       return find(node)
     },
+    heard: (node) => (find(node) === undefined ? read(false).catch(() => undefined) : undefined),
     others: () => [...known].filter(([, peer]) => isAlive(peer)).map(([node]) => node),
     unreachable(node) {
       const peer = known.get(node)

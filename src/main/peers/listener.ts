@@ -13,8 +13,8 @@ export interface PeerListenerDeps {
   readonly self: string
   readonly signer: PeerSigner
   readonly service: PeerService
-  /** Who has just said something authentic. */
-  readonly heard: (node: string) => void
+  /** Who has just said something authentic; what it asks for waits until it is known. */
+  readonly heard: (node: string) => Promise<void> | undefined
   readonly clock: Clock
   readonly log: Log
 }
@@ -46,7 +46,11 @@ export function createPeerListener(deps: PeerListenerDeps): Server {
           return refuse(response, { status: 413, why: `at most ${MAX_BODY_BYTES} bytes` })
         if (body === 'aborted' || digestOf(body) !== admitted.claim.digest)
           return refuse(response, NOT_AUTHENTIC)
-        return serve(deps, { ...admitted, body: body.toString() }, response)
+        const request = { ...admitted, body: body.toString() }
+        const known = deps.heard(admitted.claim.from)
+        if (known === undefined) serve(deps, request, response)
+        else void known.then(() => serve(deps, request, response))
+        return undefined
       })
     },
   )
@@ -91,7 +95,6 @@ function admit(
   const problem = stale(claim)
   if (problem === 'clock') deps.log.error({ peer: claim.from }, STALE.clock.why)
   if (problem !== undefined) return STALE[problem]
-  deps.heard(claim.from)
   return { channel, claim }
 }
 

@@ -86,9 +86,7 @@ export function createPeerNetwork(deps: PeerNetworkDeps): PeerNetwork {
   return {
     peers: { self, open, broadcast },
     async start(service) {
-      const heard = (node: string): void => {
-        if (directory.find(node) === undefined) void directory.lookUp(node)
-      }
+      const { heard } = directory
       const server = createPeerListener({ self, signer, service, heard, clock, log })
       await listenOn(server, deps, 'peer-listen')
       stop = () =>
