@@ -109,7 +109,7 @@ describe('a file of the home that is not what it was', () => {
     await ok(['down'], { home })
     const key = join(home, 'master.key')
     renameSync(key, `${key}.away`)
-    await refuses(home, /the store is sealed with master key mk_[0-9a-f]{16}; put its file back at/)
+    await refuses(home, /the store is used with master key mk_[0-9a-f]{16}; put its file at/)
     expect(readdirSync(home).filter((name) => name.startsWith('master.key'))).toEqual(['master.key.away'])
     renameSync(`${key}.away`, key)
     expect((await up(home)).status).toBe(0)
