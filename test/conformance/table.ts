@@ -19,9 +19,9 @@ export interface Row {
 
 /** Scenario × column, for one role; its scenarios in the order of the suite, those that are never scored last. */
 export async function tabulate(role: Role, columns: readonly Column[]): Promise<readonly Row[]> {
-  const sets = await Promise.all(
-    columns.map((column) => (column.role === role ? listScenarios(role, column.requirements) : [])),
-  )
+  const scenariosOf = async (column: Column) =>
+    column.role === role ? listScenarios(role, column.requirements) : []
+  const sets = await Promise.all(columns.map(scenariosOf))
   const all = sets.flat()
   const names = new Set([...all.filter(({ scored }) => scored), ...all].map(({ scenario }) => scenario))
   return Array.from(names, (scenario) => ({
