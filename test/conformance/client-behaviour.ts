@@ -80,6 +80,15 @@ const callWhateverIsListed: Behaviour = async (endpoint) => {
     await post(endpoint, 'tools/call', { name, arguments: { region: 'us-west1' } })
 }
 
+/** Never scored: the schema comes back as it was listed. */
+const echoSchema: Behaviour = async (endpoint) => {
+  const { tools } = (await post(endpoint, 'tools/list', {})) as {
+    readonly tools: readonly { name: string; inputSchema: unknown }[]
+  }
+  const schema = tools.find(({ name }) => name === 'json_schema_2020_12_tool')?.inputSchema
+  await post(endpoint, 'tools/call', { name: 'json_schema_echo', arguments: { schema } })
+}
+
 let nextId = 0
 async function post(endpoint: Endpoint, method: string, params: Record<string, unknown>): Promise<unknown> {
   const response = await fetch(endpoint.url, {
@@ -91,7 +100,9 @@ async function post(endpoint: Endpoint, method: string, params: Record<string, u
       'mcp-protocol-version': endpoint.revision,
       'mcp-method': method,
       ...(typeof params['name'] === 'string' ? { 'mcp-name': params['name'] } : {}),
-      ...(method === 'tools/call' ? { 'mcp-param-region': 'us-west1' } : {}),
+      ...(isObject(params['arguments']) && 'region' in params['arguments']
+        ? { 'mcp-param-region': 'us-west1' }
+        : {}),
     },
     body: JSON.stringify({
       jsonrpc: '2.0',
@@ -108,6 +119,8 @@ async function post(endpoint: Endpoint, method: string, params: Record<string, u
   })
   return ((await response.json()) as { readonly result?: unknown }).result
 }
+
+const isObject = (value: unknown): value is object => typeof value === 'object' && value !== null
 
 const askedByTools =
   (...names: readonly string[]): Behaviour =>
@@ -142,6 +155,7 @@ const BEHAVIOURS: Readonly<Record<string, Behaviour>> = {
   'http-standard-headers': useEverything,
   'http-custom-headers': callAsTold,
   'http-invalid-tool-headers': callWhateverIsListed,
+  'json-schema-2020-12-preservation': echoSchema,
 }
 
 export const behaviourOf = (scenario: string): Behaviour | undefined =>
