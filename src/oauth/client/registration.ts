@@ -40,7 +40,7 @@ export async function identifyClient(
   if (server.registration_endpoint !== undefined)
     return register(server, server.registration_endpoint, sources, fetcher)
   return err(
-    'the authorization server registers no clients by itself: register one there with the redirect address shown by --help, and pass --client-id',
+    `the authorization server registers no clients by itself: register one there with the redirect address ${redirectUri}, and pass --client-id`,
   )
 }
 
