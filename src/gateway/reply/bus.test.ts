@@ -21,7 +21,12 @@ function setUp() {
     ['first', projectOf('first', [ONE])],
   ])
   const snapshot: SnapshotSource = {
-    current: () => ({ revision: 1, project: (name) => projects.get(name), server: () => undefined }),
+    current: () => ({
+      revision: 1,
+      project: (name) => projects.get(name),
+      projects: () => projects.values(),
+      server: () => undefined,
+    }),
     secretValue: () => undefined,
   }
   const heard: string[] = []
