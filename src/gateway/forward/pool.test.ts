@@ -230,3 +230,21 @@ test('a modern client that varies what it declares has so many connections, the 
   expect(own.filter(({ closed }) => closed)).toHaveLength(12)
   expect(own.slice(-8).every(({ closed }) => !closed)).toBe(true)
 })
+
+test('a server with as many connections as it may have lets go of the one that is longest unused', async () => {
+  const { servers, pool, time } = setUp()
+  servers.script('srv').stateful = true
+  const server = scriptedView('srv')
+  for (let i = 0; i < 999; i++) {
+    time.nowMs++
+    await pool.lease(server, scope(`token:${i}`, `s${i}`))
+  }
+  time.nowMs++
+  await pool.lease(server, scope('token:0', 's0'))
+  expect(pool.health(server).connections).toBe(1000)
+  expect((await pool.lease(server, scope('token:x', 'one-more'))).ok).toBe(true)
+  const closed = servers.connections('srv').filter((connection) => connection.closed)
+  expect(closed.map(({ sharer }) => sharer)).toEqual(['session:s1'])
+  expect(pool.health(server).connections).toBe(1000)
+  await pool.close()
+})

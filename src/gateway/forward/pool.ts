@@ -157,7 +157,7 @@ export function createPool(deps: PoolDeps): Pool {
     }
     if (record.failure !== undefined && deps.tickMs() < record.retryMs)
       return Promise.resolve(err(record.failure))
-    if (record.entries.size >= MAX_CONNECTIONS_PER_SERVER || !makeRoom(record, whom.sharer)) {
+    if (!makeRoom(record, whom.sharer)) {
       return Promise.resolve(err({ kind: 'unreachable', message: 'too many connections to it are open' }))
     }
     return openEntry(record, server, whom, entry !== undefined)
@@ -165,15 +165,23 @@ export function createPool(deps: PoolDeps): Pool {
 
   /** Modern clients have a connection for each set of capabilities that they declare, which is theirs to vary. */
   function makeRoom(record: ServerRecord, sharer: string): boolean {
+    if (record.entries.size >= MAX_CONNECTIONS_PER_SERVER && !closeUnused(record, '')) return false
     const end = sharer.indexOf(' ')
     if (end < 0) return true
-    const own = [...record.entries.values()].filter((entry) =>
-      entry.sharer.startsWith(sharer.slice(0, end + 1)),
-    )
-    if (own.length < MAX_CONNECTIONS_PER_CALLER) return true
-    const [oldest] = own
-      .filter((entry) => entry.lease?.upstream.idle === true)
-      .toSorted((a, b) => a.usedMs - b.usedMs)
+    const caller = sharer.slice(0, end + 1)
+    let own = 0
+    for (const name of record.entries.keys()) if (name.startsWith(caller)) own++
+    return own < MAX_CONNECTIONS_PER_CALLER || closeUnused(record, caller)
+  }
+
+  /** Closes the connection that has not been used for the longest time, of those whose sharer begins so; false: all are in use. */
+  function closeUnused(record: ServerRecord, prefix: string): boolean {
+    let oldest: Entry | undefined
+    for (const entry of record.entries.values()) {
+      if (entry.sharer === '' || !entry.sharer.startsWith(prefix)) continue
+      if (entry.lease?.upstream.idle !== true || entry.lease.upstream.watched > 0) continue
+      if (oldest === undefined || entry.usedMs < oldest.usedMs) oldest = entry
+    }
     if (oldest === undefined) return false
     record.entries.delete(oldest.sharer)
     void oldest.lease?.upstream.close()
