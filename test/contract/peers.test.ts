@@ -55,14 +55,14 @@ async function enter(service: PeerService, more: { key?: Buffer; port?: number }
 }
 
 /** What was heard, in order. */
-function listen(peers: Peers, node: string, body = '{}'): { heard: string[]; abort(): void } {
+function listen(peers: Peers, node: string, body = '{}'): { heard: string[]; readonly abort: () => void } {
   const heard: string[] = []
-  const { abort } = peers.open(node, 'park', body, {
+  const opened = peers.open(node, 'park', body, {
     line: (text) => heard.push(text),
     end: () => heard.push('END'),
     gone: () => heard.push('GONE'),
   })
-  return { heard, abort }
+  return { heard, abort: () => opened.abort() }
 }
 
 const SILENT: PeerService = (_channel, _body, reply) => reply.end()

@@ -9,6 +9,7 @@ import { currentRevision } from '../../src/store/resources.ts'
 import type { Store } from '../../src/store/store.ts'
 import { inTransaction } from '../../src/store/transaction.ts'
 import { findEmbeddedPostgres, startPostgres, type TestPostgres } from '../fixtures/postgres.ts'
+import { until } from '../e2e/gateway-harness.ts'
 import { insertAlone } from './store-rows.ts'
 
 /* What only a database on the network can meet: addresses, logins, lost connections, several nodes that start. */
@@ -111,4 +112,33 @@ test('a database that only reads refuses to write, and says so', async () => {
   const store = await open(url)
   await sql`alter database standby set default_transaction_read_only = on`.execute(store.control)
   expect((await refusalOf(url)).hint).toContain('cannot be written')
+})
+
+test('who watches is told of each commit, of no rollback, and again once a lost connection is back', async () => {
+  const url = await postgres.createDatabase('watched')
+  const [writer, watcher] = [await open(url), await open(url)]
+  let told = 0
+  const watch = watcher.watch?.(() => told++)
+  const toldMore = (than: number): Promise<boolean> => until('it is told', () => told > than)
+  await toldMore(0)
+  for (const uid of ['a', 'b']) {
+    const before = told
+    await insertAlone(writer, { uid })
+    await toldMore(before)
+  }
+  const before = told
+  await expect(insertAlone(writer, { uid: 'a' })).rejects.toMatchObject({ code: 'conflict' })
+  await inTransaction(writer, async () => undefined)
+  await insertAlone(writer, { uid: 'c' })
+  await toldMore(before)
+  await sleep(50)
+  expect(told).toBe(before + 1)
+  const beforeCut = told
+  await postgres.query(
+    'watched',
+    "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'castellan-listen'",
+  )
+  await toldMore(beforeCut)
+  for (const password of [...spellings(), 'pg-canary']) expect(logged).not.toContain(password)
+  await watch?.close()
 })

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import { listPeers, putPeer, removePeer } from '../../src/store/peers.ts'
 import {
   countSessions,
   findSession,
@@ -115,5 +116,22 @@ export function storeStateContract(current: () => Store): void {
     const uses = new Map((await listUses(state)).map(({ uid, used_at_ms }) => [uid, used_at_ms]))
     expect(uses.size).toBe(2500)
     expect([uses.get('tok_0'), uses.get('tok_1'), uses.get('tok_2499')]).toEqual([9000, 1001, 3499])
+  })
+
+  test('a process is published once, lives by its beat, and is removed as it was seen or not at all', async () => {
+    const { state } = current()
+    await putPeer(state, { node: 'b', url: 'http://b' })
+    await putPeer(state, { node: 'a', url: 'http://a' })
+    await putPeer(state, { node: 'a', url: 'http://a2' })
+    expect(await listPeers(state)).toEqual([
+      { node: 'a', url: 'http://a2', beat: 1 },
+      { node: 'b', url: 'http://b', beat: 0 },
+    ])
+    await removePeer(state, 'a', 0)
+    await removePeer(state, 'b')
+    await removePeer(state, 'c')
+    expect((await listPeers(state)).map(({ node }) => node)).toEqual(['a'])
+    await removePeer(state, 'a', 1)
+    expect(await listPeers(state)).toEqual([])
   })
 }

@@ -6,6 +6,7 @@ import {
   currentRevision,
   findResource,
   findResourceByUid,
+  findResourcesByUid,
   insertResource,
   listResources,
   removeResource,
@@ -203,6 +204,14 @@ export function storeContract(createPlace: () => Promise<StorePlace>): void {
         .select(sql<number>`count(*)`.as('count'))
         .executeTakeFirstOrThrow()
       expect(count).toBe(1)
+    })
+
+    test('those of many that are there are found by their uids', async () => {
+      for (const uid of ['a', 'b']) await insertAlone(store, { uid })
+      const uids = ['b', 'x', 'a', ...Array.from({ length: 2500 }, (_, i) => `none-${i}`)]
+      const rows = await findResourcesByUid(store.control, uids)
+      expect(new Set(rows.map(({ uid }) => uid))).toEqual(new Set(['a', 'b']))
+      expect(await findResourcesByUid(store.control, [])).toEqual([])
     })
 
     test('writers on several nodes: a reader sees every revision, in order, none twice', async () => {

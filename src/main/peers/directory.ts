@@ -12,7 +12,7 @@ export interface PeerDirectory {
   /** Asks the database for one that is not known: it may have begun a moment ago. */
   lookUp(node: string): Promise<string | undefined>
   /** It has said something authentic. A promise: it was not known, and will be. */
-  heard(node: string): Promise<void> | undefined
+  readonly heard: (node: string) => Promise<void> | undefined
   /** All but ourselves. */
   others(): readonly string[]
   /** Somebody tried to reach it in vain. */
