@@ -11,7 +11,7 @@ import type { Session, SessionStore } from './classify/session.ts'
 import { compareParams } from './classify/compare-params.ts'
 import { createSessions, type Sessions } from './classify/sessions.ts'
 import { createSessionStep } from './classify/session-step.ts'
-import { createDial } from './forward/dial.ts'
+import { createDial, type Dial } from './forward/dial.ts'
 import type { Exchange } from './exchange.ts'
 import { createForward } from './forward/forward.ts'
 import { createLogLevels } from './forward/log-level.ts'
@@ -107,7 +107,13 @@ export function createGateway(deps: GatewayDeps): Gateway {
     traffic,
     openThings: parts.openThings,
     servePeer: parts.servePeer,
-    status: createGatewayStatus({ pool, catalog, sessions, sandbox: deps.runtime.sandbox }),
+    status: createGatewayStatus({
+      pool,
+      catalog,
+      sessions,
+      sandbox: deps.runtime.sandbox,
+      detection: parts.detection,
+    }),
     configurationChanged(changed) {
       const current = deps.snapshot.current()
       catalog.reconcile((name) => current.server(name))
@@ -157,6 +163,7 @@ interface Parts {
   readonly run: ReturnType<typeof createRunner>
   readonly servePeer: PeerService
   readonly openThings: () => OpenThings
+  readonly detection: Dial['detection']
   closeDial(): Promise<void>
 }
 
@@ -168,7 +175,7 @@ function assemble(deps: GatewayDeps, traffic: Traffic): Parts {
     grants: deps.grants,
     us,
     ids: createWireIds(epoch),
-    tickMs: clock.tickMs,
+    clock,
   })
   const asker = createClientAsker(epoch)
   const questions = createSessionQuestions(asker, {
@@ -292,13 +299,14 @@ function assemble(deps: GatewayDeps, traffic: Traffic): Parts {
     run: runners.whole,
     openThings: createOpenThings({ sessions, pool, parking, asker }),
     servePeer: (channel, body, reply) => (channel === 'park' ? parkService : sessionService)(body, reply),
+    detection: (server) => dial.detection(server),
     closeDial: () => dial.close(),
   }
 }
 
 function stepTable(
   deps: GatewayDeps,
-  parts: Omit<Parts, 'run' | 'servePeer' | 'openThings' | 'closeDial'> & {
+  parts: Omit<Parts, 'run' | 'servePeer' | 'openThings' | 'detection' | 'closeDial'> & {
     readonly record: ReturnType<typeof createRecord>
     readonly runElement: (element: Exchange) => Promise<void>
     readonly asker: ClientAsker

@@ -1,5 +1,6 @@
 import type { ServerStatus } from '../kinds/server.ts'
 import type { Sessions } from './classify/sessions.ts'
+import type { Dial } from './forward/dial.ts'
 import type { Pool, Scope } from './forward/pool.ts'
 import type { UpstreamFailure } from './forward/upstream.ts'
 import type { Catalog, ServerList } from './route/catalog.ts'
@@ -20,11 +21,23 @@ export interface GatewayStatusDeps {
   readonly catalog: Catalog
   readonly sessions: Sessions
   readonly sandbox: string
+  readonly detection: Dial['detection']
 }
 
 const NOBODY: Scope = { principal: '', session: undefined }
 
-export function createGatewayStatus({ pool, catalog, sessions, sandbox }: GatewayStatusDeps): GatewayStatus {
+export function createGatewayStatus(deps: GatewayStatusDeps): GatewayStatus {
+  const { pool, catalog, sessions, sandbox } = deps
+
+  function found(view: ServerView, version: string): Pick<ServerStatus, 'detection' | 'detectedAt'> {
+    const detection = deps.detection(view)
+    if (detection === undefined) return {}
+    return {
+      detection: `${version} ${detection.how}`,
+      detectedAt: new Date(detection.atMs).toISOString(),
+    }
+  }
+
   function server(view: ServerView): ServerStatus {
     const { info, failure, connections, losses } = pool.health(view)
     const stdio = view.spec.transport === 'stdio' ? { instances: connections, restarts: losses, sandbox } : {}
@@ -44,6 +57,7 @@ export function createGatewayStatus({ pool, catalog, sessions, sandbox }: Gatewa
       ...messageOf(problem, tools),
       era: info.era,
       protocolVersion: info.protocolVersion,
+      ...found(view, info.protocolVersion),
       ...(info.serverInfo === undefined ? {} : { server: nameOf(info.serverInfo) }),
       ...(tools === undefined ? {} : { tools: tools.items.length }),
       ...stdio,

@@ -97,6 +97,13 @@ const common = {
   tools: ToolFilter.describe('Which of its tools are offered at all.'),
 }
 
+const Protocol = z
+  .enum(['auto', 'legacy', 'modern'])
+  .default('auto')
+  .describe(
+    'What it speaks: `legacy` is opened with `initialize`, `modern` (2026-07-28) is not. `auto` asks once and remembers: a child process is started one more time for that.',
+  )
+
 const Mount = z.strictObject({
   path: z.string().startsWith('/').max(4096).describe('An absolute path on the host, the same inside.'),
   access: z.enum(['read', 'write']).default('read').describe('`write` allows changes.'),
@@ -150,6 +157,7 @@ const Stdio = z.strictObject({
     })
     .prefault({})
     .describe('Bounds; an instance that passes one is ended.'),
+  protocol: Protocol,
   ...common,
 })
 
@@ -162,14 +170,31 @@ const Auth = z.strictObject({
     ),
 })
 
-const Http = z.strictObject({
-  transport: z.literal('http').describe('Streamable HTTP, any protocol revision.'),
+const remote = {
   url: z
     .url({ protocol: /^https?$/ })
     .max(2048)
     .describe('`https:`; `http:` for loopback hosts only. No user, password or credential in it.'),
   headers: z.array(HeaderEntry).max(64).default([]).describe('Sent with every request.'),
   auth: Auth.optional().describe('What others have issued to us for this server.'),
+}
+
+const Http = z.strictObject({
+  transport: z
+    .literal('http')
+    .describe(
+      'Streamable HTTP, any protocol revision; a server that turns out to speak HTTP+SSE is served too.',
+    ),
+  ...remote,
+  protocol: Protocol,
+  ...common,
+})
+
+const Sse = z.strictObject({
+  transport: z
+    .literal('sse')
+    .describe('HTTP+SSE, the transport of 2024-11-05: `url` is where its stream is, often ending in /sse.'),
+  ...remote,
   ...common,
 })
 
@@ -180,6 +205,8 @@ const ServerStatus = z.strictObject({
   message: z.string().optional().describe('Why it is not Ready, and what to do.'),
   era: z.enum(['legacy', 'modern']).optional().describe('What the server was found to speak.'),
   protocolVersion: z.string().optional().describe('The revision in use.'),
+  detection: z.string().optional().describe('How that was found out, and why nothing else was.'),
+  detectedAt: z.string().optional().describe('When.'),
   server: z.string().optional().describe('Name and version the server gives itself.'),
   tools: z.number().optional().describe('How many tools it offers, after `spec.tools`.'),
   instances: z.number().optional().describe('Running copies (stdio).'),
@@ -221,7 +248,7 @@ export const Server = defineKind({
   scope: 'global',
   uidPrefix: 'srv',
   summary: 'An MCP server that Castellan reaches over HTTP or runs as a child process.',
-  spec: z.discriminatedUnion('transport', [Stdio, Http]),
+  spec: z.discriminatedUnion('transport', [Stdio, Http, Sse]),
   status: ServerStatus,
   applyOrder: 20,
   columns: [
@@ -235,12 +262,12 @@ export const Server = defineKind({
     {
       header: 'TARGET',
       wide: true,
-      of: ({ spec }) => (spec.transport === 'http' ? spec.url : [spec.command, ...spec.args].join(' ')),
+      of: ({ spec }) => (spec.transport === 'stdio' ? [spec.command, ...spec.args].join(' ') : spec.url),
     },
   ],
   references: secretReferences,
   check: (spec) =>
-    spec.transport === 'http'
+    spec.transport !== 'stdio'
       ? [
           ...checkUrl(spec.url),
           ...duplicates(
@@ -277,12 +304,14 @@ export type Server = ResourceOf<typeof Server>
 export type ServerSpec = SpecOf<typeof Server>
 export type ServerStatus = StatusOf<typeof Server>
 export type StdioSpec = Extract<ServerSpec, { transport: 'stdio' }>
-export type HttpSpec = Extract<ServerSpec, { transport: 'http' }>
+export type HttpSpec = Extract<ServerSpec, { transport: 'http' | 'sse' }>
 export type NamedValue = StdioSpec['env'][number]
 
-function secretReferences(spec: z.output<typeof Stdio> | z.output<typeof Http>): Reference[] {
+function secretReferences(
+  spec: z.output<typeof Stdio> | z.output<typeof Http> | z.output<typeof Sse>,
+): Reference[] {
   const [field, entries] =
-    spec.transport === 'http' ? (['headers', spec.headers] as const) : (['env', spec.env] as const)
+    spec.transport === 'stdio' ? (['env', spec.env] as const) : (['headers', spec.headers] as const)
   return entries.flatMap(({ valueFrom }, i) =>
     valueFrom === undefined
       ? []

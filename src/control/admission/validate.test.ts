@@ -46,12 +46,12 @@ test.each<[string, unknown, readonly string[]]>([
     ['metadata.project: a Server belongs to no project; leave it out'],
   ],
   ['no transport', server({}), ['spec.transport: is required']],
-  ['another transport', server({ transport: 'smtp' }), ['spec.transport: must be one of stdio, http']],
+  ['another transport', server({ transport: 'smtp' }), ['spec.transport: must be one of stdio, http, sse']],
   [
     'a field of the other transport',
     stdio({ url: 'x' }),
     [
-      'spec.url: unknown field; here are transport, command, args, env, cwd, mounts, instances, limits, description, timeouts, tools',
+      'spec.url: unknown field; here are transport, command, args, env, cwd, mounts, instances, limits, protocol, description, timeouts, tools',
     ],
   ],
   [

@@ -1,26 +1,23 @@
 import { createHash } from 'node:crypto'
 import type { Pool as HttpPool } from 'undici'
-import type { StdioSpec } from '../../kinds/server.ts'
+import type { HttpSpec, StdioSpec } from '../../kinds/server.ts'
+import type { Clock } from '../../lib/clock.ts'
 import { err, ok, type Result } from '../../lib/result.ts'
 import { NO_OFFER, type Offer } from '../../protocol/client-offer.ts'
 import type { Implementation } from '../../protocol/envelope.ts'
-import type { Era } from '../../protocol/revisions.ts'
 import type { InstanceSpec, Runtime } from '../../runtime/runtime.ts'
-import {
-  injectEnv,
-  injectHeaders,
-  missingSecrets,
-  type OpenSecret,
-} from '../inject/credentials.ts'
+import { injectEnv, injectHeaders, missingSecrets, type OpenSecret } from '../inject/credentials.ts'
 import type { GrantSource } from '../inject/grants.ts'
 import type { ServerView } from '../snapshot.ts'
+import { detectHttp, detectStdio } from './detect.ts'
 import { granted, grantUse, redactorFor } from './granted.ts'
 import { LegacyHttp } from './http-legacy.ts'
 import { createModernHttp } from './http-modern.ts'
-import { probeHttp, type Verdict } from './http-probe.ts'
-import { httpTarget } from './http-target.ts'
+import { SseUpstream } from './http-sse.ts'
+import { httpTarget, type HttpTarget } from './http-target.ts'
 import { StdioUpstream } from './stdio.ts'
-import type { Upstream, UpstreamEvents, UpstreamFailure } from './upstream.ts'
+import type { Upstream, UpstreamEvents, UpstreamFailure, UpstreamInfo } from './upstream.ts'
+import { createVerdicts, type Detection, type Verdict } from './verdicts.ts'
 import type { WireIds } from './wire-id.ts'
 import { eventsWithoutSecrets, withoutSecrets } from './without-secrets.ts'
 
@@ -30,7 +27,7 @@ export interface DialDeps {
   readonly grants: GrantSource
   readonly us: Implementation
   readonly ids: WireIds
-  readonly tickMs: () => number
+  readonly clock: Clock
 }
 
 /** For whom a connection is made. */
@@ -44,11 +41,10 @@ export interface For {
 /** Makes connections to Servers; who shares them is the pool's business. */
 export interface Dial {
   connect(server: ServerView, whom: For, events: UpstreamEvents): Promise<Result<Upstream, UpstreamFailure>>
+  /** How it was found out what the server speaks; undefined: not yet, or it failed since. */
+  detection(server: ServerView): Detection | undefined
   close(): Promise<void>
 }
-
-/** A legacy verdict may be outlived by an upgrade of the server, which would go on to answer `initialize`. */
-const LEGACY_VERDICT_MS = 24 * 3600 * 1000
 
 /** Connections to one origin; each carries one request at a time. */
 const MAX_CONNECTIONS = 256
@@ -60,10 +56,7 @@ interface Origin {
 
 export function createDial(deps: DialDeps): Dial {
   const origins = new Map<string, Origin>()
-  const eras = new Map<
-    string,
-    { readonly era: Era; readonly verdict: Verdict | undefined; readonly untilMs: number }
-  >()
+  const verdicts = createVerdicts(deps.clock)
 
   async function originOf(url: string): Promise<Origin> {
     // Loaded with the first server that needs it: it is a large part of what a daemon would load at its start.
@@ -82,100 +75,130 @@ export function createDial(deps: DialDeps): Dial {
     return found
   }
 
-  function remember(server: ServerView, era: Era, verdict?: Verdict): void {
-    eras.set(server.fingerprint, {
-      era,
-      verdict,
-      untilMs: deps.tickMs() + (era === 'legacy' ? LEGACY_VERDICT_MS : Infinity),
-    })
-  }
-
-  function known(
-    server: ServerView,
-  ): { readonly era: Era; readonly verdict: Verdict | undefined } | undefined {
-    const found = eras.get(server.fingerprint)
-    if (found !== undefined && found.untilMs > deps.tickMs()) return found
-    eras.delete(server.fingerprint)
-    return undefined
-  }
-
   async function connectHttp(
     server: ServerView,
+    spec: HttpSpec,
     { sharer, offer }: For,
     events: UpstreamEvents,
   ): Promise<Result<Upstream, UpstreamFailure>> {
-    if (server.spec.transport !== 'http') throw new TypeError('not an http server')
-    const { spec } = server
     const missing = missingSecrets(spec.headers, deps.openSecret)
     if (missing.length > 0) return err(secretMissing(missing))
     const dispatchers = granted(await originOf(spec.url), grantUse(deps.grants, server.name, spec))
     const target = httpTarget(spec, dispatchers, () => injectHeaders(spec, deps.openSecret))
-    let verdict = known(server)?.verdict
-    if (verdict === undefined) {
-      const probed = await probeHttp(target, deps.us, deps.ids)
-      if (!probed.ok) return probed
-      verdict = probed.value
-      remember(server, verdict.era, verdict)
-    }
-    const options = { target, us: deps.us, ids: deps.ids, tickMs: deps.tickMs, events }
-    return ok(
-      verdict.era === 'modern'
-        ? createModernHttp({ ...options, info: verdict.info })
-        : new LegacyHttp({
-            ...options,
-            offer,
-            oneClient: isOneClient(sharer),
-            listen: sharer === '' || offer !== NO_OFFER,
-          }),
-    )
+    const verdict = await verdicts.of(server, () => judgeRemote(spec, target, deps))
+    if (!verdict.ok) return verdict
+    const about = { target, us: deps.us, ids: deps.ids, tickMs: deps.clock.tickMs, events }
+    const options = { ...about, offer, oneClient: isOneClient(sharer) }
+    const { speaks } = verdict.value
+    if (speaks === 'modern') return opened(createModernHttp({ ...options, info: saidBy(verdict.value) }))
+    if (speaks === 'sse') return opened(new SseUpstream(options))
+    const legacy = await opened(new LegacyHttp({ ...options, listen: sharer === '' || offer !== NO_OFFER }))
+    if (legacy.ok || !mayBeSse(legacy.error)) return legacy
+    const sse = await opened(new SseUpstream(options))
+    // Why `initialize` failed says more than that there is no stream either.
+    if (!sse.ok) return legacy
+    const how = `by initialize over HTTP+SSE: a posted initialize was answered with HTTP status ${legacy.error.status ?? 'unknown'}`
+    verdicts.set(server, { speaks: 'sse', mayBeModern: false, how })
+    return sse
   }
 
-  function connectStdio(
+  async function connectStdio(
     server: ServerView,
+    spec: StdioSpec,
     { sharer, offer }: For,
     events: UpstreamEvents,
-  ): Result<Upstream, UpstreamFailure> {
-    if (server.spec.transport !== 'stdio') throw new TypeError('not a stdio server')
-    const { spec } = server
+  ): Promise<Result<Upstream, UpstreamFailure>> {
     const missing = missingSecrets(spec.env, deps.openSecret)
     if (missing.length > 0) return err(secretMissing(missing))
-    const upstream = new StdioUpstream({
+    const about = {
       runtime: deps.runtime,
-      spec: () => instanceSpec(server.name, sharer, spec, deps.openSecret),
       us: deps.us,
-      offer,
-      oneClient: isOneClient(sharer),
       ids: deps.ids,
-      events,
+      tickMs: deps.clock.tickMs,
       connectTimeoutMs: spec.timeouts.connectSeconds * 1000,
-      knownEra: known(server)?.era,
+    }
+    const makeSpec = (): InstanceSpec => instanceSpec(server.name, sharer, spec, deps.openSecret)
+    const verdict = await verdicts.of(server, async () =>
+      ok(await detectStdio({ ...about, spec: makeSpec() }, spec.protocol)),
+    )
+    if (!verdict.ok) return verdict
+    const { value } = verdict
+    const era = value.speaks === 'modern' ? 'modern' : 'legacy'
+    const mayBeModern = value.speaks !== 'modern' && value.mayBeModern
+    const oneClient = isOneClient(sharer)
+    const upstream = new StdioUpstream({
+      ...about,
+      spec: makeSpec,
+      offer,
+      oneClient,
+      events,
+      era,
+      mayBeModern,
     })
-    void upstream.open().then((opened) => opened.ok && remember(server, opened.value.era))
-    return ok(upstream)
+    const result = await opened(upstream)
+    const info = await upstream.open()
+    if (info.ok && info.value.era !== era)
+      verdicts.set(server, {
+        speaks: 'modern',
+        info: undefined,
+        how: 'by server/discover: it refused initialize',
+      })
+    return result
+  }
+
+  function connectAny(
+    server: ServerView,
+    whom: For,
+    events: UpstreamEvents,
+  ): Promise<Result<Upstream, UpstreamFailure>> {
+    const { spec } = server
+    return spec.transport === 'stdio'
+      ? connectStdio(server, spec, whom, events)
+      : connectHttp(server, spec, whom, events)
   }
 
   return {
     async connect(server, whom, given) {
       const redact = redactorFor(deps, server)
       const events = redact === undefined ? given : eventsWithoutSecrets(given, redact)
-      const upstream =
-        server.spec.transport === 'http'
-          ? await connectHttp(server, whom, events)
-          : connectStdio(server, whom, events)
-      if (!upstream.ok) return upstream
-      const opened = await upstream.value.open()
-      if (opened.ok) return redact === undefined ? upstream : ok(withoutSecrets(upstream.value, redact))
+      const upstream = await connectAny(server, whom, events)
       // A verdict that no longer holds must not outlive the first failure.
-      eras.delete(server.fingerprint)
-      await upstream.value.close()
-      return opened
+      if (!upstream.ok) verdicts.drop(server)
+      return upstream.ok && redact !== undefined ? ok(withoutSecrets(upstream.value, redact)) : upstream
     },
+    detection: (server) => verdicts.detection(server),
     async close() {
       const pools = [...origins.values()].flatMap(({ calls, streams }) => [calls, streams])
       await Promise.all(pools.map((pool) => pool.destroy()))
     },
   }
 }
+
+async function opened(upstream: Upstream): Promise<Result<Upstream, UpstreamFailure>> {
+  const info = await upstream.open()
+  if (info.ok) return ok(upstream)
+  await upstream.close()
+  return info
+}
+
+function judgeRemote(
+  spec: HttpSpec,
+  target: HttpTarget,
+  asker: Pick<DialDeps, 'us' | 'ids'>,
+): Promise<Result<Verdict, UpstreamFailure>> {
+  if (spec.transport === 'http') return detectHttp(target, spec.protocol, asker)
+  const how = 'by initialize over HTTP+SSE: spec.transport is sse'
+  return Promise.resolve(ok({ speaks: 'sse', mayBeModern: false, how }))
+}
+
+function saidBy({ info }: Extract<Verdict, { readonly speaks: 'modern' }>): UpstreamInfo {
+  if (info === undefined)
+    throw new TypeError('a server over HTTP is found to be modern by what it says of itself')
+  return info
+}
+
+/** Nothing that speaks JSON-RPC was found there (MCP 2025-11-25, transports, "Backwards compatibility"). */
+const mayBeSse = ({ status }: UpstreamFailure): boolean => status === 400 || status === 404 || status === 405
 
 function instanceSpec(server: string, sharer: string, spec: StdioSpec, open: OpenSecret): InstanceSpec {
   const suffix = sharer === '' ? '' : `-${createHash('sha256').update(sharer).digest('hex').slice(0, 12)}`

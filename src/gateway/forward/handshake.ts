@@ -17,14 +17,22 @@ export const initializeRequest = (wireId: string, us: Implementation, offer: Off
   `{"jsonrpc":"2.0","id":${wireId},"method":"initialize","params":{"protocolVersion":"${LATEST_LEGACY}",` +
   `"capabilities":${offer.legacy},"clientInfo":${JSON.stringify(us)}}}`
 
-export const ourEnvelope = (us: Implementation): Record<string, unknown> => ({
-  [VERSION_KEY]: LATEST_MODERN,
-  [CAPABILITIES_KEY]: {},
+/** What a first request says besides its method; other than the default only where a server has asked for it. */
+export interface Opener {
+  readonly version: string
+  readonly capabilities: object
+}
+
+export const OPENER: Opener = { version: LATEST_MODERN, capabilities: {} }
+
+export const ourEnvelope = (us: Implementation, opener = OPENER): Record<string, unknown> => ({
+  [VERSION_KEY]: opener.version,
+  [CAPABILITIES_KEY]: opener.capabilities,
   [CLIENT_INFO_KEY]: us,
 })
 
-export const discoverRequest = (wireId: string, us: Implementation): string =>
-  requestMessage(wireId, 'server/discover', { _meta: ourEnvelope(us) })
+export const discoverRequest = (wireId: string, us: Implementation, opener = OPENER): string =>
+  requestMessage(wireId, 'server/discover', { _meta: ourEnvelope(us, opener) })
 
 interface OpeningResult {
   readonly protocolVersion?: unknown
@@ -50,17 +58,20 @@ export function readInitializeResult(
   return ok({ era: 'legacy', protocolVersion: version, ...common(result, result.serverInfo), stateful })
 }
 
-/** What a probe's answer says: the server is modern, or is not (`legacy`), or cannot be judged now. */
-export function readDiscoverResult(reply: Message): UpstreamInfo | 'legacy' {
-  if (reply.shape === 'error') return 'legacy'
-  const result = valueAt(reply, 'result') as OpeningResult | null
+/** What a server says of itself in answer to `server/discover`; undefined: it shares no revision with us. */
+export function readDiscoverResult(reply: Message): UpstreamInfo | undefined {
+  const result = valueAt(reply, 'result') as OpeningResult | null | undefined
   const versions = result?.supportedVersions
-  if (result === null || typeof result !== 'object' || !Array.isArray(versions)) return 'legacy'
-  const shared = MODERN_REVISIONS.find((revision) => versions.includes(revision))
-  if (shared === undefined) return 'legacy'
+  if (typeof result !== 'object' || result === null || !Array.isArray(versions)) return undefined
+  const shared = sharedModern(versions)
+  if (shared === undefined) return undefined
   const serverInfo = result._meta?.['io.modelcontextprotocol/serverInfo'] ?? result.serverInfo
   return { era: 'modern', protocolVersion: shared, ...common(result, serverInfo), stateful: false }
 }
+
+/** The newest modern revision that is in a server's list and known to us. */
+export const sharedModern = (versions: readonly unknown[]): string | undefined =>
+  MODERN_REVISIONS.find((revision) => versions.includes(revision))
 
 function common(
   result: OpeningResult,
@@ -85,14 +96,6 @@ export function ownMessage(text: string): Message {
   const message = readMessage(Buffer.from(text), 'client')
   if (!message.ok) throw new TypeError('a message of our own must be valid')
   return message.value
-}
-
-/** Whether an error answer names a version we speak: -32022 with `data.supported` (MCP 2026-07-28). */
-export function offersModern(reply: Message): boolean {
-  if (rawAt(reply, 'error/code') !== '-32022') return false
-  const error = valueAt(reply, 'error') as { readonly data?: { readonly supported?: unknown } } | undefined
-  const supported = error?.data?.supported
-  return Array.isArray(supported) && MODERN_REVISIONS.some((revision) => supported.includes(revision))
 }
 
 export const changedList = (method: string): 'tools' | 'prompts' | 'resources' | undefined => {

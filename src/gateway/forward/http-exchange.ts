@@ -1,7 +1,7 @@
 import type { Dispatcher } from 'undici'
 import { readServerBatch } from '../../protocol/batch.ts'
 import { readMessage, type Message } from '../../protocol/message.ts'
-import { createSseParser, type SseParser } from '../../protocol/sse.ts'
+import { createSseParser, type SseEvent, type SseParser } from '../../protocol/sse.ts'
 import { GrantRefused } from './grant-refused.ts'
 import type { UpstreamFailure } from './upstream.ts'
 
@@ -12,12 +12,16 @@ export interface HttpRequest {
   readonly path: string
   readonly headers: Record<string, string>
   readonly body?: Buffer | string | undefined
+  /** The body of the answer says nothing: it is read, since the connection is used again, and dropped. */
+  readonly statusOnly?: boolean
 }
 
 /** What comes back, in order: `status` once, `message` any number of times, then exactly one of `end` and `error`. */
 export interface HttpSink {
   status(status: number, headers: Readonly<Record<string, string | string[] | undefined>>): void
   message(message: Message): void
+  /** Where there is one, it is told every event of a stream in place of `message`. */
+  event?(event: SseEvent): void
   /** The body ended as it should. */
   end(): void
   error(failure: UpstreamFailure): void
@@ -40,7 +44,7 @@ const OVERSIZE: UpstreamFailure = { kind: 'invalid', message: 'its answer is lar
 const NOT_MCP: UpstreamFailure = { kind: 'invalid', message: 'its answer is not an MCP message' }
 
 export function httpExchange(dispatcher: Dispatcher, request: HttpRequest, sink: HttpSink): HttpCall {
-  const handler = new ExchangeHandler(sink)
+  const handler = new ExchangeHandler(sink, request.statusOnly === true)
   try {
     dispatcher.dispatch(
       {
@@ -72,9 +76,11 @@ class ExchangeHandler implements Dispatcher.DispatchHandler, HttpCall {
   #chunks: Buffer[] = []
   #size = 0
   #sse: SseParser | undefined
+  readonly #statusOnly: boolean
 
-  constructor(sink: HttpSink) {
+  constructor(sink: HttpSink, statusOnly: boolean) {
     this.#sink = sink
+    this.#statusOnly = statusOnly
   }
 
   get lastEventId(): string | undefined {
@@ -112,10 +118,10 @@ class ExchangeHandler implements Dispatcher.DispatchHandler, HttpCall {
     if (this.#over || statusCode < 200) return
     this.#good = statusCode < 300
     const type = String(headers['content-type'] ?? '')
-    if (type.startsWith('application/json')) this.#kind = 'json'
+    if (this.#statusOnly) this.#kind = 'other'
+    else if (type.startsWith('application/json')) this.#kind = 'json'
     else if (type.startsWith('text/event-stream')) this.#kind = 'stream'
-    if (this.#kind === 'stream')
-      this.#sse = createSseParser(MAX_MESSAGE_BYTES, (event) => this.#take(event.data))
+    if (this.#kind === 'stream') this.#sse = createSseParser(MAX_MESSAGE_BYTES, (event) => this.#event(event))
     this.#sink.status(statusCode, headers)
   }
 
@@ -128,7 +134,7 @@ class ExchangeHandler implements Dispatcher.DispatchHandler, HttpCall {
     this.#size += chunk.length
     if (this.#size > MAX_MESSAGE_BYTES) this.#fail(OVERSIZE)
     else if (this.#kind === 'json') this.#chunks.push(chunk)
-    else if (this.#good) this.#fail(NOT_MCP)
+    else if (this.#good && !this.#statusOnly) this.#fail(NOT_MCP)
   }
 
   onResponseEnd(): void {
@@ -148,6 +154,11 @@ class ExchangeHandler implements Dispatcher.DispatchHandler, HttpCall {
     this.#sink.error(
       error instanceof GrantRefused ? error.failure : { kind: 'unreachable', message: reasonOf(error) },
     )
+  }
+
+  #event(event: SseEvent): void {
+    if (this.#sink.event === undefined) this.#take(event.data)
+    else if (!this.#over) this.#sink.event(event)
   }
 
   /** An event with empty data is the priming event of 2025-11-25: it carries only an id. */

@@ -3,6 +3,7 @@ import type { Implementation } from '../../protocol/envelope.ts'
 import { notificationMessage } from '../../protocol/json-rpc.ts'
 import type { Offer } from '../../protocol/client-offer.ts'
 import type { Message } from '../../protocol/message.ts'
+import type { Era } from '../../protocol/revisions.ts'
 import type { InstanceSpec, Runtime } from '../../runtime/runtime.ts'
 import {
   changedList,
@@ -12,7 +13,9 @@ import {
   readInitializeResult,
 } from './handshake.ts'
 import { LegacyWatches } from './legacy-watches.ts'
+import { ModernFeed } from './modern-feed.ts'
 import { outgoingBytes } from './outgoing.ts'
+import { PipeListens } from './pipe-listens.ts'
 import { declaredReports, NO_REPORTS } from './reports.ts'
 import { StdioPipe } from './stdio-pipe.ts'
 import {
@@ -40,19 +43,20 @@ export interface StdioOptions {
   readonly oneClient: boolean
   readonly ids: WireIds
   readonly events: UpstreamEvents
+  readonly tickMs: () => number
   readonly connectTimeoutMs: number
-  /** Era found at an earlier start; saves the probe. */
-  readonly knownEra: 'legacy' | 'modern' | undefined
+  readonly era: Era
+  /** It was never asked, or never answered: should it refuse `initialize`, it is asked for `server/discover` after all. */
+  readonly mayBeModern: boolean
 }
-
-/** How long a silent server is given to answer the modern probe before it is also asked in the older way. */
-const PROBE_PATIENCE_MS = 5000
 
 /** A child process that speaks MCP on standard input and output, of either era. */
 export class StdioUpstream implements Upstream {
   readonly #options: StdioOptions
+  readonly #pipe: StdioPipe
   readonly #watches = new LegacyWatches((request) => ask(this, request))
-  #pipe: StdioPipe
+  readonly #listens: PipeListens
+  #feed: ModernFeed | undefined
   #opening: Promise<Result<UpstreamInfo, UpstreamFailure>> | undefined
   #info: UpstreamInfo | undefined
   #closed = false
@@ -60,6 +64,7 @@ export class StdioUpstream implements Upstream {
   constructor(options: StdioOptions) {
     this.#options = options
     this.#pipe = this.#newPipe()
+    this.#listens = new PipeListens(this.#pipe)
   }
 
   get alive(): boolean {
@@ -83,17 +88,7 @@ export class StdioUpstream implements Upstream {
     const pipe = this.#pipe
     const wireId = this.#options.ids.next()
     pipe.call(wireId, outgoingBytes(request, wireId), request.timeoutMs, sink)
-    return {
-      cancel: () => {
-        if (!pipe.drop(wireId)) return
-        pipe.tell(
-          notificationMessage('notifications/cancelled', {
-            requestId: JSON.parse(wireId) as unknown,
-            reason: 'cancelled by the client',
-          }),
-        )
-      },
-    }
+    return { cancel: () => pipe.cancel(wireId) }
   }
 
   tell(notification: string): void {
@@ -101,65 +96,64 @@ export class StdioUpstream implements Upstream {
   }
 
   watch(uri: string): Promise<WatchRefusal | undefined> {
-    const reported = this.#info?.era === 'legacy' && this.#info.capabilities.resources?.subscribe === true
-    return reported ? this.#watches.watch(uri) : Promise.resolve({})
+    if (this.#info?.capabilities.resources?.subscribe !== true) return Promise.resolve({})
+    return this.#feed === undefined ? this.#watches.watch(uri) : this.#feed.watch(uri)
   }
 
   unwatch(uri: string): void {
     this.#watches.unwatch(uri)
+    this.#feed?.unwatch(uri)
   }
 
   get watched(): number {
-    return this.#watches.size
+    return this.#feed?.watched ?? this.#watches.size
   }
 
   reports(): Promise<Reports> {
+    if (this.#feed !== undefined) return this.#feed.reports()
     return Promise.resolve(this.#info === undefined ? NO_REPORTS : declaredReports(this.#info.capabilities))
   }
 
   async close(): Promise<void> {
     this.#closed = true
+    this.#feed?.stop()
     await this.#pipe.stop()
   }
 
   async #open(): Promise<Result<UpstreamInfo, UpstreamFailure>> {
-    const { knownEra } = this.#options
-    await this.#start()
-    let opened = knownEra === 'legacy' ? await this.#initialize() : await this.#probe()
-    // Some servers end at a first request that they do not know: once more, in the way they do know.
-    if (
-      !opened.ok &&
-      knownEra === undefined &&
-      this.#pipe.ended !== undefined &&
-      !this.#closed &&
-      opened.error.kind === 'unreachable'
-    ) {
-      this.#pipe = this.#newPipe()
-      await this.#start()
-      opened = await this.#initialize()
+    const { runtime, era, mayBeModern } = this.#options
+    await this.#pipe.start(runtime, this.#options.spec())
+    let opened = await (era === 'modern' ? this.#discover() : this.#initialize())
+    if (!opened.ok && opened.error.kind === 'invalid' && mayBeModern && era === 'legacy') {
+      const modern = await this.#discover()
+      if (modern.ok) opened = modern
     }
-    if (!opened.ok) await this.#pipe.stop()
-    else this.#info = opened.value
+    if (opened.ok) this.#opened(opened.value)
+    else await this.#pipe.stop()
     return opened
   }
 
-  #start(): Promise<void> {
-    return this.#pipe.start(this.#options.runtime, this.#options.spec())
+  #opened(info: UpstreamInfo): void {
+    this.#info = info
+    if (info.era === 'legacy') return
+    const { us, ids, events, tickMs } = this.#options
+    const { capabilities } = info
+    this.#feed = new ModernFeed({ port: this.#listens, capabilities, us, ids, events, tickMs })
+    this.#feed.start()
   }
 
-  /** Asks `server/discover`; any error means legacy, and so does an answer to the `initialize` sent after a silence. */
-  async #probe(): Promise<Result<UpstreamInfo, UpstreamFailure>> {
+  async #discover(): Promise<Result<UpstreamInfo, UpstreamFailure>> {
     const { ids, us, connectTimeoutMs } = this.#options
     const id = ids.next()
-    const answer = this.#pipe.ask(id, discoverRequest(id, us), connectTimeoutMs)
-    const first = await Promise.race([answer, patience(PROBE_PATIENCE_MS)])
-    if (first === 'silent') {
-      const initialized = this.#initialize()
-      const second = await Promise.race([answer.then(discovered), initialized])
-      return second === 'legacy' ? initialized : second
-    }
-    const read = discovered(first)
-    return read === 'legacy' ? this.#initialize() : read
+    const reply = await this.#pipe.ask(id, discoverRequest(id, us), connectTimeoutMs)
+    if (!reply.ok) return reply
+    const info = readDiscoverResult(reply.value)
+    if (info === undefined)
+      return err({
+        kind: 'invalid',
+        message: 'its answer to server/discover names no revision that we share',
+      })
+    return ok(info)
   }
 
   async #initialize(): Promise<Result<UpstreamInfo, UpstreamFailure>> {
@@ -173,37 +167,24 @@ export class StdioUpstream implements Upstream {
   }
 
   #newPipe(): StdioPipe {
-    const pipe: StdioPipe = new StdioPipe(
+    return new StdioPipe(
       {
         notified: (message) => this.#notified(message),
         asked: (question) => this.#options.events.asked(question),
         withdrawn: (question) => this.#options.events.withdrawn(question),
         ended: (failure) => {
-          if (pipe === this.#pipe && this.#info !== undefined && !this.#closed)
-            this.#options.events.lost(failure)
+          this.#feed?.stop()
+          if (this.#info !== undefined && !this.#closed) this.#options.events.lost(failure)
         },
       },
       this.#options.oneClient,
     )
-    return pipe
   }
 
   #notified(message: Message): void {
+    if (this.#listens.heard(message)) return
     const what = changedList(message.method)
     if (what === undefined) this.#options.events.notified(message)
     else this.#options.events.changed(what)
   }
 }
-
-function discovered(
-  answer: Result<Message, UpstreamFailure>,
-): Result<UpstreamInfo, UpstreamFailure> | 'legacy' {
-  if (!answer.ok) return err(answer.error)
-  const read = readDiscoverResult(answer.value)
-  return read === 'legacy' ? 'legacy' : ok(read)
-}
-
-const patience = (ms: number): Promise<'silent'> =>
-  new Promise((resolve) => {
-    setTimeout(() => resolve('silent'), ms).unref()
-  })

@@ -4,7 +4,7 @@ import { SecretValue } from '../../lib/secret-value.ts'
 /** Opens one sealed value, at the moment it is needed. */
 export type OpenSecret = (secret: string, key: string) => SecretValue | undefined
 
-/** The configured headers of an `http` Server as they go on the wire. A header whose secret is gone is left out. */
+/** The configured headers of a Server that is reached over HTTP as they go on the wire. A header whose secret is gone is left out. */
 export function injectHeaders(spec: HttpSpec, open: OpenSecret): Record<string, string> {
   const headers: Record<string, string> = {}
   for (const entry of spec.headers) {
@@ -27,7 +27,7 @@ export function injectEnv(spec: StdioSpec, open: OpenSecret): Record<string, str
 
 /** Every secret that a Server is given, as it is kept. */
 export const secretsIn = (spec: HttpSpec | StdioSpec, open: OpenSecret): SecretValue[] =>
-  (spec.transport === 'http' ? spec.headers : spec.env).flatMap(({ valueFrom }) =>
+  (spec.transport === 'stdio' ? spec.env : spec.headers).flatMap(({ valueFrom }) =>
     valueFrom === undefined ? [] : (open(valueFrom.secretRef.name, valueFrom.secretRef.key) ?? []),
   )
 

@@ -1,13 +1,18 @@
 import { mintSessionId } from '../../lib/id.ts'
 import { sseMessage } from '../../protocol/sse.ts'
 import type { Session, SessionStream } from '../classify/session.ts'
-import type { Target } from '../exchange.ts'
 import type { ConnectionOwner, EventConnection } from './event-stream.ts'
 
-export interface SseConnectionAbout {
-  /** `Principal.key` of who opened it; nobody else may post to it. */
+/** Whose a connection is and what it is with; nobody else may post to it, and nothing else. */
+export interface SseOwner {
+  /** `Principal.key` */
   readonly principal: string
-  readonly target: Target
+  readonly project: string
+  readonly server: string | undefined
+}
+
+export interface SseConnectionAbout {
+  readonly owner: SseOwner
   readonly connection: EventConnection
   /** Told when a session has begun to speak on it. */
   readonly bound: (session: Session) => void
@@ -19,8 +24,7 @@ export interface SseConnectionAbout {
 export class SseConnection implements ConnectionOwner {
   /** Stands in the address to post to: unguessable, and of no use to another principal. */
   readonly id = mintSessionId()
-  readonly principal: string
-  readonly target: Target
+  readonly owner: SseOwner
   readonly #connection: EventConnection
   readonly #about: Pick<SseConnectionAbout, 'bound' | 'closed'>
   readonly #goneListeners = new Set<() => void>()
@@ -30,13 +34,12 @@ export class SseConnection implements ConnectionOwner {
   gone = false
 
   constructor(about: SseConnectionAbout) {
-    const { principal, target, connection } = about
-    this.principal = principal
-    this.target = target
+    const { owner, connection } = about
+    this.owner = owner
     this.#connection = connection
     this.#about = about
     connection.owner = this
-    connection.write(`event: endpoint\ndata: ${addressOf(target)}?sessionId=${this.id}\n\n`)
+    connection.write(`event: endpoint\ndata: ${addressOf(owner)}?sessionId=${this.id}\n\n`)
   }
 
   /** Since `initialize`. */
@@ -98,5 +101,5 @@ export class SseConnection implements ConnectionOwner {
 }
 
 /** The path alone: behind a proxy the client knows the origin better than we do. */
-const addressOf = ({ project, server }: Target): string =>
+const addressOf = ({ project, server }: SseOwner): string =>
   `/projects/${project}${server === undefined ? '' : `/servers/${server}`}/messages`

@@ -48,8 +48,7 @@ export function createSseConnections({ onOpen, endSession }: SseConnectionsDeps)
       if ((perPrincipal.get(principal) ?? 0) >= MAX_STREAMS)
         return { code: 'too_many', hint: 'close streams that are not used any more' }
       const sse = new SseConnection({
-        principal,
-        target: x.target,
+        owner: { principal, project: x.target.project, server: x.target.server },
         connection: openEventConnection(x.response),
         bound: onOpen,
         closed(session) {
@@ -86,5 +85,5 @@ export function createSseConnections({ onOpen, endSession }: SseConnectionsDeps)
 const takesEvents = (accept: string | undefined): boolean =>
   accept === undefined || accept.includes('text/event-stream') || accept.includes('*/*')
 
-const isOf = ({ principal, target }: SseConnection, x: Exchange): boolean =>
-  principal === x.principal?.key && target.project === x.target.project && target.server === x.target.server
+const isOf = ({ owner }: SseConnection, { principal, target }: Exchange): boolean =>
+  owner.principal === principal?.key && owner.project === target.project && owner.server === target.server

@@ -252,14 +252,14 @@ function stillWaiting(server: ServerView, kind: ListKind, slot: Slot): Promise<S
 
 /** Lists of a server whose copies are not shared are asked for through the caller's own copy. */
 const listSharer = (server: ServerView, scope: Scope): string => {
-  if (server.spec.transport === 'http' || server.spec.instances === 'shared') return ''
+  if (server.spec.transport !== 'stdio' || server.spec.instances === 'shared') return ''
   if (server.spec.instances === 'per-principal' || scope.session === undefined) return scope.principal
   return `session:${scope.session}`
 }
 
 /** An HTTP server is asked for its lists on one connection of our own, so they cannot vary by client connection. */
 const listScope = (server: ServerView, scope: Scope): Scope =>
-  server.spec.transport === 'http' ? { principal: '', session: undefined } : scope
+  server.spec.transport !== 'stdio' ? { principal: '', session: undefined } : scope
 
 function announces(
   capabilities: {
