@@ -71,6 +71,8 @@ export interface Grant {
   readonly trouble: Trouble | undefined
   /** Scopes that the server has demanded since. */
   readonly demanded: readonly string[]
+  /** Until then one process renews it, and the others wait for what comes of it. */
+  readonly renewingUntilMs: number | undefined
   /** Counts its changes, so that two processes do not overwrite each other. */
   readonly version: number
 }

@@ -133,11 +133,12 @@ export async function createOAuthGrants(deps: OAuthGrantsDeps): Promise<OAuthGra
       tokens: undefined,
       trouble: undefined,
       demanded: [],
-      version: (before?.version ?? 0) + 1,
+      renewingUntilMs: undefined,
+      version: 0,
     }
     // The client that was registered is remembered even when nobody finishes; a grant that works goes on working.
-    await saved(
-      before?.tokens === undefined ? grant : { ...before, clients: grant.clients, version: grant.version },
+    await keeper.update(request.name, (stored) =>
+      stored?.tokens === undefined ? grant : { ...stored, clients: { ...stored.clients, ...grant.clients } },
     )
     const attempt = pending.add(request.name, leg, { grant, scopes })
     log.info({ grant: request.name, server: request.server.name }, 'an authorization was started')
@@ -150,16 +151,14 @@ export async function createOAuthGrants(deps: OAuthGrantsDeps): Promise<OAuthGra
     }
   }
 
-  async function saved(grant: Grant): Promise<void> {
-    if (!(await keeper.put(grant)))
-      throw new Fault('conflict', { hint: 'the grant is being changed by somebody else; try again' })
-  }
-
   async function finish(name: string, answer: URLSearchParams): Promise<Result<void, string>> {
     const attempt = pending.take(name, answer.get('state') ?? '')
     if (attempt === undefined)
       return err('this answer belongs to no authorization that is under way; start it again')
-    const done = await complete(attempt, answer)
+    const done = await complete(attempt, answer).catch((thrown: unknown) => {
+      attempt.settle({ state: 'failed', problem: 'the daemon could not keep it; its log says why' })
+      throw thrown
+    })
     attempt.settle(done.ok ? { state: 'done' } : { state: 'failed', problem: done.error })
     log.info({ grant: name, ok: done.ok }, 'an authorization has ended')
     return done
@@ -187,13 +186,11 @@ export async function createOAuthGrants(deps: OAuthGrantsDeps): Promise<OAuthGra
       answer,
     )
     if (!issued.ok) return err(issued.error.message)
-    const version = (await keeper.reload(name))?.version ?? 0
-    await saved({
+    await keeper.update(name, () => ({
       ...grant,
       tokens: issued.value.tokens,
       granted: issued.value.scopes ?? scopes,
-      version: version + 1,
-    })
+    }))
     deps.changed(name, grant.server)
     return ok(undefined)
   }

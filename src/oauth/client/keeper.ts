@@ -1,11 +1,12 @@
 import type { Clock } from '../../lib/clock.ts'
+import { Fault } from '../../lib/fault.ts'
 import type { Log } from '../../lib/log.ts'
 import { err, ok, type Result } from '../../lib/result.ts'
 import type { SecretValue } from '../../lib/secret-value.ts'
 import { readChallenge } from './challenge.ts'
 import type { Grant, GrantStore, Trouble } from './grant.ts'
 import type { Fetcher } from './guarded-fetch.ts'
-import { refreshTokens } from './token-endpoint.ts'
+import { refreshTokens, type Issued } from './token-endpoint.ts'
 
 /** For whom a token is wanted: a Server, by its name and the origin it is at. */
 export interface Purpose {
@@ -26,8 +27,12 @@ export interface Keeper {
   readonly grants: ReadonlyMap<string, Grant>
   /** Of the process, or as another one on the same database has stored it meanwhile. */
   reload(name: string): Promise<Grant | undefined>
-  /** Durable when it resolves. @returns false when another process was faster: `reload`, then look again */
-  put(grant: Grant): Promise<boolean>
+  /**
+   * Changes what is stored, by a function of it that may be asked again when another was faster; undefined: leave it.
+   * @returns what is stored then, durably
+   * @throws Fault `conflict`
+   */
+  update(name: string, change: (stored: Grant | undefined) => Grant | undefined): Promise<Grant | undefined>
   remove(name: string): Promise<void>
   /** The token that can go on the wire at this moment, if there is one. A token close to its end is refreshed meanwhile. */
   readonly current: (name: string, origin: string) => SecretValue | undefined
@@ -49,11 +54,18 @@ const SWEEP_MS = 20_000
 /** Tokens of servers that nobody has asked for an hour are refreshed when somebody does. */
 const IN_USE_MS = 3600_000
 const RETRY_MS = 10_000
+/** Longer than a token endpoint may take; a process that ends meanwhile leaves the others waiting no longer than this. */
+const LEASE_MS = 40_000
+const LOOK_MS = 200
+const MAX_TRIES = 20
 /** So often may a server refuse a token that has not run out. */
 const MAX_RENEWALS = 5
 const RENEWALS_WITHIN_MS = 60_000
 /** Just as much as a request may be on its way. */
 const MARGIN_MS = 2000
+
+const hasTokensOf = (one: Grant, other: Grant): boolean =>
+  one.uid === other.uid && one.tokens?.obtainedAtMs === other.tokens?.obtainedAtMs
 
 /** How a user makes a grant usable. */
 export const mendCommand = (name: string, server: string): string =>
@@ -79,18 +91,31 @@ export async function createKeeper(deps: KeeperDeps): Promise<Keeper> {
     return stored
   }
 
-  async function put(grant: Grant): Promise<boolean> {
-    const saved = await store.save(grant)
-    if (saved) grants.set(grant.name, grant)
-    return saved
+  async function update(
+    name: string,
+    change: (stored: Grant | undefined) => Grant | undefined,
+  ): Promise<Grant | undefined> {
+    for (let tries = 0; tries < MAX_TRIES; tries++) {
+      const stored = await reload(name)
+      const changed = change(stored)
+      if (changed === undefined) return stored
+      const next = { ...changed, version: (stored?.version ?? 0) + 1 }
+      if (!(await store.save(next))) continue
+      grants.set(name, next)
+      return next
+    }
+    throw new Fault('conflict', { hint: 'the grant is being changed by many at once; try again' })
   }
 
-  /** Notes what is wrong; where another process has changed the grant, that one is right. */
+  /** Notes what is wrong with it, once. */
   async function trouble(grant: Grant, kind: Trouble['kind'], message: string): Promise<string> {
-    if (grants.get(grant.name)?.trouble?.message === message && kind !== 'scope') return message
-    const changed = { ...grant, trouble: { kind, message, atMs: clock.nowMs() }, version: grant.version + 1 }
-    if (!(await put(changed))) await reload(grant.name)
-    log.warn({ grant: grant.name, server: grant.server, trouble: kind }, 'a grant needs somebody')
+    await update(grant.name, (stored) => {
+      if (stored === undefined || !hasTokensOf(stored, grant)) return undefined
+      const { demanded } = grant
+      if (stored.trouble?.message === message && stored.demanded.length === demanded.length) return undefined
+      log.warn({ grant: grant.name, server: grant.server, trouble: kind }, 'a grant needs somebody')
+      return { ...stored, demanded, trouble: { kind, message, atMs: clock.nowMs() } }
+    })
     return message
   }
 
@@ -113,14 +138,9 @@ export async function createKeeper(deps: KeeperDeps): Promise<Keeper> {
   }
 
   async function refreshOnce(known: Grant): Promise<Result<Grant, string>> {
-    // Another process may have done it already.
-    const grant = (await reload(known.name)) ?? known
-    if (
-      grant.tokens !== undefined &&
-      grant.tokens.access !== known.tokens?.access &&
-      grant.version > known.version
-    )
-      if (!isExpired(grant)) return ok(grant)
+    const { grant, mine } = await claim(known)
+    if (grant === undefined) return err(`the grant ${known.name} has been taken back`)
+    if (!mine) return ok(grant)
     const { tokens, authorizationServer } = grant
     const client = grant.clients[authorizationServer.issuer]
     if (tokens?.refresh === undefined || client === undefined) return err(await loginNeeded(grant))
@@ -134,31 +154,41 @@ export async function createKeeper(deps: KeeperDeps): Promise<Keeper> {
       },
       tokens.refresh,
     )
-    if (issued.ok) return keep(grant, issued.value.tokens, issued.value.scopes)
+    if (issued.ok) return ok(await keep(grant, issued.value))
     retryTicks.set(grant.name, clock.tickMs() + RETRY_MS)
     log.warn({ grant: grant.name, reason: issued.error.message }, 'a grant could not be refreshed')
+    await update(grant.name, (stored) => stored && { ...stored, renewingUntilMs: undefined })
     return err(issued.error.final ? await loginNeeded(grant, issued.error.message) : issued.error.message)
   }
 
+  /** A refresh token may be good for one use: of all processes on the database, one uses it. */
+  async function claim(known: Grant): Promise<{ readonly grant: Grant | undefined; readonly mine: boolean }> {
+    for (;;) {
+      let mine = false
+      const grant = await update(known.name, (stored) => {
+        mine = stored !== undefined && hasTokensOf(stored, known) && !isBeingRenewed(stored)
+        return mine && stored !== undefined
+          ? { ...stored, renewingUntilMs: clock.nowMs() + LEASE_MS }
+          : undefined
+      })
+      if (mine || grant === undefined || !hasTokensOf(grant, known)) return { grant, mine }
+      await new Promise((resolve) => setTimeout(resolve, LOOK_MS))
+    }
+  }
+
+  const isBeingRenewed = ({ renewingUntilMs }: Grant): boolean =>
+    renewingUntilMs !== undefined && renewingUntilMs > clock.nowMs()
+
   /** A rotated refresh token is durable before its access token is used: the old one may be worth nothing by now. */
-  async function keep(
-    grant: Grant,
-    tokens: Grant['tokens'],
-    scopes: readonly string[] | undefined,
-  ): Promise<Result<Grant, string>> {
-    const renewed: Grant = {
-      ...grant,
-      tokens,
-      granted: scopes ?? grant.granted,
-      trouble: grant.trouble?.kind === 'login' ? undefined : grant.trouble,
-      version: grant.version + 1,
-    }
-    if (await put(renewed)) {
-      log.info({ grant: grant.name }, 'a grant was refreshed')
-      return ok(renewed)
-    }
-    const theirs = await reload(grant.name)
-    return theirs?.tokens === undefined ? err('the grant was taken back') : ok(theirs)
+  async function keep(grant: Grant, { tokens, scopes }: Issued): Promise<Grant> {
+    const kept = await update(grant.name, (stored) => {
+      // Taken back, or authorized anew, while the authorization server was asked.
+      if (stored === undefined || !hasTokensOf(stored, grant)) return undefined
+      const trouble = stored.trouble?.kind === 'login' ? undefined : stored.trouble
+      return { ...stored, tokens, granted: scopes ?? stored.granted, trouble, renewingUntilMs: undefined }
+    })
+    log.info({ grant: grant.name }, 'a grant was refreshed')
+    return kept ?? grant
   }
 
   const loginNeeded = (grant: Grant, why = 'its token is no longer taken'): Promise<string> =>
@@ -249,7 +279,7 @@ export async function createKeeper(deps: KeeperDeps): Promise<Keeper> {
   return {
     grants,
     reload,
-    put,
+    update,
     current,
     ready,
     refused,
