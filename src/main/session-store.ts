@@ -4,6 +4,7 @@ import {
   findSession,
   insertSession,
   listExpired,
+  missingSessions,
   removeSession,
   touchSessions,
   updateSession,
@@ -21,6 +22,7 @@ export const createSessionStore = (db: StateDb, clock: Clock): SessionStore => (
     await updateSession(db, id, { log_level: logLevel ?? null, subscriptions: JSON.stringify(subscriptions) })
   },
   touch: (seen) => touchSessions(db, seen),
+  missing: (ids) => missingSessions(db, ids),
   async remove(id) {
     await removeSession(db, id)
   },

@@ -45,6 +45,17 @@ export async function touchSessions(
   }
 }
 
+/** Those of them that are not there (any more). */
+export async function missingSessions(db: StateDb, ids: readonly string[]): Promise<string[]> {
+  const missing = new Set(ids)
+  for (let from = 0; from < ids.length; from += ROWS_PER_STATEMENT) {
+    const some = ids.slice(from, from + ROWS_PER_STATEMENT)
+    const rows = await db.selectFrom('sessions').select('id').where('id', 'in', some).execute()
+    for (const { id } of rows) missing.delete(id)
+  }
+  return [...missing]
+}
+
 /** False: there was no such session. */
 export async function removeSession(db: StateDb, id: string): Promise<boolean> {
   const { numDeletedRows } = await db.deleteFrom('sessions').where('id', '=', id).executeTakeFirstOrThrow()

@@ -5,6 +5,7 @@ import {
   findSession,
   insertSession,
   listExpired,
+  missingSessions,
   removeSession,
   touchSessions,
   updateSession,
@@ -101,6 +102,9 @@ export function storeStateContract(current: () => Store): void {
     expect(await removeSession(state, 'a')).toBe(false)
     expect(await countSessions(state, 'demo')).toBe(1)
     expect(await countSessions(state, 'none')).toBe(0)
+    const many = Array.from({ length: 2500 }, (_, i) => `none-${i}`)
+    expect(await missingSessions(state, ['b', ...many, 'c', 'a'])).toEqual([...many, 'a'])
+    expect(await missingSessions(state, [])).toEqual([])
   })
 
   test('of many uses of a token the newest stays, in whatever order they come', async () => {

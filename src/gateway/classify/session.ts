@@ -68,6 +68,8 @@ export interface SessionStore {
   find(id: string): Promise<SessionRecord | undefined>
   update(record: Pick<SessionRecord, 'id' | 'logLevel' | 'subscriptions'>): Promise<void>
   touch(seen: readonly (readonly [id: string, seenAtMs: number])[]): Promise<void>
+  /** Those of them that it does not have: another process has ended them. */
+  missing(ids: readonly string[]): Promise<readonly string[]>
   remove(id: string): Promise<void>
   /** Ids of sessions of these projects not seen since, oldest first. */
   expired(beforeMs: number, limit: number, projects: ProjectsOf): Promise<readonly string[]>

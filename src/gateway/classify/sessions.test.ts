@@ -33,6 +33,7 @@ function openStore() {
     touch: async (seen) => {
       for (const [id, seenAtMs] of seen) await change(id, { seenAtMs })
     },
+    missing: (ids) => Promise.resolve(ids.filter((id) => !rows.has(id))),
     remove: (id) => Promise.resolve(void rows.delete(id)),
     expired: (beforeMs, limit, { which, names }) =>
       Promise.resolve(
@@ -323,5 +324,19 @@ test('what another process has changed is read again; what it has ended is over 
   expect([stream.closed, ended, sessions.peek(id)]).toEqual([true, [id], undefined])
   expect(told).toEqual([`found ${id}`])
   await before.sessions.close()
+  await sessions.close()
+})
+
+test('a session that another process has ended, without being able to say so, is over within a minute of its use', async () => {
+  const { sessions, rows, ended } = setUp()
+  const kept = await sessions.open(ABOUT)
+  const { id } = await sessions.open(ABOUT)
+  rows.delete(id)
+  for (const one of [kept.id, id]) {
+    const session = sessions.peek(one)
+    if (session !== undefined) sessions.seen(session)
+  }
+  await vi.advanceTimersByTimeAsync(60_000)
+  expect([ended, sessions.peek(id), sessions.peek(kept.id)]).toEqual([[id], undefined, kept])
   await sessions.close()
 })

@@ -109,6 +109,8 @@ export function createSessions(deps: SessionsDeps): Sessions {
     touched.clear()
     try {
       await deps.store.touch(batch.map((session) => [session.id, session.seenAtMs] as const))
+      // A process that could not be told of an end finds it out here.
+      for (const id of await deps.store.missing(batch.map((session) => session.id))) forget(id)
     } catch (thrown) {
       // Else a session that was used just before a failure could be taken for one that nobody uses.
       for (const session of batch) if (known.has(session.id)) touched.add(session)
@@ -131,6 +133,12 @@ export function createSessions(deps: SessionsDeps): Sessions {
     principals.delete(session)
     cut(session)
     deps.onEnd(session)
+  }
+
+  function forget(id: string): void {
+    const session = known.get(id)
+    known.delete(id)
+    if (session !== undefined) drop(session)
   }
 
   /** Makes room for one more of this principal. */
@@ -188,11 +196,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
       await deps.others.changed(session.id)
     },
     end,
-    forget(id) {
-      const session = known.get(id)
-      known.delete(id)
-      if (session !== undefined) drop(session)
-    },
+    forget,
     async reload(id) {
       const session = known.get(id)
       const record = session === undefined ? undefined : await deps.store.find(id)
