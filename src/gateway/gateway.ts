@@ -47,8 +47,8 @@ import {
   ping,
   createTakeSaid,
 } from './reply/local-answers.ts'
-import { createDiscover, createInitialize } from './reply/opening.ts'
 import { createSseConnections, type SseConnections } from './reply/sse-connections.ts'
+import { createDiscover, createInitialize } from './reply/opening.ts'
 import { createSessionStreams, type SessionStreams } from './reply/session-stream.ts'
 import { createAggregator } from './route/aggregate.ts'
 import { createCatalog, type Catalog } from './route/catalog.ts'
@@ -162,8 +162,8 @@ interface Parts {
   readonly sse: SseConnections
   readonly run: ReturnType<typeof createRunner>
   readonly servePeer: PeerService
-  readonly openThings: () => OpenThings
   readonly detection: Dial['detection']
+  readonly openThings: () => OpenThings
   closeDial(): Promise<void>
 }
 
@@ -241,6 +241,7 @@ function assemble(deps: GatewayDeps, traffic: Traffic): Parts {
   const streams = createSessionStreams({
     epoch,
     tickMs: clock.tickMs,
+    onAway: (session) => announcer.streamAway(session),
     onOpen(session) {
       announcer.streamOpened(session)
       others.streaming(session)
@@ -334,8 +335,8 @@ function stepTable(
     turns: createTurns(),
   })
   const answerList = createAnswerList(aggregator)
-  const { subscriptions } = announcer
   const takeSaid = createTakeSaid(parts.ear, parts.others)
+  const { subscriptions } = announcer
   return {
     admit: createAdmit(createHostCheck(deps.hostNames)),
     identify: createIdentify(deps.authenticator),

@@ -32,6 +32,8 @@ export interface Announcer {
   lost(server: ServerView, sharer: string): void
   /** The session's stream is there; one from before a restart hears what it has missed. */
   streamOpened(session: Session): void
+  /** Its client has not come back for it; until it does, nothing is asked of servers for its sake. */
+  streamAway(session: Session): void
   /** Another process has changed what a session subscribes to whose stream is here. */
   subscriptionsChanged(session: Session): void
   sessionEnded(session: Session): void
@@ -115,6 +117,13 @@ export function createAnnouncer(deps: AnnouncerDeps): Announcer {
     streamOpened(session) {
       bus.join(listeners.of(session))
       if (session.restored) revive(session)
+      else if (session.subscriptions.size > listeners.of(session).watched.size) subscribeAgain(session)
+    },
+    streamAway(session) {
+      const listener = listeners.find(session)
+      if (listener === undefined) return
+      bus.leave(listener)
+      for (const uri of listener.watched.keys()) listener.forget(uri, feeds)
     },
     subscriptionsChanged(session) {
       const listener = listeners.of(session)

@@ -16,6 +16,8 @@ export interface SessionMail {
 export interface SessionStreamDeps {
   readonly epoch: BootEpoch
   readonly tickMs: () => number
+  /** Told when nobody has come back to a session's stream for minutes. */
+  readonly onAway: (session: Session) => void
   /** Told when a session's stream is there. */
   readonly onOpen: (session: Session) => void
   /**
@@ -57,6 +59,7 @@ export function createSessionStreams(deps: SessionStreamDeps): SessionStreams {
   const logs = createEventLogs(deps.epoch, deps.tickMs, (session) => {
     session.stream = undefined
     session.missed = true
+    deps.onAway(session)
   })
 
   function openOwn(session: Session, connection: EventConnection, after: number | undefined): void {

@@ -2,6 +2,7 @@ import { compileFilter } from '../../protocol/glob.ts'
 import { distinctName, exposedName, foldedName } from '../../protocol/exposed-name.ts'
 import type { Implementation } from '../../protocol/envelope.ts'
 import type { Lease, Pool, Scope } from '../forward/pool.ts'
+import { sharedName, sharedScope } from '../forward/shared-scope.ts'
 import type { UpstreamFailure } from '../forward/upstream.ts'
 import type { ServerView } from '../snapshot.ts'
 import { fetchList, NOTHING_LISTED, type FetchedList, type ListAsker } from './fetch-list.ts'
@@ -100,7 +101,7 @@ export function createCatalog(deps: CatalogDeps): Catalog {
       servers.set(server.uid, known)
       version++
     }
-    const sharer = listSharer(server, scope)
+    const sharer = sharedName(server, scope)
     const key = `${kind} ${sharer}`
     let slot = known.slots.get(key)
     if (slot === undefined) {
@@ -143,7 +144,7 @@ export function createCatalog(deps: CatalogDeps): Catalog {
   ): Promise<ServerList> {
     const { changes } = slot
     const waitMs = Math.min(server.spec.timeouts.callSeconds * 1000, 60_000)
-    const lease = await deps.pool.lease(server, listScope(server, scope))
+    const lease = await deps.pool.lease(server, sharedScope(server, scope))
     const fetched = lease.ok ? await fetchList(asker(server, lease.value, waitMs), kind) : lease
     const before = slot.list
     slot.fetchedMs = deps.tickMs()
@@ -249,17 +250,6 @@ function stillWaiting(server: ServerView, kind: ListKind, slot: Slot): Promise<S
     }, FIRST_WAIT_MS).unref()
   })
 }
-
-/** Lists of a server whose copies are not shared are asked for through the caller's own copy. */
-const listSharer = (server: ServerView, scope: Scope): string => {
-  if (server.spec.transport !== 'stdio' || server.spec.instances === 'shared') return ''
-  if (server.spec.instances === 'per-principal' || scope.session === undefined) return scope.principal
-  return `session:${scope.session}`
-}
-
-/** An HTTP server is asked for its lists on one connection of our own, so they cannot vary by client connection. */
-const listScope = (server: ServerView, scope: Scope): Scope =>
-  server.spec.transport !== 'stdio' ? { principal: '', session: undefined } : scope
 
 function announces(
   capabilities: {
