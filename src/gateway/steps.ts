@@ -53,7 +53,7 @@ export const STEPS: readonly Row[] = [
   { step: 'receive',   on: without('connect', 'stream', 'end'), does: 'body read, bounded, scanned once', faults: ['too_large', 'not_json', 'not_jsonrpc'] },
   { step: 'attach',    on: without('connect', 'stream', 'end'), does: 'HTTP+SSE: the stream that takes the answer, bound to its Principal', faults: ['session_lost', 'not_jsonrpc'] },
   { step: 'classify',  on: KINDS, does: 'era and method; headers held against the body', faults: ['header_mismatch', 'invalid_envelope', 'unsupported_version', 'method_not_found', 'method_unavailable', 'invalid', 'not_jsonrpc'] },
-  { step: 'session',   on: without('initialize', 'server/discover', 'connect'), does: 'legacy: the session, bound to its Principal', faults: ['session_missing', 'session_lost', 'unsupported_version'] },
+  { step: 'session',   on: without('initialize', 'server/discover', 'connect'), does: 'legacy: the session, bound to its Principal', faults: ['session_missing', 'session_lost', 'unsupported_version', 'method_not_allowed'] },
   { step: 'route',     on: FORWARDED, does: 'name or URI to Server and its own name', faults: ['invalid', 'not_found', 'resource_not_found', 'upstream_unreachable', 'upstream_timeout', 'upstream_invalid'] },
   { step: 'authorize', on: ['tools/call'], does: 'the rules of the Project on this tool', faults: ['not_found'] },
   { step: 'compare',   on: ['tools/call'], does: 'modern: Mcp-Param headers held against the arguments', faults: ['header_mismatch'] },

@@ -101,4 +101,9 @@ test('strange session ids are unknown ones, and modern requests have none', asyn
   const other = await openLegacy(await gate.access('loose'))
   expect((await ask(other.session)).status).toBe(404)
   expect((await modernCaller(access).ask('tools/list')).status).toBe(200)
+  for (const method of ['GET', 'DELETE']) {
+    const headers = { 'mcp-protocol-version': '2026-07-28', 'mcp-session-id': client.session }
+    const { status, headers: given } = await send(access, { method, headers })
+    expect([status, given.allow]).toEqual([405, 'POST'])
+  }
 })

@@ -101,3 +101,8 @@ test('an id that cannot be one of ours is not looked for in the store', async ()
     await step(exchange({ id }))
   expect(looked).toEqual([])
 })
+
+test.each(['stream', 'end'] as const)('a modern client has no session to %s', async (kind) => {
+  const x = exchange({ kind, id: 'own', version: '2026-07-28' })
+  expect([(await setUp().step(x))?.code, x.era]).toEqual(['method_not_allowed', 'modern'])
+})

@@ -1,6 +1,6 @@
 import type { EventLogs } from '../reply/event-logs.ts'
 import { isSessionId } from '../../lib/id.ts'
-import { isLegacyRevision } from '../../protocol/revisions.ts'
+import { claimsModern, isLegacyRevision } from '../../protocol/revisions.ts'
 import { need, type Exchange, type Refusal } from '../exchange.ts'
 import type { SseConnection } from '../reply/sse-connection.ts'
 import type { Session } from './session.ts'
@@ -14,10 +14,12 @@ export function createSessionStep(
   return (x) => {
     if (x.era === 'modern') return undefined
     if (x.connection !== undefined) return enterConnection(x, x.connection, sessions)
+    const version = x.request.headers['mcp-protocol-version']
+    const isPost = x.kind !== 'stream' && x.kind !== 'end'
+    if (!isPost && typeof version === 'string' && claimsModern(version)) return noSessions(x)
     const id = x.request.headers['mcp-session-id']
     const alone = typeof id !== 'string' || id === ''
     if (alone && !mayStandAlone(x)) return MISSING
-    const version = x.request.headers['mcp-protocol-version']
     // Some clients never send it after initialize, so only one that names something unknown is refused.
     if (typeof version === 'string' && !isLegacyRevision(version)) return { code: 'unsupported_version' }
     if (alone) return undefined
@@ -29,6 +31,12 @@ export function createSessionStep(
       .find(id)
       .then((found) => (found === undefined ? lost(x) : enter(x, found, sessions, logs)))
   }
+}
+
+/** GET and DELETE are of sessions, which the modern era has not (MCP 2026-07-28, Streamable HTTP). */
+function noSessions(x: Exchange): Refusal {
+  x.era = 'modern'
+  return { code: 'method_not_allowed', hint: 'send a POST; this revision has no sessions' }
 }
 
 const MISSING: Refusal = {
