@@ -32,6 +32,8 @@ export interface Route {
   readonly exposed: string
   /** Arguments that travel in headers as well; undefined: none. */
   readonly params: readonly ParamHeader[] | undefined
+  /** The tool can be called as a task only. */
+  readonly asTask: boolean
   /** Replaces the name in the body by the server's own. */
   readonly edits: readonly Edit[]
 }

@@ -36,6 +36,7 @@ function call(era: Era, meta = '', logLevel?: string): Exchange {
     key: 'echo',
     exposed: 'one__echo',
     params: undefined,
+    asTask: false,
     edits,
   }
   if (era === 'legacy') x.session = { clientInfo: '{"name":"c","version":"1"}', logLevel } as never

@@ -17,6 +17,7 @@ import type { Parking, Retry } from './parking.ts'
 import { isHeaderMismatch } from './outgoing-params.ts'
 import type { Lease } from './pool.ts'
 import { Rounds, type RoundsHost } from './rounds.ts'
+import { sendAsTask } from './task-call.ts'
 import { decline, type Question, type Sink, type UpstreamCall, type UpstreamFailure } from './upstream.ts'
 
 export interface CallDeps {
@@ -193,10 +194,10 @@ export class ForwardedCall implements Sink, RoundsHost {
   #send(more: readonly Edit[]): void {
     this.#more = more
     const request = upstreamRequest(this.#x, this.#lease, this.#hasFreshHeaders)
-    this.#call = this.#lease.upstream.send(
-      more.length === 0 ? request : { ...request, edits: [...request.edits, ...more] },
-      this,
-    )
+    const { upstream } = this.#lease
+    const whole = more.length === 0 ? request : { ...request, edits: [...request.edits, ...more] }
+    const asTask = this.#route.asTask && this.#lease.info.era === 'legacy'
+    this.#call = asTask ? sendAsTask(upstream, whole, this) : upstream.send(whole, this)
   }
 
   /** For modern clients a closed connection is the cancellation; for legacy ones it is not (MCP, cancellation). */

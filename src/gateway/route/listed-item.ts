@@ -1,3 +1,4 @@
+import { isTaskOnly } from '../../protocol/bridge/listed-item.ts'
 import { elements, members } from '../../protocol/json-spans.ts'
 import { spanOf, type Message, type Span } from '../../protocol/message.ts'
 import { readParamHeaders, type BrokenParams, type ParamHeader } from '../../protocol/param-headers.ts'
@@ -29,6 +30,8 @@ export interface ListedItem {
   readonly keyAt: Span
   /** Of a tool: arguments that travel in headers as well; undefined: none. */
   readonly params: readonly ParamHeader[] | undefined
+  /** A tool that can be called as a task of 2025-11-25 only. */
+  readonly asTask: boolean
 }
 
 /** How long a list may be kept, and by whom (MCP 2026-07-28, "Caching"); legacy servers say nothing of it. */
@@ -116,7 +119,8 @@ function readItem(
   // A copy: a view would keep the whole answer in memory for as long as one item lives.
   const text = Buffer.from(bytes.subarray(span.start, span.end))
   const params = kind === 'tools' ? readParamHeaders(text) : undefined
-  const item = { text, key: name, keyAt: { start: key.start - span.start, end: key.end - span.start } }
+  const keyAt = { start: key.start - span.start, end: key.end - span.start }
+  const item = { text, key: name, keyAt, asTask: kind === 'tools' && isTaskOnly(text) }
   return params !== undefined && 'reason' in params
     ? { ...item, params: undefined, reason: params.reason }
     : { ...item, params }

@@ -121,6 +121,7 @@ function inList(x: Exchange, server: ServerView, list: ServerList, named: Named)
       key: item.key,
       exposed: named.key,
       params: item.params,
+      asTask: item.asTask,
       edits: [{ ...named.at, text: JSON.stringify(item.key) }],
     }
   }
@@ -128,7 +129,7 @@ function inList(x: Exchange, server: ServerView, list: ServerList, named: Named)
   if (item === undefined) return undefined
   // Rules speak of names on the aggregated endpoint, also where names go without their prefix.
   const exposed = list.exposedNames.get(item) ?? item.key
-  return { server, others: [], key: item.key, exposed, params: item.params, edits: [] }
+  return { server, others: [], key: item.key, exposed, params: item.params, asTask: item.asTask, edits: [] }
 }
 
 /** After a server has said that it reads headers by another list than ours. */
@@ -147,7 +148,15 @@ async function byUri(catalog: Catalog, x: Exchange, named: Named): Promise<Route
   const [first, ...others] =
     owner === undefined ? await serversWithResource(catalog, servers, scopeOf(x), named.key) : [owner]
   if (first === undefined) return { code: 'resource_not_found' }
-  return { server: first, others, key: named.key, exposed: named.key, params: undefined, edits: [] }
+  return {
+    server: first,
+    others,
+    key: named.key,
+    exposed: named.key,
+    params: undefined,
+    asTask: false,
+    edits: [],
+  }
 }
 
 const unknownName = (list: ListKind): Refusal => ({

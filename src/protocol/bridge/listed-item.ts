@@ -11,14 +11,21 @@ export function bridgeListedItem(
   eras: { readonly from: Era; readonly to: Era },
 ): Buffer {
   const whole = { start: 0, end: item.length }
-  if (eras.from === 'legacy' && eras.to === 'modern') {
-    // `execution` says how to make tasks of 2025-11-25, which modern clients do not have.
+  // `execution` says how to make tasks of 2025-11-25, which modern clients do not have. Where a tool is to be called as a
+  // task only, that is done for the client, and some clients would refuse to call it plainly.
+  if (eras.from === 'legacy' && (eras.to === 'modern' || isTaskOnly(item)))
     return splice(item, [...edits, ...removeMembers(item, whole, ['execution'])])
-  }
   if (eras.from === 'modern' && eras.to === 'legacy') {
     return splice(item, [...edits, ...objectProperties(item), ...objectSchema(item)])
   }
   return splice(item, edits)
+}
+
+/** Whether a tool can be called as a task only (`execution.taskSupport: required`, MCP 2025-11-25). */
+export function isTaskOnly(tool: Buffer): boolean {
+  const execution = members(tool, { start: 0, end: tool.length }).get('execution')
+  const support = execution === undefined ? undefined : members(tool, execution).get('taskSupport')
+  return support !== undefined && textAt(tool, support) === '"required"'
 }
 
 /**
