@@ -1,10 +1,13 @@
 import { spawn } from 'node:child_process'
+import { readFileSync } from 'node:fs'
 import { request as httpRequest } from 'node:http'
+import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { startAuthorizationServer, type AuthorizationServer } from '../fixtures/authorization-server.ts'
 import { BIN } from '../fixtures/daemon.ts'
 import { startUpstream, type Upstream } from '../fixtures/upstream.ts'
+import { runInMemory, type Ran } from './cli-in-memory.ts'
 import { createScanner, type Scanner } from './canary-scan.ts'
 import { httpServer, project, startGate, until, type Gate, type Json } from './gateway-harness.ts'
 
@@ -18,6 +21,8 @@ const answers: string[] = []
 
 beforeAll(async () => {
   scanner = createScanner()
+  // Into the home, where what was logged is looked through with everything else.
+  Object.assign(process.env, { CASTELLAN_LOG_TO: 'file', CASTELLAN_LOG_LEVEL: 'trace' })
   upstream = await startUpstream({ style: 'modern' })
   authorization = await startAuthorizationServer({ behind: upstream.url })
   gate = await startGate([
@@ -223,20 +228,50 @@ test('the token goes to no other origin, also when the server has moved there', 
   expect(works(await call())).toBe(true)
 })
 
-test('revoke: here and at the authorization server', async () => {
-  expect(await gate.daemon.call('DELETE', '/api/v1/grants/oauth:notes')).toEqual({
-    name: 'oauth:notes',
-    revoked: true,
+/** A command line as a user has it; what it prints is looked through for secrets too. */
+async function castellan(...argv: readonly string[]): Promise<Ran> {
+  const ran = await runInMemory([...argv, '--home', gate.daemon.home])
+  answers.push(ran.out, ran.err)
+  return ran
+}
+
+test('castellan grant list, and grant oauth -d: the address alone on standard output', async () => {
+  const listed = await castellan('grant', 'list')
+  expect(listed.out).toMatch(/^NAME +SERVER +STATE +EXPIRES +RENEWABLE +SCOPES$/m)
+  expect(listed.out).toMatch(/^oauth:notes +notes +ready +in \d+m .* yes +notes:read notes:write$/m)
+  const started = await castellan(
+    'grant',
+    'oauth',
+    'notes',
+    '--server',
+    'notes',
+    '--scope',
+    'notes:read',
+    '-d',
+  )
+  expect(started.out.trim().split('\n')).toHaveLength(1)
+  expect(new URL(started.out.trim()).searchParams.get('scope')).toBe('notes:read')
+  expect(await castellan('grant', 'oauth', 'notes')).toMatchObject({ code: 2 })
+  expect(await castellan('grant', 'oauth', 'notes', '--server', 'none')).toMatchObject({ code: 1 })
+})
+
+test('castellan grant revoke: here and at the authorization server', async () => {
+  expect(await castellan('grant', 'revoke', 'oauth:notes')).toEqual({
+    code: 0,
+    out: 'oauth:notes forgotten\n',
+    err: '',
   })
   expect(authorization.count('revoke')).toBe(2)
   expect(await grantsTable()).toBe('')
   expect((await call()).error?.message).toContain(COMMAND)
+  expect(await castellan('grant', 'revoke', 'oauth:notes')).toMatchObject({ code: 1 })
 })
 
 test('no secret that was given out is in an answer or in any file of the home', async () => {
   for (const secret of authorization.secrets) scanner.plant(secret.split('-')[0] ?? '', secret)
   expect(authorization.secrets.length).toBeGreaterThan(10)
   expect(answers.flatMap((answer) => scanner.look('answer', answer))).toEqual([])
+  expect(readFileSync(join(gate.daemon.home, 'logs/daemon.log'), 'utf8')).toContain('a grant was refreshed')
   expect(scanner.lookBelow(gate.daemon.home, [])).toEqual([])
 })
 

@@ -122,7 +122,7 @@ function canonical(serverUrl: string): string {
  * Metadata of an authorization server. A document whose `issuer` is not the very text that the address was made of
  * says nothing (RFC 8414, 3.3), and one without S256 is not used (MCP, "Authorization code protection").
  */
-export async function authorizationServer(
+async function authorizationServer(
   issuer: string,
   fetcher: Fetcher,
 ): Promise<Result<AuthorizationServer, string>> {
