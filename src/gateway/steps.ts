@@ -58,7 +58,7 @@ export const STEPS: readonly Row[] = [
   { step: 'authorize', on: ['tools/call'], does: 'the rules of the Project on this tool', faults: ['not_found'] },
   { step: 'compare',   on: ['tools/call'], does: 'modern: Mcp-Param headers held against the arguments', faults: ['header_mismatch'] },
   { step: 'record',    on: without(...SILENT), does: 'the intent is queued; nothing leaves before it is durable', faults: ['unavailable'] },
-  { step: 'forward',   on: FORWARDED, does: 'credentials in, to the Server and back, era to era; questions of the Server to the client', faults: ['invalid', 'upstream_unreachable', 'upstream_timeout', 'upstream_invalid', 'method_unavailable', 'resource_not_found', 'too_many', 'session_lost', 'unavailable'] },
+  { step: 'forward',   on: FORWARDED, does: 'credentials in, to the Server and back, era to era; questions of the Server to the client', faults: ['invalid', 'capability_missing', 'upstream_unreachable', 'upstream_timeout', 'upstream_invalid', 'method_unavailable', 'resource_not_found', 'too_many', 'session_lost', 'unavailable'] },
   { step: 'answer',    on: without(...FORWARDED), does: 'answered here: opening, lists, levels, sessions, listening', faults: ['invalid', 'too_large', 'too_many', 'not_acceptable', 'method_not_allowed', 'not_jsonrpc'] },
 ]
 
