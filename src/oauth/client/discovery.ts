@@ -92,6 +92,8 @@ async function resourceMetadata(
       issuers: texts(document, 'authorization_servers') ?? [],
     })
   }
+  if (challenge.resourceMetadata !== undefined)
+    return err('the server names an address for its metadata where there is none')
   // Servers of 2025-03-26 are their own authorization server, at the root of their origin.
   const { origin } = new URL(serverUrl)
   return ok({ resource: { identifier: canonical(serverUrl), scopes: [] }, issuers: [origin] })
