@@ -7,9 +7,5 @@ import type { ColumnTypes, Dialect } from './column-types.ts'
  */
 export interface Migration {
   readonly name: string
-  up(
-    db: Kysely<Record<string, Record<string, unknown>>>,
-    types: ColumnTypes,
-    dialect: Dialect,
-  ): Promise<void>
+  up(db: Kysely<Record<string, Record<string, unknown>>>, types: ColumnTypes, dialect: Dialect): Promise<void>
 }
