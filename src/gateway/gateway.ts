@@ -298,7 +298,7 @@ function assemble(deps: GatewayDeps, traffic: Traffic): Parts {
     streams,
     sse,
     run: runners.whole,
-    openThings: createOpenThings({ sessions, pool, parking, asker }),
+    openThings: createOpenThings({ sessions, pool, parking, asker, announcer }),
     servePeer: (channel, body, reply) => (channel === 'park' ? parkService : sessionService)(body, reply),
     detection: (server) => dial.detection(server),
     closeDial: () => dial.close(),

@@ -1,6 +1,7 @@
 import type { Sessions } from './classify/sessions.ts'
 import type { Parking } from './forward/parking.ts'
 import type { Pool } from './forward/pool.ts'
+import type { Announcer } from './reply/announce.ts'
 import type { ClientAsker } from './reply/ask-client.ts'
 
 /** How many things are open that somebody else may never close: each is bounded, and each is a metric. */
@@ -15,6 +16,8 @@ export interface OpenThings {
   readonly expiredCalls: number
   /** Questions of Servers that a legacy client has not answered yet. */
   readonly openQuestions: number
+  /** `subscriptions/listen` streams of modern clients. */
+  readonly listens: number
 }
 
 export const createOpenThings =
@@ -23,6 +26,7 @@ export const createOpenThings =
     readonly pool: Pool
     readonly parking: Parking
     readonly asker: ClientAsker
+    readonly announcer: Announcer
   }): (() => OpenThings) =>
   () => ({
     sessions: parts.sessions.size,
@@ -30,4 +34,5 @@ export const createOpenThings =
     parkedCalls: parts.parking.size,
     expiredCalls: parts.parking.expired,
     openQuestions: parts.asker.open,
+    listens: parts.announcer.listening,
   })

@@ -93,4 +93,5 @@ const OPEN_THINGS: readonly (readonly [name: string, key: keyof OpenThings, help
   ['parked_calls',        'parkedCalls',   'Calls that wait for answers of a modern client'],
   ['expired_calls_total', 'expiredCalls',  'Parked calls that nobody came back to, since the start'],
   ['open_questions',      'openQuestions', 'Questions of servers that a legacy client has not answered'],
+  ['listens',             'listens',       'Open subscriptions/listen streams of modern clients'],
 ]

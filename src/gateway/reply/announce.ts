@@ -40,6 +40,8 @@ export interface Announcer {
   /** `subscriptions/listen` */
   readonly listen: (x: Exchange) => Promise<Refusal | undefined>
   readonly subscriptions: Pick<Subscriptions, 'takes' | 'answer'>
+  /** How many listens are open. */
+  readonly listening: number
   /** Ends the streams of principals that may no longer be here. */
   endInactive(): void
   /** Ends every listen; the clients may open them again elsewhere. */
@@ -141,6 +143,9 @@ export function createAnnouncer(deps: AnnouncerDeps): Announcer {
     },
     listen: (x) => listens().answer(x),
     subscriptions,
+    get listening() {
+      return made?.size ?? 0
+    },
     endInactive: () => made?.endInactive(),
     drain: () => made?.endAll(),
     close() {
