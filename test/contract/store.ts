@@ -24,6 +24,7 @@ import type { ResourceRow } from '../../src/store/tables.ts'
 import { findTokens, insertToken, removeToken } from '../../src/store/tokens.ts'
 import { inTransaction } from '../../src/store/transaction.ts'
 import { insertAlone, resource, sealed } from './store-rows.ts'
+import { storeGrantsContract } from './store-grants.ts'
 import { storeStateContract } from './store-state.ts'
 
 /** A place for a store, empty at first. */
@@ -300,5 +301,6 @@ export function storeContract(createPlace: () => Promise<StorePlace>): void {
     })
   })
 
+  describe('grants', () => storeGrantsContract(() => store))
   describe('state', () => storeStateContract(() => store))
 }
