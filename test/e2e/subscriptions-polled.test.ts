@@ -32,12 +32,16 @@ const state = {
   resume: undefined as Respond | undefined,
   feed: undefined as ((res: ServerResponse) => void) | undefined,
   id: undefined as unknown,
+  initialized: 0,
+  /** What a GET is answered with, if not with a stream. */
+  refusal: undefined as number | undefined,
 }
 
 let server: Server
 let gate: Gate
 
 async function serve(req: IncomingMessage, res: ServerResponse): Promise<void> {
+  if (req.method === 'GET' && state.refusal !== undefined) return void res.writeHead(state.refusal).end()
   if (req.method === 'GET') {
     const last = req.headers['last-event-id'] as string | undefined
     if (last?.startsWith('call') === true) {
@@ -63,6 +67,7 @@ async function serve(req: IncomingMessage, res: ServerResponse): Promise<void> {
     state.id = body.id
     return state.call?.(res.writeHead(200, SSE), body.id)
   }
+  if (body.method === 'initialize') state.initialized += 1
   const result = results[body.method]
   const message = result === undefined ? { error: { code: -32_601, message: 'no' } } : { result }
   res.writeHead(200, { 'content-type': 'application/json', 'mcp-session-id': 'one' })
@@ -159,4 +164,17 @@ test('the stream for what is said unasked is polled as the server wants it, and 
   // One after the break, one for what the server said; none for being polled.
   expect(changes()).toBeLessThanOrEqual(2)
   stream.hangUp()
+})
+
+test('a server that has no address for a GET is not taken for one that forgets its sessions', async () => {
+  state.refusal = 404
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/mcp`
+  await gate.daemon.apply([httpServer('lacks', url), project('lacks', ['lacks'])])
+  const before = state.initialized
+  const caller = modernCaller(await gate.access('lacks'))
+  const { reply } = await caller.ask('server/discover')
+  expect(at(reply, 'result.capabilities.tools')).toEqual({})
+  // Each of these is a trip there and back; a loop would have gone round as often.
+  for (let i = 0; i < 50; i += 1) await caller.ask('tools/call', { name: 'lacks__nothing', arguments: {} })
+  expect(state.initialized - before).toBeLessThanOrEqual(2)
 })

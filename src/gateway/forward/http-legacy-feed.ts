@@ -35,6 +35,8 @@ export class LegacyFeed {
   #wanted = false
   #tries = 0
   #openedMs: number | undefined
+  /** It was there at least once in this session. */
+  #everOpened = false
   /** Where to resume; not across sessions. */
   #lastEventId: string | undefined
   /** Something may have been missed since the stream was last there. */
@@ -57,6 +59,7 @@ export class LegacyFeed {
     this.#call?.abort()
     this.#call = undefined
     this.#lastEventId = undefined
+    this.#everOpened = false
   }
 
   #connect(): void {
@@ -82,15 +85,17 @@ export class LegacyFeed {
   #status(status: number): void {
     if (status >= 200 && status < 300) {
       this.#openedMs = this.#options.tickMs()
+      this.#everOpened = true
       this.#options.offered(true)
       if (this.#gap) this.#options.reopened()
       this.#gap = false
       return
     }
-    if (status === 404) {
+    // Some servers have no such address for a GET at all: in a session that is new, none was lost.
+    if (status === 404 && this.#everOpened) {
       this.stop()
       this.#options.sessionLost()
-    } else if (status === 405 || status === 501) {
+    } else if (status === 404 || status === 405 || status === 501) {
       this.#again(REFUSED_MS)
       this.#options.offered(false)
     }
