@@ -5,7 +5,7 @@ import { SSE_KEEP_ALIVE, sseMessage } from '../../protocol/sse.ts'
 export const KEEP_ALIVE_MS = 15_000
 
 /** A client that has taken nothing of what waits for it for this long is cut off. */
-export const STALL_MS = 30_000
+const STALL_MS = 30_000
 
 /** What a client that does not read may leave unread before its connection is cut: for senders that cannot wait. */
 const MAX_UNREAD_BYTES = 8 * 1024 * 1024
@@ -36,7 +36,7 @@ export interface MessageStream {
 }
 
 /** Sends the head of an event stream at once and keeps it alive; to be cleared when the response closes. */
-export function beginEventStream(response: ServerResponse, keepAliveMs: number): NodeJS.Timeout {
+function beginEventStream(response: ServerResponse, keepAliveMs: number): NodeJS.Timeout {
   response.writeHead(200, {
     'content-type': 'text/event-stream',
     'cache-control': 'no-cache, no-transform',
