@@ -12,7 +12,15 @@ test('the guide has an example of each kind', () => {
       .join('')
       .match(/^kind: .*/gm)
       ?.toSorted(),
-  ).toEqual(['kind: Project', 'kind: Project', 'kind: Secret', 'kind: Server', 'kind: Server', 'kind: Token'])
+  ).toEqual([
+    'kind: Project',
+    'kind: Project',
+    'kind: Secret',
+    'kind: Server',
+    'kind: Server',
+    'kind: Server',
+    'kind: Token',
+  ])
 })
 
 test.each(examples)('an example of the guide is valid %#', async (text) => {

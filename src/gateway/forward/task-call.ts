@@ -1,6 +1,7 @@
 import { requestMessage } from '../../protocol/json-rpc.ts'
 import { spanOf, valueAt, type Message } from '../../protocol/message.ts'
 import { insertMember } from '../../protocol/bridge/request.ts'
+import { startDeadline, type Deadline } from './deadline.ts'
 import { ownMessage } from './handshake.ts'
 import type { Question, Sink, Upstream, UpstreamCall, UpstreamFailure, UpstreamRequest } from './upstream.ts'
 
@@ -27,7 +28,9 @@ class TaskCall implements UpstreamCall, Sink {
   readonly mayBeAsked: boolean
   readonly #upstream: Upstream
   readonly #sink: Sink
-  readonly #untilMs: number
+  readonly #timeoutMs: number
+  readonly #deadline: Deadline
+  readonly #asked = new Map<Question, Question>()
   #call: UpstreamCall
   #task: Task | undefined
   #timer: NodeJS.Timeout | undefined
@@ -37,13 +40,13 @@ class TaskCall implements UpstreamCall, Sink {
     this.#upstream = upstream
     this.#sink = sink
     this.mayBeAsked = sink.mayBeAsked
-    this.#untilMs = performance.now() + request.timeoutMs
+    this.#timeoutMs = request.timeoutMs
+    this.#deadline = startDeadline(request.timeoutMs, () => this.#expired())
     this.#call = upstream.send(withTask(request), this)
   }
 
   cancel(): void {
-    this.#over = true
-    clearTimeout(this.#timer)
+    this.#finish()
     this.#call.cancel()
     if (this.#task !== undefined) this.#endTask(this.#task)
   }
@@ -53,27 +56,37 @@ class TaskCall implements UpstreamCall, Sink {
   }
 
   asked(question: Question): void {
-    this.#sink.asked(question)
+    // The time of the task stands still while somebody looks for an answer.
+    this.#deadline.hold()
+    const passedOn: Question = {
+      ...question,
+      answer: (body) => {
+        if (this.#asked.delete(question)) this.#deadline.release()
+        question.answer(body)
+      },
+    }
+    this.#asked.set(question, passedOn)
+    this.#sink.asked(passedOn)
   }
 
   withdrawn(question: Question): void {
-    this.#sink.withdrawn(question)
+    const passedOn = this.#asked.get(question)
+    if (passedOn === undefined) return
+    this.#asked.delete(question)
+    this.#deadline.release()
+    this.#sink.withdrawn(passedOn)
   }
 
   failed(failure: UpstreamFailure): void {
-    if (this.#over) return
-    this.#over = true
-    this.#sink.failed(failure)
+    if (this.#finish()) this.#sink.failed(failure)
   }
 
   /** The first answer: a task, or the result itself, from a server that thought better of it. */
   reply(message: Message): void {
     if (this.#over) return
     const task = taskIn(message, 'task')
-    if (task === undefined) {
-      this.#over = true
-      this.#sink.reply(message)
-    } else this.#watch(task)
+    if (task !== undefined) this.#watch(task)
+    else if (this.#finish()) this.#sink.reply(message)
   }
 
   #watch(task: Task): void {
@@ -81,11 +94,7 @@ class TaskCall implements UpstreamCall, Sink {
     if (this.#over) return this.#endTask(task)
     // The result is asked for as soon as there is something to say: a server that wants an answer of the client's sends
     // its question while somebody waits for the result.
-    if (task.status !== 'working') return this.#fetch(task)
-    if (performance.now() > this.#untilMs) {
-      this.#endTask(task)
-      return this.failed({ kind: 'timeout', message: 'its task was not done in time' })
-    }
+    if (task.status !== 'working') return this.#collect(task)
     this.#timer = setTimeout(() => this.#look(task), task.pollInterval).unref()
   }
 
@@ -99,21 +108,18 @@ class TaskCall implements UpstreamCall, Sink {
     })
   }
 
-  #fetch(task: Task): void {
+  #collect(task: Task): void {
     this.#ask('tasks/result', task, {
       reply: (message) => {
-        if (this.#over) return
-        this.#over = true
-        this.#sink.reply(message)
+        if (this.#finish()) this.#sink.reply(message)
       },
     })
   }
 
   #ask(method: string, { taskId }: Task, { reply }: Pick<Sink, 'reply'>): void {
     const message = ownMessage(requestMessage('0', method, { taskId }))
-    const timeoutMs = Math.max(1000, this.#untilMs - performance.now())
     this.#call = this.#upstream.send(
-      { method, message, edits: [], timeoutMs },
+      { method, message, edits: [], timeoutMs: this.#timeoutMs },
       {
         mayBeAsked: this.mayBeAsked,
         event: (event) => this.event(event),
@@ -123,6 +129,21 @@ class TaskCall implements UpstreamCall, Sink {
         reply,
       },
     )
+  }
+
+  #expired(): void {
+    this.#call.cancel()
+    if (this.#task !== undefined) this.#endTask(this.#task)
+    this.failed({ kind: 'timeout', message: 'its task was not done in time' })
+  }
+
+  /** False when it was over already. */
+  #finish(): boolean {
+    if (this.#over) return false
+    this.#over = true
+    clearTimeout(this.#timer)
+    this.#deadline.clear()
+    return true
   }
 
   #endTask({ taskId }: Task): void {
