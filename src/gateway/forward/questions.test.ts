@@ -77,6 +77,28 @@ test('what the server takes back, and what is open when the connection ends, is 
   expect(state.sent).toEqual([])
 })
 
+test('whatever becomes of what the server sends, the time of its call goes on', () => {
+  const state = setUp()
+  state.take(request('1', 'ping'))
+  expect(state.settled).toBe(1)
+  state.take(request('2'))
+  state.open.withdraw(
+    message('{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":2}}'),
+  )
+  expect(state.settled).toBe(2)
+  state.take(request('3'))
+  state.open.dropAll()
+  expect(state.settled).toBe(3)
+})
+
+test.each(['null', '[]', '"text"', '7'])('no client is asked with params of %s', (params) => {
+  const state = setUp()
+  state.take(message(`{"jsonrpc":"2.0","id":1,"method":"elicitation/create","params":${params}}`))
+  expect(state.asked).toEqual([])
+  expect(JSON.parse(state.sent[0] ?? '')).toMatchObject({ id: 1, error: { code: -32602 } })
+  expect(state.settled).toBe(1)
+})
+
 test('a connection that asks without end is told so', () => {
   const state = setUp()
   for (let id = 0; id < 101; id++) state.take(request(String(id)))

@@ -35,6 +35,7 @@ export function theOne<Call extends { readonly sink: Sink }>(
 interface Open {
   readonly question: Question
   readonly to: Asked
+  readonly settled: () => void
 }
 
 /** Of one connection. A server that asks more at once is told so; people could not answer it anyway. */
@@ -51,15 +52,16 @@ export class OpenQuestions {
   }
 
   /**
-   * A request of the server. `ping` is answered here, a second one under an open id not at all (JSON-RPC leaves no way to).
+   * A request of the server. `ping` is answered here, as is what no client could read; a second one under an open id not at
+   * all (JSON-RPC leaves no way to).
    * @param settled called once the question has been answered or taken back
    */
   take(request: Message, to: Asked, settled: () => void): void {
     const id = request.idText ?? '0'
-    if (request.method === 'ping') return this.#send(resultMessage(id, '{}'))
     if (this.#open.has(id)) return settled()
-    if (this.#open.size >= MAX_OPEN) {
-      this.#send(errorMessage(id, { code: -32603, message: 'too many questions are open', data: {} }))
+    const own = this.#ownAnswer(id, request)
+    if (own !== undefined) {
+      this.#send(own)
       return settled()
     }
     const question: Question = {
@@ -67,13 +69,12 @@ export class OpenQuestions {
       answer: (body) => {
         if (!this.#close(id, question)) return
         this.#send(`{"jsonrpc":"2.0","id":${id},${body}}`)
-        settled()
       },
       tell: (notification) => {
         if (this.#open.get(id)?.question === question) this.#send(notification)
       },
     }
-    this.#open.set(id, { question, to })
+    this.#open.set(id, { question, to, settled })
     to.asked(question)
   }
 
@@ -91,7 +92,20 @@ export class OpenQuestions {
     for (const [id, { question, to }] of this.#open) if (this.#close(id, question)) to.withdrawn(question)
   }
 
+  #ownAnswer(id: string, request: Message): string | undefined {
+    if (request.method === 'ping') return resultMessage(id, '{}')
+    if (rawAt(request, 'params')?.startsWith('{') === false)
+      return errorMessage(id, { code: -32602, message: 'params must be an object', data: {} })
+    if (this.#open.size < MAX_OPEN) return undefined
+    return errorMessage(id, { code: -32603, message: 'too many questions are open', data: {} })
+  }
+
+  /** False when it was closed before. */
   #close(id: string, question: Question): boolean {
-    return this.#open.get(id)?.question === question && this.#open.delete(id)
+    const open = this.#open.get(id)
+    if (open?.question !== question) return false
+    this.#open.delete(id)
+    open.settled()
+    return true
   }
 }

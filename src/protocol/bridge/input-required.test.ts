@@ -30,6 +30,8 @@ test.each([
   ['{"inputRequests":[]}',                                                        undefined],
   ['{"inputRequests":{"a":1}}',                                                   undefined],
   ['{"inputRequests":{"a":{"method":1}}}',                                        undefined],
+  ['{"inputRequests":{"a":{"method":"roots/list","params":null}}}',               undefined],
+  ['{"inputRequests":{"a":{"method":"a"},"a":{"method":"b"}}}',                   undefined],
   ['{"requestState":{}}',                                                         undefined],
   ['{"requestState":"s"}',                                                        { requests: [], state: '"s"' }],
   ['{"inputRequests":{"a":{"method":"roots/list"}}}',                             { requests: [{ key: 'a', method: 'roots/list', params: '{}' }], state: undefined }],

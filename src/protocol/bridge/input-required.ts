@@ -42,19 +42,27 @@ export function readInputRequired(reply: Message): InputRound | undefined {
   if (asked === undefined && state === undefined) return undefined
   if (asked !== undefined && reply.bytes[asked.start] !== OBJECT) return undefined
   if (state !== undefined && reply.bytes[state.start] !== STRING) return undefined
-  const requests: InputRequest[] = []
+  const requests = new Map<string, InputRequest>()
   for (const { key, start, end } of asked === undefined ? [] : memberList(reply.bytes, asked)) {
-    const parts = members(reply.bytes, { start, end })
-    const method = parts.get('method')
-    if (method === undefined || reply.bytes[method.start] !== STRING) return undefined
-    const params = parts.get('params')
-    requests.push({
-      key,
-      method: JSON.parse(textAt(reply.bytes, method)) as string,
-      params: params === undefined ? '{}' : textAt(reply.bytes, params),
-    })
+    const request = readInputRequest(reply.bytes, key, { start, end })
+    if (request === undefined || requests.has(key)) return undefined
+    requests.set(key, request)
   }
-  return { requests, state: state === undefined ? undefined : textAt(reply.bytes, state) }
+  return {
+    requests: [...requests.values()],
+    state: state === undefined ? undefined : textAt(reply.bytes, state),
+  }
+}
+
+function readInputRequest(bytes: Buffer, key: string, span: Span): InputRequest | undefined {
+  if (bytes[span.start] !== OBJECT) return undefined
+  const parts = members(bytes, span)
+  const method = parts.get('method')
+  if (method === undefined || bytes[method.start] !== STRING) return undefined
+  const params = parts.get('params')
+  if (params === undefined) return { key, method: JSON.parse(textAt(bytes, method)) as string, params: '{}' }
+  if (bytes[params.start] !== OBJECT) return undefined
+  return { key, method: JSON.parse(textAt(bytes, method)) as string, params: textAt(bytes, params) }
 }
 
 /** The answers that a retry carries, each the JSON text of a bare result. Only objects can be any. */
