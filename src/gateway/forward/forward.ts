@@ -2,7 +2,7 @@ import { hasPath, stringAt } from '../../protocol/message.ts'
 import { need, type Exchange, type Refusal, type Route } from '../exchange.ts'
 import { scopeOf, upstreamRefusal } from '../route/route.ts'
 import { hearingCancel, isAbandoned } from './calls-in-flight.ts'
-import { ASK_NEXT, ForwardedCall, type CallDeps } from './forwarded-call.ts'
+import { ASK_NEXT, ForwardedCall, mayBeAsked, type CallDeps } from './forwarded-call.ts'
 import type { createLogLevels } from './log-level.ts'
 import type { Lease, Pool } from './pool.ts'
 import { isOurs } from './park-state.ts'
@@ -78,13 +78,14 @@ function travel(deps: ForwardDeps, x: Exchange, route: Route, lease: Lease): Pro
     x.out.cancelled()
     return Promise.resolve(undefined)
   }
-  if (lease.upstream.asks && !lease.sharer.startsWith('session:')) return inTurn(deps, x, route, lease)
+  // Calls that nobody can be asked about need no turn.
+  const takesTurns = lease.upstream.asks && !lease.sharer.startsWith('session:') && mayBeAsked(x)
+  if (takesTurns) return inTurn(deps, x, route, lease)
   return new Promise((resolve) => {
     new ForwardedCall(deps, { x, route, lease }, resolve, undefined).start()
   })
 }
 
-/** Calls that nobody can be asked about need no turn. */
 async function inTurn(
   deps: ForwardDeps,
   x: Exchange,
@@ -101,9 +102,7 @@ async function inTurn(
     return undefined
   }
   return new Promise((resolve) => {
-    const call = new ForwardedCall(deps, { x, route, lease }, resolve, giveOn)
-    if (!call.mayBeAsked) giveOn()
-    call.start()
+    new ForwardedCall(deps, { x, route, lease }, resolve, giveOn).start()
   })
 }
 

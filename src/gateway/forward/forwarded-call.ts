@@ -12,6 +12,7 @@ import { askRound } from './ask-round.ts'
 import { answerFor, eventFor, isNotFound, toolError, upstreamRequest, type Answer } from './bridge.ts'
 import { openCall } from './calls-in-flight.ts'
 import type { Caller } from './caller.ts'
+import { exposedReply } from './exposed-reply.ts'
 import { requestDigest } from './park-state.ts'
 import type { Parking, Retry } from './parking.ts'
 import { isHeaderMismatch } from './outgoing-params.ts'
@@ -216,6 +217,7 @@ export class ForwardedCall implements Sink, RoundsHost {
     if (this.#over) return
     this.#call?.cancel()
     x.outcome = 'cancelled'
+    this.#takeBackQuestions()
     // Nobody waits for an answer to what was cancelled, but the connection must not stay open for it.
     x.out.cancelled()
     this.#end(undefined)
@@ -230,7 +232,7 @@ export class ForwardedCall implements Sink, RoundsHost {
       return this.#end({ code: 'capability_missing', data: { requiredCapabilities: lacking } })
     const pages = this.#pagesToOpen(caller, message)
     if (pages.length > 0) return this.#askToOpen(caller, pages)
-    const answer = answerFor(caller, this.#lease, message)
+    const answer = answerFor(caller, this.#lease, exposedReply(this.#x, this.#route, message))
     if (!('bytes' in answer)) {
       this.#end({ ...answer, hint: `${this.#route.server.name}: ${answer.hint ?? ''}` })
       return
@@ -263,6 +265,7 @@ export class ForwardedCall implements Sink, RoundsHost {
   }
 
   #give(caller: Caller, answer: Answer): void {
+    this.#takeBackQuestions()
     caller.out.answer(answer.status, [answer.bytes])
     this.#end(undefined)
   }
@@ -331,14 +334,19 @@ export class ForwardedCall implements Sink, RoundsHost {
     this.#over = true
     this.#finish?.()
     this.#rounds?.end()
+    this.#takeBackQuestions()
+    this.#conclude(refusal)
+    this.#ended?.()
+  }
+
+  /** On the stream of the call, so before it ends. Harmless for what has been answered. */
+  #takeBackQuestions(): void {
     this.#takeBackRound?.()
     for (const [question, takeBack] of this.#asked ?? []) {
       takeBack()
-      // Harmless when it has been answered.
       decline(question)
     }
-    this.#conclude(refusal)
-    this.#ended?.()
+    this.#asked = undefined
   }
 }
 
@@ -347,6 +355,6 @@ const isFailure = (message: Message): boolean =>
   message.shape === 'error' || rawAt(message, 'result/isError') === 'true'
 
 /** Only these may ask their client something (MCP 2026-07-28, "Multi round-trip requests"). */
-const mayBeAsked = (x: Exchange): boolean =>
+export const mayBeAsked = (x: Exchange): boolean =>
   (x.kind === 'tools/call' || x.kind === 'prompts/get' || x.kind === 'resources/read') &&
   (x.offer.elicitForm || x.offer.elicitUrl || x.offer.sampling || x.offer.roots)
