@@ -237,6 +237,7 @@ describe('what only few may do', () => {
       'src/oauth/client/token-endpoint.ts':    'sends it to the authorization server that it belongs to',
       'src/cli/api.ts':                        'sends the credential of the user to the daemon',
       'src/cli/mcp/exchange.ts':               'sends the token of the user to the endpoint under test',
+      'src/cli/connect/daemon.ts':             'sends the credential of the user to the daemon',
     }
     expect([...filesOf(placesOf(shipped, /\.reveal\b/))].sort()).toEqual(Object.keys(allowed).sort())
   })

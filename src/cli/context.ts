@@ -13,6 +13,8 @@ export interface CliContext {
   /** The user's own home, below which the default home of Castellan lies. */
   readonly userHome: string
   readonly version: () => BuildInfo
+  /** For a command that ends in order when it is told to: aborted by the first SIGINT or SIGTERM after it has asked. */
+  readonly stopped?: () => AbortSignal
 }
 
 export interface BuildInfo {

@@ -63,8 +63,8 @@ export interface Given<O extends Options> {
 export interface CommandDefinition<O extends Options = Options> {
   /** As commander reads them: `<kind>`, `[names...]`. */
   readonly arguments?: readonly string[]
-  /** What completion offers for each argument: `kind`, `name` (of the kind before it), or a fixed list. */
-  readonly complete?: readonly ('kind' | 'name' | 'file' | readonly string[])[]
+  /** What completion offers for each argument: `kind`, `name` (of the kind before it), names of one kind, or a fixed list. */
+  readonly complete?: readonly ('kind' | 'name' | 'file' | NamesOf | readonly string[])[]
   readonly options: O
   /** Sentences below the usage line, where the summary does not say it all. */
   readonly about?: string
@@ -75,6 +75,11 @@ export interface CommandDefinition<O extends Options = Options> {
    * @throws CliFailure what the user has to know
    */
   readonly run: (given: Given<O>) => Promise<number>
+}
+
+export interface NamesOf {
+  /** Plural of the kind. */
+  readonly namesOf: string
 }
 
 /** Fills the type of the options in; the value is the definition itself. */

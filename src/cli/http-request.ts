@@ -8,10 +8,12 @@ const { request: requestHttp } = process.getBuiltinModule('node:http')
 export interface HttpRequest {
   readonly method: string
   readonly headers: Readonly<Record<string, string>>
-  readonly body?: string | undefined
+  readonly body?: string | Buffer | undefined
   /** Silence after which the request is given up; 0 waits for ever (streams). */
   readonly timeoutMs: number
   readonly signal?: AbortSignal | undefined
+  /** Called when the last byte was handed to the system. */
+  readonly onSent?: () => void
 }
 
 export interface HttpAnswer {
@@ -53,6 +55,7 @@ export async function openHttp(url: URL, request: HttpRequest): Promise<Incoming
   return new Promise((resolve, reject) => {
     const outgoing = send(url, options, resolve)
     outgoing.on('error', reject)
+    if (request.onSent !== undefined) outgoing.on('finish', request.onSent)
     if (request.timeoutMs > 0) {
       outgoing.setTimeout(request.timeoutMs, () =>
         outgoing.destroy(Object.assign(new Error('no answer in time'), { code: 'ETIMEDOUT' })),

@@ -69,6 +69,11 @@ export const VERBS: readonly Verb[] = [
     summary: 'Forget a grant, and tell its authorization server',
     load: async () => (await import('./commands/grant-revoke.ts')).grantRevoke,
   },
+  {
+    path: ['connect'],
+    summary: 'Connect a client that speaks MCP on standard input and output',
+    load: async () => (await import('./commands/connect.ts')).connect,
+  },
   { path: ['test'], summary: 'Check that something works' },
   {
     path: ['test', 'mcp'],

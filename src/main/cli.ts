@@ -1,6 +1,7 @@
 import { homedir } from 'node:os'
 import { runCli } from '../cli/run-cli.ts'
 import { COMMANDS } from './commands.ts'
+import { stopOnSignals } from './stop-signals.ts'
 import { buildInfo } from './version.ts'
 
 // `castellan get … | head` closes the pipe early: that is an end, not an error.
@@ -23,6 +24,13 @@ process.exitCode = await runCli(
     cwd: process.cwd(),
     userHome: homedir(),
     version: buildInfo,
+    stopped: abortedBySignals,
   },
   COMMANDS,
 )
+
+function abortedBySignals(): AbortSignal {
+  const stopped = new AbortController()
+  stopOnSignals().stopWith(async () => stopped.abort())
+  return stopped.signal
+}

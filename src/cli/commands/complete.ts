@@ -102,6 +102,8 @@ async function forArgument(
     return list.map(({ plural, summary }) => [plural, summary])
   }
   if (what === 'name') return await namesOf(typed.positional[0] ?? '', typed.project, where)
+  if ('namesOf' in what)
+    return typed.positional.length > 0 ? [] : await namesOf(what.namesOf, undefined, where)
   return what.map((word) => [word, ''])
 }
 

@@ -1,0 +1,119 @@
+import { readFileSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { systemClock } from '../../lib/clock.ts'
+import { Bridge } from '../connect/bridge.ts'
+import { ClientPipe } from '../connect/client-pipe.ts'
+import { createDaemon } from '../connect/daemon.ts'
+import { MAX_MESSAGE_BYTES } from '../connect/exchange.ts'
+import { readLines } from '../connect/read-lines.ts'
+import type { CliContext } from '../context.ts'
+import { defineCommand, text } from '../define-command.ts'
+import { usage } from '../failure.ts'
+import { resolveTarget, type Target } from '../target.ts'
+
+/** For calls that run when the client has closed the pipe, and when the process was asked to end. */
+const GRACE_MS = 60_000
+const GRACE_AFTER_SIGNAL_MS = 1000
+
+export const connect = defineCommand({
+  arguments: ['<project>'],
+  complete: [{ namesOf: 'projects' }],
+  options: {
+    server: text('--server <name>', 'this server of the project alone, with its own names', 'servers'),
+    url: text('--url <url>', 'the daemon (default: CASTELLAN_URL, else the daemon of the home)'),
+    tokenFile: text('--token-file <file>', 'a file with the token (default: CASTELLAN_TOKEN)'),
+  },
+  about:
+    'For clients that start their MCP servers as programs: speaks MCP on standard input and output, in the revision of the client, and carries it to the daemon, over restarts of the daemon too. Without a token the client acts as you, the administrator of the home; with one it has a name of its own in the record, and reaches its project only.',
+  examples: [
+    'castellan connect demo',
+    'castellan connect demo --server everything --token-file ~/.castellan-laptop.token',
+    'claude mcp add castellan -- castellan connect demo --token-file ~/.castellan-laptop.token',
+    '# claude_desktop_config.json:',
+    '{"mcpServers": {"castellan": {"command": "castellan", "args": ["connect", "demo"]}}}',
+  ],
+  async run({ args: [project = ''], options, home, context }) {
+    const daemon = createDaemon(locator(options, home, context), endpointPath(project, options.server))
+    const pipe = new ClientPipe(context.stdout, context.stderr)
+    if (context.stdin.isTTY === true)
+      pipe.note(
+        'speaks MCP on standard input and output, for a client to start it; see castellan connect --help',
+      )
+    const bridge = new Bridge({ daemon, pipe, clock: systemClock })
+    const stopped = context.stopped?.() ?? new AbortController().signal
+    await untilStopped(stopped, context, async () => {
+      for await (const line of readLines(context.stdin, MAX_MESSAGE_BYTES)) await bridge.take(line)
+    })
+    await bridge.close(GRACE_MS, hurryAfter(stopped))
+    return 0
+  },
+})
+
+function endpointPath(project: string, server: string | undefined): string {
+  const names = [project, ...(server === undefined ? [] : [server])].map(encodeURIComponent)
+  return `/projects/${names.join('/servers/')}/mcp`
+}
+
+interface Where {
+  readonly url: string | undefined
+  readonly tokenFile: string | undefined
+}
+
+/** What was given on the command line stands in for the variables of the same meaning. */
+function locator({ url, tokenFile }: Where, home: string | undefined, context: CliContext): () => Target {
+  if (url !== undefined && !/^https?:\/\//.test(url))
+    throw usage('--url is not an http or https address', 'write it as http://127.0.0.1:7411')
+  const file = tokenFile === undefined ? undefined : resolve(context.cwd, tokenFile)
+  if (file !== undefined) readToken(file)
+  const env = { ...context.env, ...(url === undefined ? {} : { CASTELLAN_URL: url }) }
+  // With an address, the home is only where the credential of its own daemon is.
+  const where = { ...context, env: { ...env, ...(home === undefined ? {} : { CASTELLAN_HOME: home }) } }
+  return () => {
+    const given =
+      file === undefined ? where : { ...where, env: { ...where.env, CASTELLAN_TOKEN: readToken(file) } }
+    return resolveTarget(given, url === undefined ? home : undefined)
+  }
+}
+
+/** Read before each request, so that a token can be replaced under a running client. */
+function readToken(file: string): string {
+  try {
+    const token = readFileSync(file, 'utf8').trim()
+    if (token !== '') return token
+  } catch {
+    // Said below, in one way for all that yields no token.
+  }
+  throw usage(
+    '--token-file cannot be read, or is empty',
+    'castellan create token NAME -p PROJECT --token-file FILE',
+  )
+}
+
+const BROKEN = new Set(['ABORT_ERR', 'ERR_STREAM_PREMATURE_CLOSE', 'ECONNRESET', 'EPIPE', 'EIO'])
+
+/** Reads to the end of standard input, or until a signal. */
+async function untilStopped(
+  stopped: AbortSignal,
+  { stdin }: CliContext,
+  read: () => Promise<void>,
+): Promise<void> {
+  const stop = (): void => void stdin.destroy()
+  stopped.addEventListener('abort', stop, { once: true })
+  try {
+    await read()
+  } catch (error) {
+    // A pipe that breaks, or that we close, ends as one that ends.
+    if (!BROKEN.has((error as NodeJS.ErrnoException).code ?? '')) throw error
+  } finally {
+    stopped.removeEventListener('abort', stop)
+  }
+}
+
+/** Aborts a moment after the process was asked to end, also when that was while it closed. */
+function hurryAfter(stopped: AbortSignal): AbortSignal {
+  const hurry = new AbortController()
+  const soon = (): void => void setTimeout(() => hurry.abort(), GRACE_AFTER_SIGNAL_MS).unref()
+  if (stopped.aborted) soon()
+  else stopped.addEventListener('abort', soon, { once: true })
+  return hurry.signal
+}
