@@ -11,6 +11,7 @@ import type { Session } from './classify/session.ts'
 import type { Outlet } from './reply/outlet.ts'
 import type { SseConnection } from './reply/sse-connection.ts'
 import type { CompiledProject } from './route/compiled-project.ts'
+import type { ProjectUris } from './route/project-uris.ts'
 import type { ServerView } from './snapshot.ts'
 
 /** An endpoint of ours: a project, or one server of it (names unprefixed). */
@@ -26,9 +27,9 @@ export interface Route {
   readonly server: ServerView
   /** Servers to ask next when this one does not know the resource: a URI says not whose it is. */
   readonly others: readonly ServerView[]
-  /** The server's own name of the tool or prompt, or the URI. */
+  /** The server's own name of the tool or prompt, or its URI. */
   readonly key: string
-  /** Name on the aggregated endpoint: what rules and records speak of. */
+  /** Name or URI on the aggregated endpoint: what rules and records speak of. */
   readonly exposed: string
   /** Arguments that travel in headers as well; undefined: none. */
   readonly params: readonly ParamHeader[] | undefined
@@ -70,6 +71,8 @@ export interface Exchange {
   // route
   project: CompiledProject | undefined
   route: Route | undefined
+  /** How URIs are called on the endpoint; undefined: as their servers call them. */
+  uris: ProjectUris | undefined
   /** The client took it back before it had reached its server. */
   cancelled: boolean
   // record
@@ -138,6 +141,7 @@ export function createExchange(about: {
     offer: NO_OFFER,
     project: undefined,
     route: undefined,
+    uris: undefined,
     cancelled: false,
     intentId: undefined,
     segment: undefined,

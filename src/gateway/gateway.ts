@@ -53,6 +53,7 @@ import { createSessionStreams, type SessionStreams } from './reply/session-strea
 import { createAggregator } from './route/aggregate.ts'
 import { createCatalog, type Catalog } from './route/catalog.ts'
 import { createProjectCompiler } from './route/compiled-project.ts'
+import { createUriTable } from './route/project-uris.ts'
 import { createReadListAgain, createRoute } from './route/route.ts'
 import type { ServerView, SnapshotSource } from './snapshot.ts'
 import { createGatewayStatus, type GatewayStatus } from './status.ts'
@@ -318,8 +319,10 @@ function stepTable(
   },
 ): StepTable {
   const { pool, catalog, sessions, announcer, streams, sse, record, asker, parking } = parts
+  const uris = createUriTable({ catalog })
   const aggregator = createAggregator({
     catalog,
+    uris,
     pool,
     tickMs: deps.clock.tickMs,
     epoch: deps.epoch,
@@ -345,7 +348,7 @@ function stepTable(
     attach: sse.attach,
     classify: classifyExchange,
     session: createSessionStep(sessions, streams.logs),
-    route: createRoute({ catalog }),
+    route: createRoute({ catalog, uris }),
     authorize: authorizeCall,
     compare: compareParams,
     record: record.step,

@@ -138,7 +138,7 @@ export function createAnnouncer(deps: AnnouncerDeps): Announcer {
       if (listener === undefined) return
       listener.ended = true
       bus.leave(listener)
-      for (const watched of listener.watched.values()) feeds.unwatch(watched, listener)
+      for (const watched of listener.watched.values()) feeds.unwatch(watched, watched.as)
       listeners.drop(session)
     },
     listen: (x) => listens().answer(x),

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { readMessage, type Message } from '../../protocol/message.ts'
-import { listChange, resourceChange } from './change.ts'
+import { listChange, renamedChange, resourceChange } from './change.ts'
 
 const KEY = 'io.modelcontextprotocol/subscriptionId'
 
@@ -36,4 +36,16 @@ test('a change of a list carries the id of the listen as its client wrote it', (
 test('what is the same for several is rendered once', () => {
   const change = resourceChange(update('{"uri":"a:1"}'))
   expect(Object.is(change.modern('1'), change.modern('1'))).toBe(true)
+})
+
+test('a change of a resource that the client knows by another URI', () => {
+  const text =
+    '{"jsonrpc":"2.0","method":"notifications/resources/updated","params":{"uri":"ui://x","n":1e400}}'
+  const read = readMessage(Buffer.from(text), 'upstream')
+  if (!read.ok) throw new Error(read.error)
+  const change = renamedChange(resourceChange(read.value), 'ui://one.castellan/x')
+  const params = '"params":{"uri":"ui://one.castellan/x","n":1e400}'
+  expect(change.legacy).toBe(`{"jsonrpc":"2.0","method":"notifications/resources/updated",${params}}`)
+  expect(change.modern('7')).toContain('"uri":"ui://one.castellan/x"')
+  expect(change.modern('7')).toContain('"io.modelcontextprotocol/subscriptionId":7')
 })

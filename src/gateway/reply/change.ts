@@ -1,7 +1,7 @@
 import { insertMember, removeMembers } from '../../protocol/bridge/request.ts'
 import { memberList } from '../../protocol/json-spans.ts'
 import { notificationMessage } from '../../protocol/json-rpc.ts'
-import { spanOf, type Message } from '../../protocol/message.ts'
+import { readMessage, spanOf, type Message } from '../../protocol/message.ts'
 import { splice } from '../../protocol/splice.ts'
 
 export const SUBSCRIPTION_KEY = 'io.modelcontextprotocol/subscriptionId'
@@ -30,6 +30,15 @@ export const listChange = (list: ListName): Change => {
 /** @param update `notifications/resources/updated`, as a server of either era sent it */
 export function resourceChange(update: Message): Change {
   const legacy = withoutSubscription(update)
+  return rendered(legacy.toString(), (id) => withSubscription(legacy, id))
+}
+
+/** The same, of a resource that has another URI for those who hear of it. */
+export function renamedChange(change: Change, uri: string): Change {
+  const update = readMessage(Buffer.from(change.legacy), 'upstream')
+  const at = update.ok ? spanOf(update.value, 'params/uri') : undefined
+  if (!update.ok || at === undefined) return change
+  const legacy = splice(update.value.bytes, [{ ...at, text: JSON.stringify(uri) }])
   return rendered(legacy.toString(), (id) => withSubscription(legacy, id))
 }
 

@@ -1,6 +1,6 @@
 import { resultMessage } from '../../protocol/json-rpc.ts'
 import { need, type Exchange } from '../exchange.ts'
-import type { Watched } from '../forward/feeds.ts'
+import type { Heard } from './heard-as.ts'
 import type { Listener } from './bus.ts'
 import { LIST_BIT, LIST_NAMES, listChange, SUBSCRIPTION_KEY, type Change } from './change.ts'
 import { writeListenFilter, type ListenFilter } from './listen-filter.ts'
@@ -23,7 +23,7 @@ export class ListenStream implements Listener {
   /** Resolves when it is over, whoever ended it. */
   readonly over: Promise<void>
   /** What it has subscribed to with servers, to be given back. */
-  readonly watched: Watched[] = []
+  readonly watched: Heard[] = []
   readonly #x: Exchange
   readonly #id: string
   #lists = 0

@@ -1,16 +1,17 @@
 import { need, type Exchange, type Refusal } from '../exchange.ts'
 import type { Feeds } from '../forward/feeds.ts'
-import type { Pool, Scope } from '../forward/pool.ts'
+import type { Pool } from '../forward/pool.ts'
 import { reportsOf } from '../forward/reports-of.ts'
 import { sharedName } from '../forward/shared-scope.ts'
 import type { Catalog } from '../route/catalog.ts'
-import { serversWithResource } from '../route/resource-table.ts'
+import { locateResource } from '../route/resource-table.ts'
 import { endpointServers, scopeOf } from '../route/route.ts'
-import type { ServerView, SnapshotSource } from '../snapshot.ts'
+import type { SnapshotSource } from '../snapshot.ts'
 import type { Bus, Listener } from './bus.ts'
 import { ALL_LISTS, LIST_BIT, LIST_NAMES } from './change.ts'
 import { readListenFilter, type ListenFilter } from './listen-filter.ts'
 import { ListenStream } from './listen-stream.ts'
+import { heardAs, type Heard } from './heard-as.ts'
 
 export interface ListensDeps {
   readonly bus: Bus
@@ -64,7 +65,7 @@ export function createListens(deps: ListensDeps): Listens {
     if (left > 0) byPrincipal.set(listen.principal, left)
     else byPrincipal.delete(listen.principal)
     deps.bus.leave(listen)
-    for (const watched of listen.watched) deps.feeds.unwatch(watched, listen)
+    for (const watched of listen.watched) deps.feeds.unwatch(watched, watched.as)
   }
 
   async function answer(x: Exchange): Promise<Refusal | undefined> {
@@ -125,7 +126,7 @@ async function honour(deps: ListensDeps, x: Exchange, opening: Opening): Promise
   const subscribing = filter.uris.map(async (uri) => {
     const watched = await subscribe(deps, x, { listen, uri })
     if (watched === undefined) return
-    if (late || listen.ended) return deps.feeds.unwatch(watched, listen)
+    if (late || listen.ended) return deps.feeds.unwatch(watched, watched.as)
     agreed.add(uri)
     listen.watched.push(watched)
   })
@@ -147,11 +148,13 @@ async function subscribe(
   { catalog, feeds }: ListensDeps,
   x: Exchange,
   { listen, uri }: { readonly listen: ListenStream; readonly uri: string },
-): Promise<{ readonly server: ServerView; readonly scope: Scope; readonly uri: string } | undefined> {
+): Promise<Heard | undefined> {
   const scope = scopeOf(x)
-  for (const server of await serversWithResource(catalog, endpointServers(x), scope, uri)) {
-    const watched = { server, scope, uri }
-    if ((await feeds.watch(watched, listen)) === undefined) return watched
+  const { links } = need(x.project, 'project')
+  const located = await locateResource({ catalog, links }, endpointServers(x), scope, uri)
+  for (const server of located.servers) {
+    const watched = heardAs({ server, scope, uri: located.uri }, uri, listen)
+    if ((await feeds.watch(watched, watched.as)) === undefined) return watched
   }
   return undefined
 }

@@ -1,7 +1,8 @@
 import type { Session } from '../classify/session.ts'
-import type { Feeds, Watched } from '../forward/feeds.ts'
+import type { Feeds } from '../forward/feeds.ts'
 import type { Listener } from './bus.ts'
 import { LIST_BIT, LIST_NAMES, listChange, type Change } from './change.ts'
+import type { Heard } from './heard-as.ts'
 
 const LIST_CHANGES = {
   tools: listChange('tools'),
@@ -15,8 +16,8 @@ export class SessionListener implements Listener {
   readonly session: string
   readonly project: string
   readonly server: string | undefined
-  /** What it has subscribed to with servers, by URI. */
-  readonly watched = new Map<string, Watched>()
+  /** What it has subscribed to with servers, by the URI of the client. */
+  readonly watched = new Map<string, Heard>()
   ended = false
   readonly #session: Session
 
@@ -40,7 +41,7 @@ export class SessionListener implements Listener {
     const watched = this.watched.get(uri)
     if (watched === undefined) return
     this.watched.delete(uri)
-    feeds.unwatch(watched, this)
+    feeds.unwatch(watched, watched.as)
   }
 
   #say(message: string): void {

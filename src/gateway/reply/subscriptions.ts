@@ -1,15 +1,17 @@
 import { resultMessage } from '../../protocol/json-rpc.ts'
+import { ownUri } from '../../protocol/server-uri.ts'
 import type { Session } from '../classify/session.ts'
 import type { Sessions } from '../classify/sessions.ts'
 import { need, type Exchange, type Refusal } from '../exchange.ts'
 import { answerFor, isNotFound } from '../forward/bridge.ts'
-import type { Feeds, Watched } from '../forward/feeds.ts'
+import type { Feeds } from '../forward/feeds.ts'
 import type { Pool, Scope } from '../forward/pool.ts'
 import { sharedScope } from '../forward/shared-scope.ts'
 import type { WatchRefusal } from '../forward/upstream.ts'
 import { scopeOf, upstreamRefusal } from '../route/route.ts'
 import type { ServerView, SnapshotSource } from '../snapshot.ts'
 import type { Listener } from './bus.ts'
+import { heardAs, type Heard } from './heard-as.ts'
 import type { SessionListener, SessionListeners } from './session-listener.ts'
 
 /** Which resources legacy sessions want to hear of: kept with the session, so that it survives a restart on either side. */
@@ -40,15 +42,14 @@ export function createSubscriptions(deps: SubscriptionsDeps): Subscriptions {
   async function subscribe(x: Exchange): Promise<Refusal | undefined> {
     const session = need(x.session, 'session')
     const route = need(x.route, 'route')
-    const uri = route.key
     const listener = listeners.of(session)
-    if (!listener.watched.has(uri) && listener.watched.size >= MAX_SUBSCRIPTIONS)
+    if (!listener.watched.has(route.exposed) && listener.watched.size >= MAX_SUBSCRIPTIONS)
       return { code: 'too_many', hint: `one session has at most ${MAX_SUBSCRIPTIONS} subscriptions` }
     let refusal: WatchRefusal | undefined
     let server: ServerView = route.server
     for (server of [route.server, ...route.others]) {
-      const watched = { server, scope: scopeOf(x), uri }
-      refusal = await feeds.watch(watched, listener)
+      const watched = heardAs({ server, scope: scopeOf(x), uri: route.key }, route.exposed, listener)
+      refusal = await feeds.watch(watched, watched.as)
       if (refusal === undefined) return keep(x, listener, watched)
       if (refusal.reply === undefined || !isNotFound(refusal.reply)) break
     }
@@ -56,25 +57,22 @@ export function createSubscriptions(deps: SubscriptionsDeps): Subscriptions {
   }
 
   /** Durable before the client hears of it. */
-  async function keep(
-    x: Exchange,
-    listener: SessionListener,
-    watched: Watched,
-  ): Promise<Refusal | undefined> {
+  async function keep(x: Exchange, listener: SessionListener, watched: Heard): Promise<Refusal | undefined> {
     const session = need(x.session, 'session')
     // It may have been ended while the server was asked.
     if (listener.ended) {
-      feeds.unwatch(watched, listener)
+      feeds.unwatch(watched, watched.as)
       return { code: 'session_lost', hint: 'send initialize again' }
     }
-    listener.watched.set(watched.uri, watched)
-    session.subscriptions.set(watched.uri, watched.server.name)
+    const { exposed } = need(x.route, 'route')
+    listener.watched.set(exposed, watched)
+    session.subscriptions.set(exposed, watched.server.name)
     return done(x)
   }
 
   async function unsubscribe(x: Exchange): Promise<Refusal | undefined> {
     const session = need(x.session, 'session')
-    const uri = need(x.route, 'route').key
+    const uri = need(x.route, 'route').exposed
     listeners.of(session).forget(uri, feeds)
     session.subscriptions.delete(uri)
     return done(x)
@@ -117,10 +115,11 @@ export function createSubscriptions(deps: SubscriptionsDeps): Subscriptions {
         [...session.subscriptions].map(async ([uri, name]) => {
           const server = byName.get(name)
           if (server === undefined || listener.watched.has(uri)) return
-          const watched = { server, scope, uri }
+          const own = session.server === undefined ? ownUri(name, uri) : uri
+          const watched = heardAs({ server, scope, uri: own }, uri, listener)
           listener.watched.set(uri, watched)
-          if ((await feeds.watch(watched, listener)) !== undefined) listener.watched.delete(uri)
-          else if (listener.ended) feeds.unwatch(watched, listener)
+          if ((await feeds.watch(watched, watched.as)) !== undefined) listener.watched.delete(uri)
+          else if (listener.ended) feeds.unwatch(watched, watched.as)
         }),
       )
     },

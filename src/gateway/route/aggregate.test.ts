@@ -13,6 +13,7 @@ import {
 } from './aggregate.ts'
 import { createCatalog, type Catalog } from './catalog.ts'
 import { createProjectCompiler, type CompiledProject } from './compiled-project.ts'
+import { createUriTable } from './project-uris.ts'
 
 const EPOCH = 'boot' as BootEpoch
 const ONE = scriptedView('one', { instances: 'shared' })
@@ -43,7 +44,14 @@ function setUp() {
   })
   const us = { name: 'castellan', version: '0' }
   const catalog: Catalog = createCatalog({ pool, us, tickMs, onChange() {}, onDropped() {} })
-  const aggregator = createAggregator({ catalog, pool, tickMs, epoch: EPOCH, serverInfo: JSON.stringify(us) })
+  const aggregator = createAggregator({
+    catalog,
+    uris: createUriTable({ catalog }),
+    pool,
+    tickMs,
+    epoch: EPOCH,
+    serverInfo: JSON.stringify(us),
+  })
   const offer = (server: string, kind: keyof typeof METHODS, items: readonly object[]): void => {
     servers.script(server).lists[METHODS[kind]] = [items]
   }
@@ -119,17 +127,44 @@ test.each([
   expect(parsed(await list(query({ kind })))).toEqual(expected)
 })
 
-test('a URI that two servers list is listed once, as the first one has it', async () => {
+test('a web address that two servers list is listed once, as the first one has it', async () => {
   const { offer, list } = setUp()
-  offer('one', 'resources', [{ uri: 'a://x', name: 'first' }])
+  offer('one', 'resources', [{ uri: 'https://a/x', name: 'first' }])
   offer('two', 'resources', [
-    { uri: 'a://x', name: 'second' },
+    { uri: 'https://a/x', name: 'second' },
     { uri: 'a://y', name: 'y' },
   ])
   expect(parsed(await list(query({ kind: 'resources' })))['resources']).toEqual([
-    { uri: 'a://x', name: 'first' },
+    { uri: 'https://a/x', name: 'first' },
     { uri: 'a://y', name: 'y' },
   ])
+})
+
+test('another URI that two servers list is each server’s own, in every list; on the endpoint of one it is what it was', async () => {
+  const { offer, list } = setUp()
+  const page = (uri: string) => ({ _meta: { ui: { resourceUri: uri }, 'ui/resourceUri': uri } })
+  for (const name of ['one', 'two']) {
+    offer(name, 'resources', [{ uri: 'ui://x', name }])
+    offer(name, 'templates', [{ uriTemplate: 'a://{x}', name }])
+    offer(name, 'tools', [tool('t', page('ui://x'))])
+  }
+  const together = project([ONE, TWO])
+  const of = async (kind: keyof typeof METHODS, server?: ServerView) =>
+    Object.values(parsed(await list(query({ project: together, kind, server }))))[0]
+  expect(await of('tools')).toEqual([
+    tool('one__t', page('ui://one.castellan/x')),
+    tool('two__t', page('ui://two.castellan/x')),
+  ])
+  expect(await of('resources')).toEqual([
+    { uri: 'ui://one.castellan/x', name: 'one' },
+    { uri: 'ui://two.castellan/x', name: 'two' },
+  ])
+  expect(await of('templates')).toEqual([
+    { uriTemplate: 'a://one.castellan/{x}', name: 'one' },
+    { uriTemplate: 'a://two.castellan/{x}', name: 'two' },
+  ])
+  expect(await of('tools', TWO)).toEqual([tool('t', page('ui://x'))])
+  expect(await of('resources', TWO)).toEqual([{ uri: 'ui://x', name: 'two' }])
 })
 
 test('a server that is away costs its own tools and nobody else’s', async () => {

@@ -4,9 +4,12 @@ import { SERVER_INFO_KEY } from '../../protocol/envelope.ts'
 import type { Era } from '../../protocol/revisions.ts'
 import type { Pool, Scope } from '../forward/pool.ts'
 import type { ProjectView, ServerView } from '../snapshot.ts'
+import { uriAt } from '../../protocol/bridge/result-uris.ts'
+import type { Edit } from '../../protocol/splice.ts'
 import type { Catalog, ServerList } from './catalog.ts'
-import type { CompiledProject } from './compiled-project.ts'
+import { hasOwnLists, type CompiledProject } from './compiled-project.ts'
 import { LIST_MEMBER, NO_HINTS, strictest, type ListedItem, type ListKind } from './listed-item.ts'
+import type { ProjectUris, ServerUris, UriTable } from './project-uris.ts'
 
 /** What is wanted: one list of one endpoint, for a client of one era. */
 export interface ListQuery {
@@ -31,6 +34,7 @@ export interface Aggregator {
 
 export interface AggregatorDeps {
   readonly catalog: Catalog
+  readonly uris: UriTable
   readonly pool: Pool
   readonly tickMs: () => number
   /** In every cursor, so that one from before a restart is known to be old. */
@@ -51,6 +55,7 @@ interface Cached {
   version: number
   checkedMs: number
   readonly lists: readonly ServerList[]
+  readonly uris: ProjectUris | undefined
 }
 
 export function createAggregator(deps: AggregatorDeps): Aggregator {
@@ -79,18 +84,32 @@ export function createAggregator(deps: AggregatorDeps): Aggregator {
     const lists = await Promise.all(
       servers.map((server) => deps.catalog.load(server, query.scope, query.kind)),
     )
+    const uris = await urisFor(query, lists)
     // Looked up again: another caller may have rendered the same lists meanwhile, and cursors must fit both.
     const latest = cache.get(key)
-    const unchanged = latest !== undefined && lists.every((one, i) => latest.lists[i] === one)
-    const rendered = unchanged ? latest.rendered : render(query, servers, lists)
-    cache.set(key, { rendered, version: deps.catalog.version, checkedMs: deps.tickMs(), lists })
+    const unchanged =
+      latest !== undefined && latest.uris === uris && lists.every((one, i) => latest.lists[i] === one)
+    const rendered = unchanged ? latest.rendered : render(query, servers, lists, uris)
+    cache.set(key, { rendered, version: deps.catalog.version, checkedMs: deps.tickMs(), lists, uris })
     return rendered
+  }
+
+  /** Names of tools and prompts do not depend on it, but the pages of tools do. */
+  async function urisFor(
+    { project, server, kind, scope }: ListQuery,
+    lists: readonly ServerList[],
+  ): Promise<ProjectUris | undefined> {
+    if (server !== undefined || kind === 'prompts') return undefined
+    const concerned =
+      kind !== 'tools' || lists.some(({ items }) => items.some(({ pages }) => pages !== undefined))
+    return concerned ? deps.uris.load(project, scope) : undefined
   }
 
   function render(
     query: ListQuery,
     servers: readonly ServerView[],
     lists: readonly ServerList[],
+    uris: ProjectUris | undefined,
   ): RenderedList {
     const items: Buffer[] = []
     const taken = new Set<string>()
@@ -98,10 +117,12 @@ export function createAggregator(deps: AggregatorDeps): Aggregator {
       const list = lists[i]
       if (list === undefined) continue
       const from = deps.pool.health(server).info?.era ?? 'legacy'
-      for (const [name, item] of namedItems(query, list)) {
+      const renames = uris?.of(server.name)
+      for (const [name, item] of namedItems(query, list, renames)) {
         if (taken.has(name)) continue
         taken.add(name)
         const edits = name === item.key ? [] : [{ ...item.keyAt, text: JSON.stringify(name) }]
+        if (renames !== undefined) edits.push(...pageEdits(item, renames))
         items.push(bridgeListedItem(item.text, edits, { from, to: query.era }))
       }
     }
@@ -113,20 +134,24 @@ export function createAggregator(deps: AggregatorDeps): Aggregator {
   return { list }
 }
 
-/** Connections that are not shared may have lists of their own. */
 function cacheKey({ project, server, scope, kind, era }: ListQuery): string {
   const servers = server === undefined ? project.view.servers : [server]
-  const own = servers.some(({ spec }) => spec.transport === 'stdio' && spec.instances !== 'shared')
+  const own = servers.some(hasOwnLists)
   return `${kind} ${era} ${server?.name ?? ''} ${own ? `${scope.principal} ${scope.session ?? ''}` : ''}`
 }
 
-/** Items with the name each has on this endpoint; URIs are nobody's to change, the first server that has one keeps it. */
+/** Items with the name each has on this endpoint. A URI that two have and that must stay is its first server's. */
 function* namedItems(
   query: ListQuery,
   list: ServerList,
+  renames: ServerUris | undefined,
 ): Generator<readonly [name: string, item: ListedItem]> {
-  if (query.kind === 'resources' || query.kind === 'templates') {
-    for (const item of list.items) yield [item.key, item]
+  if (query.kind === 'resources') {
+    for (const item of list.items) yield [renames?.expose(item.key) ?? item.key, item]
+    return
+  }
+  if (query.kind === 'templates') {
+    for (const item of list.items) yield [renames?.exposeTemplate(item.key) ?? item.key, item]
     return
   }
   for (const [exposed, item] of list.exposed) {
@@ -134,6 +159,14 @@ function* namedItems(
     yield [query.server === undefined ? exposed : item.key, item]
   }
 }
+
+/** The page that shows a tool is a resource as well. */
+const pageEdits = ({ text, pages }: ListedItem, renames: ServerUris): Edit[] =>
+  (pages ?? []).flatMap((place) => {
+    const uri = uriAt(text, place)
+    const exposed = uri === undefined ? uri : renames.expose(uri)
+    return exposed === uri ? [] : [{ ...place, text: JSON.stringify(exposed) }]
+  })
 
 /**
  * What a result of the modern era has besides its items: the same on all pages. Only what one server gives to everyone,

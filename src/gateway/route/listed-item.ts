@@ -1,4 +1,5 @@
 import { isTaskOnly } from '../../protocol/bridge/listed-item.ts'
+import { toolPagePlaces } from '../../protocol/bridge/result-uris.ts'
 import { elements, members } from '../../protocol/json-spans.ts'
 import { spanOf, type Message, type Span } from '../../protocol/message.ts'
 import { readParamHeaders, type BrokenParams, type ParamHeader } from '../../protocol/param-headers.ts'
@@ -30,6 +31,8 @@ export interface ListedItem {
   readonly keyAt: Span
   /** Of a tool: arguments that travel in headers as well; undefined: none. */
   readonly params: readonly ParamHeader[] | undefined
+  /** Of a tool: where in `text` it names the page that shows it (MCP Apps); undefined: nowhere. */
+  readonly pages: readonly Span[] | undefined
   /** A tool that can be called as a task of 2025-11-25 only. */
   readonly asTask: boolean
 }
@@ -120,7 +123,14 @@ function readItem(
   const text = Buffer.from(bytes.subarray(span.start, span.end))
   const params = kind === 'tools' ? readParamHeaders(text) : undefined
   const keyAt = { start: key.start - span.start, end: key.end - span.start }
-  const item = { text, key: name, keyAt, asTask: kind === 'tools' && isTaskOnly(text) }
+  const pages = kind === 'tools' ? toolPagePlaces(text) : []
+  const item = {
+    text,
+    key: name,
+    keyAt,
+    pages: pages.length === 0 ? undefined : pages,
+    asTask: kind === 'tools' && isTaskOnly(text),
+  }
   return params !== undefined && 'reason' in params
     ? { ...item, params: undefined, reason: params.reason }
     : { ...item, params }

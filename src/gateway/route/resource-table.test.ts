@@ -2,7 +2,8 @@ import { expect, test } from 'vitest'
 import { createScriptedServers, scriptedView } from '../../../test/fixtures/scripted-servers.ts'
 import { createPool } from '../forward/pool.ts'
 import { createCatalog } from './catalog.ts'
-import { fits, serversWithResource } from './resource-table.ts'
+import { createLinksSeen } from './links-seen.ts'
+import { fits, locateResource } from './resource-table.ts'
 
 // oxfmt-ignore
 test.each([
@@ -50,8 +51,29 @@ test('who lists it comes first, then whose template fits, then who has resources
   servers.script('away').down = { kind: 'unreachable', message: 'away' }
   views.push(scriptedView('away', { instances: 'shared' }))
   const scope = { principal: 'token:a', session: undefined }
-  const found = await serversWithResource(catalog, views, scope, 'a://1')
-  expect(found.map(({ name }) => name)).toEqual(['lists', 'lists-too', 'fits', 'other'])
-  expect(await serversWithResource(catalog, views.slice(0, 1), scope, 'a://1')).toHaveLength(1)
+  const links = createLinksSeen()
+  const locate = async (uri: string, among = views) => {
+    const located = await locateResource({ catalog, links }, among, scope, uri)
+    return [located.uri, ...located.servers.map(({ name }) => name)]
+  }
+  expect(await locate('a://1')).toEqual(['a://1', 'lists', 'lists-too', 'fits', 'other'])
+  expect(await locate('a://{x}')).toEqual(['a://{x}', 'fits', 'other', 'lists', 'lists-too'])
+  expect(await locate('c://1')).toEqual(['c://1', 'other', 'fits', 'lists', 'lists-too'])
+  links.saw('lists-too', 'c://1')
+  links.saw('none', 'c://1')
+  expect(await locate('c://1')).toEqual(['c://1', 'none', 'lists-too', 'other', 'fits', 'lists'])
+  // What names its server goes there and nowhere else, unless somebody has just that URI.
+  expect(await locate('a://lists-too.castellan/1')).toEqual(['a://1', 'lists-too'])
+  expect(await locate('a://nobody.castellan/1')).toEqual([
+    'a://nobody.castellan/1',
+    'fits',
+    'other',
+    'lists',
+    'lists-too',
+  ])
+  expect(await locate('a://lists-too.castellan/1', views.slice(0, 1))).toEqual([
+    'a://lists-too.castellan/1',
+    'none',
+  ])
   await pool.close()
 })

@@ -1,4 +1,5 @@
 import { serverOf } from '../../protocol/exposed-name.ts'
+import { ownUri } from '../../protocol/server-uri.ts'
 import { spanOf, stringAt, type Message, type Span } from '../../protocol/message.ts'
 import { hearingCancel } from '../forward/calls-in-flight.ts'
 import type { Scope } from '../forward/pool.ts'
@@ -8,10 +9,12 @@ import type { ServerView } from '../snapshot.ts'
 import type { Catalog, ServerList } from './catalog.ts'
 import type { CompiledProject } from './compiled-project.ts'
 import type { ListKind } from './listed-item.ts'
-import { serversWithResource } from './resource-table.ts'
+import type { UriTable } from './project-uris.ts'
+import { locateResource } from './resource-table.ts'
 
 export interface RouteDeps {
   readonly catalog: Catalog
+  readonly uris: UriTable
 }
 
 export const scopeOf = (x: Exchange): Scope => ({
@@ -33,9 +36,13 @@ const isRefusal = (found: Route | Refusal): found is Refusal => 'code' in found
 /** The step `route` for requests that go to one server. */
 export function createRoute({
   catalog,
+  uris,
 }: RouteDeps): (x: Exchange) => Refusal | undefined | Promise<Refusal | undefined> {
   const settle = (x: Exchange, found: Route | Refusal): Refusal | undefined => {
     if (isRefusal(found)) return found
+    const project = need(x.project, 'project')
+    if (x.target.server === undefined && project.view.servers.length > 1)
+      x.uris = uris.known(project, scopeOf(x))
     x.route = found
     return undefined
   }
@@ -133,7 +140,7 @@ function inList(x: Exchange, server: ServerView, list: ServerList, named: Named)
 }
 
 /** After a server has said that it reads headers by another list than ours. */
-export function createReadListAgain({ catalog }: RouteDeps): (x: Exchange) => Promise<void> {
+export function createReadListAgain({ catalog }: Pick<RouteDeps, 'catalog'>): (x: Exchange) => Promise<void> {
   return async (x) => {
     const route = need(x.route, 'route')
     const list = await catalog.reload(route.server, scopeOf(x), 'tools', true)
@@ -145,17 +152,21 @@ async function byUri(catalog: Catalog, x: Exchange, named: Named): Promise<Route
   const servers = endpointServers(x)
   const subscribed = x.session?.subscriptions.get(named.key)
   const owner = subscribed === undefined ? undefined : servers.find((server) => server.name === subscribed)
-  const [first, ...others] =
-    owner === undefined ? await serversWithResource(catalog, servers, scopeOf(x), named.key) : [owner]
+  const { links } = need(x.project, 'project')
+  const located =
+    owner === undefined
+      ? await locateResource({ catalog, links }, servers, scopeOf(x), named.key)
+      : { servers: [owner], uri: x.target.server === undefined ? ownUri(owner.name, named.key) : named.key }
+  const [first, ...others] = located.servers
   if (first === undefined) return { code: 'resource_not_found' }
   return {
     server: first,
     others,
-    key: named.key,
+    key: located.uri,
     exposed: named.key,
     params: undefined,
     asTask: false,
-    edits: [],
+    edits: located.uri === named.key ? [] : [{ ...named.at, text: JSON.stringify(located.uri) }],
   }
 }
 
