@@ -60,20 +60,21 @@ const called = (uris: ProjectUris | undefined, server: string, uri: string): str
 
 describe('what collides is called after its server, the rest as it is', () => {
   // oxfmt-ignore
-  test.each<[string, Record<string, Has>, string, string, string]>([
-    ['the same URI',                  { one: { uris: ['ui://x'] }, two: { uris: ['ui://x'] } },              'one', 'ui://x',      'ui://one.castellan/x'],
-    ['in the order of the project',   { one: { uris: ['ui://x'] }, two: { uris: ['ui://x'] } },              'two', 'ui://x',      'ui://two.castellan/x'],
-    ['another URI beside it',         { one: { uris: ['ui://x', 'ui://y'] }, two: { uris: ['ui://x'] } },    'one', 'ui://y',      'ui://y'],
-    ['a third server',                { one: { uris: ['ui://x'] }, two: { uris: ['ui://x'] }, three: { uris: ['ui://z'] } }, 'three', 'ui://z', 'ui://z'],
-    ['what clients fetch themselves', { one: { uris: ['https://a/x'] }, two: { uris: ['https://a/x'] } },    'one', 'https://a/x', 'https://a/x'],
-    ['pages of tools',                { one: { page: 'ui://x' }, two: { page: 'ui://x' } },                  'two', 'ui://x',      'ui://two.castellan/x'],
-    ['a page and a listed URI',       { one: { page: 'ui://x' }, two: { uris: ['ui://x'] } },                'one', 'ui://x',      'ui://one.castellan/x'],
-    ['a template that fits another\'s', { one: { uris: ['a://x/1'] }, two: { templates: ['a://x/{id}'] } },  'two', 'a://x/7',     'a://two.castellan/x/7'],
-    ['the URI that it fits',          { one: { uris: ['a://x/1'] }, two: { templates: ['a://x/{id}'] } },    'one', 'a://x/1',     'a://x/1'],
-    ['equal templates',               { one: { templates: ['a://{a}'] }, two: { templates: ['a://{b}'] } },  'one', 'a://3',       'a://one.castellan/3'],
-    ['templates of web addresses',    { one: { uris: ['https://a/1'] }, two: { templates: ['https://a/{b}'] } }, 'two', 'https://a/2', 'https://a/2'],
-    ['a template and its own URIs',   { one: { uris: ['a://1'], templates: ['a://{b}'] }, two: { uris: ['b://1'] } }, 'one', 'a://2', 'a://2'],
-  ])('%s', async (_, servers, server, uri, expected) => {
+  test.each<[string, Record<string, Has>, string, string]>([
+    ['the same URI',                  { one: { uris: ['ui://x'] }, two: { uris: ['ui://x'] } },              'one ui://x', 'ui://one.castellan/x'],
+    ['in the order of the project',   { one: { uris: ['ui://x'] }, two: { uris: ['ui://x'] } },              'two ui://x', 'ui://two.castellan/x'],
+    ['another URI beside it',         { one: { uris: ['ui://x', 'ui://y'] }, two: { uris: ['ui://x'] } },    'one ui://y', 'ui://y'],
+    ['a third server',                { one: { uris: ['ui://x'] }, two: { uris: ['ui://x'] }, three: { uris: ['ui://z'] } }, 'three ui://z', 'ui://z'],
+    ['what clients fetch themselves', { one: { uris: ['https://a/x'] }, two: { uris: ['https://a/x'] } },    'one https://a/x', 'https://a/x'],
+    ['pages of tools',                { one: { page: 'ui://x' }, two: { page: 'ui://x' } },                  'two ui://x', 'ui://two.castellan/x'],
+    ['a page and a listed URI',       { one: { page: 'ui://x' }, two: { uris: ['ui://x'] } },                'one ui://x', 'ui://one.castellan/x'],
+    ['a template that fits another\'s', { one: { uris: ['a://x/1'] }, two: { templates: ['a://x/{id}'] } },  'two a://x/7', 'a://two.castellan/x/7'],
+    ['the URI that it fits',          { one: { uris: ['a://x/1'] }, two: { templates: ['a://x/{id}'] } },    'one a://x/1', 'a://x/1'],
+    ['equal templates',               { one: { templates: ['a://{a}'] }, two: { templates: ['a://{b}'] } },  'one a://3', 'a://one.castellan/3'],
+    ['templates of web addresses',    { one: { uris: ['https://a/1'] }, two: { templates: ['https://a/{b}'] } }, 'two https://a/2', 'https://a/2'],
+    ['a template and its own URIs',   { one: { uris: ['a://1'], templates: ['a://{b}'] }, two: { uris: ['b://1'] } }, 'one a://2', 'a://2'],
+  ])('%s', async (_, servers, whose, expected) => {
+    const [server = '', uri = ''] = whose.split(' ')
     expect(called(await setUp(servers).load(), server, uri)).toBe(expected)
   })
 })
