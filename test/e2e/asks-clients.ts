@@ -1,5 +1,7 @@
 import { Client as Client2, StreamableHTTPClientTransport as Http2 } from '@modelcontextprotocol/client'
+import { StdioClientTransport as Stdio2 } from '@modelcontextprotocol/client/stdio'
 import { Client as Client1 } from '@modelcontextprotocol/sdk/client'
+import { StdioClientTransport as Stdio1 } from '@modelcontextprotocol/sdk/client/stdio.js'
 import { StreamableHTTPClientTransport as Http1 } from '@modelcontextprotocol/sdk/client/streamableHttp.js'
 import {
   CreateMessageRequestSchema,
@@ -55,7 +57,30 @@ function elicited(
 
 const bearer = ({ token }: Access) => ({ requestInit: { headers: { authorization: `Bearer ${token}` } } })
 
-async function connectV1(access: Access): Promise<AskedClient> {
+/** How a client gets to what it talks to. */
+interface Way {
+  readonly v1: () => Parameters<Client1['connect']>[0]
+  readonly v2: () => Parameters<Client2['connect']>[0]
+}
+
+const overHttp = (access: Access): Way => ({
+  v1: () => new Http1(new URL(access.url), bearer(access)),
+  v2: () => new Http2(new URL(access.url), bearer(access)),
+})
+
+/** A program that speaks MCP on its standard input and output. */
+export interface Program {
+  readonly command: string
+  readonly args: string[]
+  readonly env: Record<string, string>
+}
+
+const overPipe = (program: Program): Way => ({
+  v1: () => new Stdio1({ ...program, stderr: 'ignore' }),
+  v2: () => new Stdio2({ ...program, stderr: 'ignore' }),
+})
+
+async function connectV1(way: Way): Promise<AskedClient> {
   const client = new Client1(ABOUT, { capabilities: CAPABILITIES })
   const asked: string[] = []
   client.setRequestHandler(ElicitRequestSchema, ({ params }) => elicited(params as unknown as Json, asked))
@@ -79,11 +104,11 @@ async function connectV1(access: Access): Promise<AskedClient> {
   }
   client.setNotificationHandler(LoggingMessageNotificationSchema, ({ params }) => void own.logs.push(params))
   client.setNotificationHandler(ToolListChangedNotificationSchema, () => void own.changes++)
-  await client.connect(new Http1(new URL(access.url), bearer(access)))
+  await client.connect(way.v1())
   return own
 }
 
-async function connectV2(access: Access, era: 'legacy' | 'modern'): Promise<AskedClient> {
+async function connectV2(way: Way, era: 'legacy' | 'modern'): Promise<AskedClient> {
   const mode = era === 'modern' ? ({ pin: '2026-07-28' } as const) : ('legacy' as const)
   const client = new Client2(ABOUT, { capabilities: CAPABILITIES, versionNegotiation: { mode } })
   const asked: string[] = []
@@ -114,9 +139,15 @@ async function connectV2(access: Access, era: 'legacy' | 'modern'): Promise<Aske
   }
   client.setNotificationHandler('notifications/message', ({ params }) => void own.logs.push(params as Json))
   client.setNotificationHandler('notifications/tools/list_changed', () => void own.changes++)
-  await client.connect(new Http2(new URL(access.url), bearer(access)))
+  await client.connect(way.v2())
   return own
 }
 
+const connectBy = (name: ClientName, way: Way): Promise<AskedClient> =>
+  name === 'v1' ? connectV1(way) : connectV2(way, name === 'v2-modern' ? 'modern' : 'legacy')
+
 export const connect = (name: ClientName, access: Access): Promise<AskedClient> =>
-  name === 'v1' ? connectV1(access) : connectV2(access, name === 'v2-modern' ? 'modern' : 'legacy')
+  connectBy(name, overHttp(access))
+
+export const connectPiped = (name: ClientName, program: Program): Promise<AskedClient> =>
+  connectBy(name, overPipe(program))
