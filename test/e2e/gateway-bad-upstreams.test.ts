@@ -216,7 +216,8 @@ describe('servers that answer badly', () => {
     legacy.loseSessions()
     const answer = await client.ask('tools/call', call)
     expect(at(answer.reply, 'result.content.0.text')).toBe('Echo: x')
-    expect(legacy.count('initialize')).toBe(before + 1)
+    // Once for the client's own connection; the one whose stream reports changes may have noticed meanwhile as well.
+    expect([1, 2]).toContain(legacy.count('initialize') - before)
   })
 })
 
@@ -245,9 +246,12 @@ describe('servers that crash', () => {
     const name = method.replace('/', '-')
     await gate.daemon.apply([stdioServer(name, ['--dies-on', method]), project(name, [name])])
     const client = await openLegacy(await gate.access(name))
+    const began = performance.now()
     for (let i = 0; i < 20; i += 1) await client.ask('tools/call', { name: `${name}__about` })
     const { restarts, phase, message } = await gate.status(name)
-    expect({ few: Number(restarts) <= 3, phase }).toEqual({ few: true, phase: 'Degraded' })
+    // At once, then after a second, then after more: on a slow machine the calls take long enough for some of these.
+    const allowed = 3 + Math.floor((performance.now() - began) / 1000)
+    expect({ few: Number(restarts) <= allowed, phase }).toEqual({ few: true, phase: 'Degraded' })
     expect(message).toMatch(/3/)
     const last = await client.ask('tools/call', { name: `${name}__about` }, 'last')
     expect(problem(last)).toEqual(failure('last', 'upstream_unreachable'))
