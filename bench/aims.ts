@@ -1,5 +1,5 @@
 import type { Figures } from './measure.ts'
-import { compareTo, type Comparison } from './report.ts'
+import { compareTo, type Comparison, type Verdict } from './report.ts'
 
 interface Aim {
   readonly what: string
@@ -24,17 +24,14 @@ const AIMS: readonly Aim[] = [
 ]
 
 /** Each aim with what was measured and whether that meets it, for both eras; empty without Castellan. */
-export function judge(figures: ReadonlyMap<string, Figures>): string[][] {
+export function judge(figures: ReadonlyMap<string, Figures>): Verdict[] {
   return ['legacy', 'modern'].flatMap((era) =>
     AIMS.flatMap(({ what, load, of, bound, better }) => {
       const [it, floor, direct] = ['castellan', 'floor', 'direct'].map((who) =>
         figures.get(`${who} ${load(era)}`),
       )
       if (it === undefined || floor === undefined || direct === undefined) return []
-      const measured = of(compareTo(it, floor, direct))
-      const met = better === 'higher' ? measured >= bound : measured <= bound
-      const sign = better === 'higher' ? '≥' : '≤'
-      return [[`${what} (${era})`, `${sign} ${bound}`, measured.toFixed(2), met ? 'met' : 'MISSED']]
+      return [{ what: `${what} (${era})`, bound, better, measured: of(compareTo(it, floor, direct)) }]
     }),
   )
 }

@@ -1,5 +1,5 @@
 import type { Prepared } from './client.ts'
-import type { Load } from './load.ts'
+import type { Load } from './job.ts'
 import { cpuUs, rssMiB, type LoadGenerator } from './processes.ts'
 
 /** One thing to measure: a prepared request against one of the contestants. */
@@ -77,7 +77,7 @@ export async function measure(
 ): Promise<Map<string, Figures>> {
   const rounds = new Map<string, Round[]>(cells.map((cell) => [cell.name, []]))
   for (const { prepared, connections } of cells)
-    await load.run({ ...prepared, connections, warmUpMs: 0, measureMs: timing.settleMs })
+    await load.run({ ...prepared, connections, measureMs: timing.settleMs })
   for (let round = 0; round < timing.rounds; round += 1)
     for (const cell of round % 2 === 0 ? cells : cells.toReversed()) {
       rounds.get(cell.name)?.push(await once(load, cell, timing))
@@ -91,9 +91,9 @@ export async function measure(
 async function once(load: LoadGenerator, cell: Cell, timing: Timing): Promise<Round> {
   const job = { ...cell.prepared, connections: cell.connections }
   // The warm-up is a job of its own: CPU is read between the two, and must count for measured requests only.
-  await load.run({ ...job, warmUpMs: 0, measureMs: timing.warmUpMs })
+  await load.run({ ...job, measureMs: timing.warmUpMs })
   const before = await cpuUs(cell.pid)
-  const result = await load.run({ ...job, warmUpMs: 0, measureMs: timing.measureMs })
+  const result = await load.run({ ...job, measureMs: timing.measureMs })
   const used = (await cpuUs(cell.pid)) - before
   return { load: result, cpuUs: used, rssMiB: await rssMiB(cell.pid) }
 }

@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { parseArgs } from 'node:util'
+import { nullAnswers, type NullRequest } from './null-answers.ts'
 
 /**
  * The cheapest MCP server that is still one: every answer but its id is made in advance.
@@ -9,6 +10,7 @@ import { parseArgs } from 'node:util'
  * |---|---|
  * | `/mcp` | the tool `echo`, at once |
  * | `/slow/mcp` | the same after 1 ms |
+ * | `/asking/mcp` | the same after its client has answered a question |
  * | `/many/<count>/<any>/mcp` | `count` tools, so that one process plays any number of servers |
  *
  * Program: `null-upstream.ts [--era legacy|modern] [--port N]`; prints its origin on one line.
@@ -17,31 +19,17 @@ const { values } = parseArgs({
   options: { era: { type: 'string', default: 'legacy' }, port: { type: 'string', default: '0' } },
 })
 const modern = values.era === 'modern'
-
-const fields = modern ? '"resultType":"complete",' : ''
-const cache = modern ? '"ttlMs":300000,"cacheScope":"public",' : ''
-const CAPABILITIES = '"capabilities":{"tools":{"listChanged":true}}'
-const INFO = '{"name":"null","version":"1.0.0"}'
-const CALLED = `{${fields}"content":[{"type":"text","text":"ok"}]}`
-const OPENED = `{"protocolVersion":"2025-11-25",${CAPABILITIES},"serverInfo":${INFO}}`
-const DISCOVERED = `{${fields}${cache}"supportedVersions":["2026-07-28"],${CAPABILITIES},"_meta":{"io.modelcontextprotocol/serverInfo":${INFO}}}`
+const answers = nullAnswers(modern ? 'modern' : 'legacy')
 const SESSION = modern ? {} : { 'mcp-session-id': 'null-session' }
-const lists = new Map<number, string>()
+const QUESTION =
+  '"method":"elicitation/create","params":{"message":"Sure?","requestedSchema":{"type":"object","properties":{"sure":{"type":"boolean"}}}}'
+const ASKED = `{"resultType":"input_required","inputRequests":{"sure":{${QUESTION}}},"requestState":"asked"}`
 
-function list(count: number): string {
-  const known = lists.get(count)
-  if (known !== undefined) return known
-  const property = (name: string) =>
-    `"${name}":{"type":"string","description":"The ${name} that is looked for"}`
-  const schema = `{"type":"object","properties":{${['query', 'cursor', 'owner', 'label'].map(property).join(',')}}}`
-  const names = count === 1 ? ['echo'] : Array.from({ length: count }, (_, i) => `tool_${i}`)
-  const tools = names.map((name) => `{"name":"${name}","description":"Does nothing","inputSchema":${schema}}`)
-  const made = `{${fields}${cache}"tools":[${tools.join(',')}]}`
-  lists.set(count, made)
-  return made
-}
+/** Legacy: calls that wait for their client's answer, by the id of the question. */
+const waiting = new Map<NullRequest['id'], () => void>()
+let questions = 0
 
-function answer(res: ServerResponse, id: unknown, result: string): void {
+function answer(res: ServerResponse, id: NullRequest['id'], result: string): void {
   const body = `{"jsonrpc":"2.0","id":${JSON.stringify(id)},"result":${result}}`
   res.writeHead(200, {
     'content-type': 'application/json',
@@ -51,27 +39,38 @@ function answer(res: ServerResponse, id: unknown, result: string): void {
   res.end(body)
 }
 
-function refuse(res: ServerResponse, status: number, id: unknown, code: number): void {
+function refuse(res: ServerResponse, id: NullRequest['id'], code: number): void {
   const data = { supported: ['2026-07-28'], requested: '' }
+  const status = !modern ? 200 : code === -32_601 ? 404 : 400
   res.writeHead(status, { 'content-type': 'application/json' })
   res.end(JSON.stringify({ jsonrpc: '2.0', id, error: { code, message: 'not here', data } }))
 }
 
+/** Asks first: in a result, or on the stream of the call. */
+function askFirst(res: ServerResponse, { id, params }: NullRequest, result: string): void {
+  if (modern) return answer(res, id, params?.inputResponses === undefined ? ASKED : result)
+  const question = (questions += 1)
+  const event = (message: string) => `event: message\ndata: ${message}\n\n`
+  res.writeHead(200, { 'content-type': 'text/event-stream', ...SESSION })
+  res.write(event(`{"jsonrpc":"2.0","id":${question},${QUESTION}}`))
+  const finish = () => res.end(event(`{"jsonrpc":"2.0","id":${JSON.stringify(id)},"result":${result}}`))
+  waiting.set(question, finish)
+  res.once('close', () => waiting.delete(question))
+}
+
 function handle(url: string, text: string, res: ServerResponse): void {
-  const { id, method } = JSON.parse(text) as { id?: number; method?: string }
-  if (id === undefined) return void res.writeHead(202).end()
-  if (method === 'tools/call') {
-    if (url.startsWith('/slow/')) setTimeout(answer, 1, res, id, CALLED)
-    else answer(res, id, CALLED)
-  } else if (method === 'tools/list') answer(res, id, list(Number(/^\/many\/(\d+)\//.exec(url)?.[1] ?? 1)))
-  else if (method === 'initialize')
-    if (modern) refuse(res, 400, id, -32_022)
-    else answer(res, id, OPENED)
-  else if (method === 'server/discover')
-    if (modern) answer(res, id, DISCOVERED)
-    else refuse(res, 200, id, -32_601)
-  else if (method === 'ping') answer(res, id, '{}')
-  else refuse(res, modern ? 404 : 200, id, -32_601)
+  const message = JSON.parse(text) as NullRequest
+  const { id, method } = message
+  if (id === undefined || method === undefined) {
+    res.writeHead(202).end()
+    if (id !== undefined) waiting.get(id)?.()
+    return
+  }
+  const said = answers(message, Number(/^\/many\/(\d+)\//.exec(url)?.[1] ?? 1))
+  if (!('result' in said)) return refuse(res, id, said.code)
+  if (method === 'tools/call' && url.startsWith('/slow/')) setTimeout(answer, 1, res, id, said.result)
+  else if (method === 'tools/call' && url.startsWith('/asking/')) askFirst(res, message, said.result)
+  else answer(res, id, said.result)
 }
 
 const http = createServer({ keepAliveTimeout: 600_000 }, (req: IncomingMessage, res) => {

@@ -1,7 +1,7 @@
 import { fork, spawn, type ChildProcess } from 'node:child_process'
 import { readFile } from 'node:fs/promises'
 import { createInterface } from 'node:readline'
-import type { Job, Load } from './load.ts'
+import type { Job, Load } from './job.ts'
 
 /** A process under measurement. */
 export interface Measured {
@@ -26,7 +26,7 @@ async function firstLine(child: ChildProcess): Promise<string> {
   throw new Error('the program ended before it said where it listens')
 }
 
-function end(child: ChildProcess): Promise<void> {
+export function end(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return Promise.resolve()
   const ended = new Promise<void>((resolve) => {
     child.once('exit', () => resolve())

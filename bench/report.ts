@@ -11,6 +11,41 @@ export function table(rows: readonly (readonly string[])[]): string {
   return rows.map((row) => row.map(pad).join('  ').trimEnd()).join('\n')
 }
 
+/** One figure, beside what was asked for where something was. */
+export interface Verdict {
+  readonly what: string
+  readonly measured: number
+  readonly bound?: number
+  readonly better?: 'higher' | 'lower'
+  /** Of the fraction; default 2. */
+  readonly digits?: number
+}
+
+export function printVerdicts(verdicts: readonly Verdict[]): void {
+  if (verdicts.length === 0) return
+  const rows = verdicts.map(({ what, measured, bound, better, digits = 2 }) => {
+    if (bound === undefined) return [what, '', measured.toFixed(digits), '']
+    const met = better === 'higher' ? measured >= bound : measured <= bound
+    return [
+      what,
+      `${better === 'higher' ? '≥' : '≤'} ${bound}`,
+      measured.toFixed(digits),
+      met ? 'met' : 'MISSED',
+    ]
+  })
+  console.log(`\n${table([['aim', 'bound', 'measured', ''], ...rows])}`)
+}
+
+/** Says which figures are not to be trusted; requests that failed make the run fail. */
+export function printDoubts(figures: ReadonlyMap<string, Figures>): void {
+  for (const [name, { failed, loadBusy }] of figures) {
+    if (loadBusy > 0.9) console.log(`the load generator was the bottleneck of: ${name}`)
+    if (failed === 0) continue
+    console.log(`${failed} requests failed of: ${name}`)
+    process.exitCode = 1
+  }
+}
+
 const CONTESTANTS = ['direct', 'floor', 'castellan'] as const
 const fixed = (value: number | undefined, digits: number): string =>
   value === undefined || Number.isNaN(value) ? '-' : value.toFixed(digits)

@@ -13,7 +13,7 @@ export interface Stand {
 }
 
 /** Paths of the null upstream, and the project that stands before each. */
-export const LOADS = { call: '/mcp', slow: '/slow/mcp' } as const
+export const LOADS = { call: '/mcp', slow: '/slow/mcp', asking: '/asking/mcp' } as const
 export type LoadName = keyof typeof LOADS
 
 const WIDE_SERVERS = 50
@@ -62,17 +62,21 @@ async function openCastellan(upstream: Stand['upstream']) {
 }
 
 /**
- * A project with the given servers, an allow list and a token, as its user would have them. Server names are global
+ * A project with the given servers (their URLs, or their specs), an allow list and a token, as its user would have them. Server names are global
  * and the prefix of their tools, so each project's carry its name, but for the one called `null`.
  */
 export async function addProject(
   daemon: Daemon,
   project: string,
-  urls: Readonly<Record<string, string>>,
+  servers: Readonly<Record<string, string | object>>,
 ): Promise<string> {
-  const named = Object.entries(urls).map(([name, url]) => [serverName(project, name), url] as const)
+  const named = Object.entries(servers).map(([name, what]) => [serverName(project, name), what] as const)
   await daemon.apply([
-    ...named.map(([name, url]) => ({ kind: 'Server', metadata: { name }, spec: { transport: 'http', url } })),
+    ...named.map(([name, what]) => ({
+      kind: 'Server',
+      metadata: { name },
+      spec: typeof what === 'string' ? { transport: 'http', url: what } : what,
+    })),
     {
       kind: 'Project',
       metadata: { name: project },
