@@ -80,6 +80,7 @@ class PostedCall implements PostedUpstreamCall, HttpSink {
 
   cancel(): void {
     this.#finish()
+    this.#deadline.clear()
     this.#call.abort()
   }
 
@@ -103,6 +104,7 @@ class PostedCall implements PostedUpstreamCall, HttpSink {
 
   end(): void {
     if (this.#goesOn()) return
+    this.#deadline.clear()
     const status = this.#failedStatus
     if (status === undefined)
       this.#fail({ kind: 'unreachable', message: 'it ended its answer before the response had come' })
@@ -111,11 +113,13 @@ class PostedCall implements PostedUpstreamCall, HttpSink {
 
   /** What became of the request is not known, so it is not made again. */
   lost(): void {
+    this.#deadline.clear()
     this.#fail({ kind: 'unreachable', message: 'it ended its answer before the response had come' })
   }
 
   error(failure: UpstreamFailure): void {
     if (failure.kind === 'unreachable' && this.#goesOn()) return
+    this.#deadline.clear()
     this.#fail(this.#failedStatus === undefined ? failure : { ...failure, status: this.#failedStatus })
   }
 
@@ -138,21 +142,22 @@ class PostedCall implements PostedUpstreamCall, HttpSink {
     return this.#resumed.after(this.#call)
   }
 
+  /** An answer whose end does not come is not waited for either: it holds a connection. */
   #expired(): void {
+    this.#call.abort()
+    if (this.#over) return
     this.#fail({ kind: 'timeout', message: 'it did not answer in time' })
     this.#request.rules.abandoned?.(this.#request.wireId)
-    this.#call.abort()
   }
 
   #fail(failure: UpstreamFailure): void {
     if (this.#finish()) this.#sink.failed(failure)
   }
 
-  /** False when it was over already. */
+  /** False when it was over already. The deadline runs until the body has ended as well. */
   #finish(): boolean {
     if (this.#over) return false
     this.#over = true
-    this.#deadline.clear()
     this.#resumed?.stop()
     return true
   }

@@ -56,6 +56,7 @@ export class LegacyFeed {
   stop(): void {
     this.#wanted = false
     clearTimeout(this.#timer)
+    this.#timer = undefined
     this.#call?.abort()
     this.#call = undefined
     this.#lastEventId = undefined
@@ -91,6 +92,9 @@ export class LegacyFeed {
       this.#gap = false
       return
     }
+    // Nothing is read of a refusal, and its end not waited for.
+    this.#call?.abort()
+    this.#call = undefined
     // Some servers have no such address for a GET at all: in a session that is new, none was lost.
     if (status === 404 && this.#everOpened) {
       this.stop()
@@ -98,9 +102,11 @@ export class LegacyFeed {
     } else if (status === 404 || status === 405 || status === 501) {
       this.#again(REFUSED_MS)
       this.#options.offered(false)
+    } else {
+      // An event that the server no longer has.
+      if (status === 400) this.#lastEventId = undefined
+      this.#ended(false)
     }
-    // An event that the server no longer has.
-    else if (status === 400) this.#lastEventId = undefined
   }
 
   /** @param asItShould the server closed a stream of its own accord, as one does that wants to be polled */

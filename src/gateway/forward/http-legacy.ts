@@ -14,6 +14,7 @@ import { postRequest, type PostedUpstreamCall, type PostRules } from './http-cal
 import type { HttpTarget } from './http-target.ts'
 import { OpenQuestions, theOne } from './questions.ts'
 import { outgoingBytes } from './outgoing.ts'
+import { tellServer } from './http-tell.ts'
 import {
   ask,
   decline,
@@ -311,12 +312,8 @@ export class LegacyHttp implements Upstream {
   }
 
   #tell(body: string): void {
-    const { dispatcher, origin, path } = this.#options.target
-    httpExchange(
-      dispatcher,
-      { method: 'POST', origin, path, headers: this.#headers(), body },
-      { status: nothing, message: nothing, end: nothing, error: nothing },
-    )
+    const { target } = this.#options
+    tellServer(target, { path: target.path, headers: this.#headers(), body })
   }
 
   #headers(): Record<string, string> {

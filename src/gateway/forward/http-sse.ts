@@ -11,6 +11,7 @@ import { statusFailure } from './http-call.ts'
 import { httpExchange, type HttpCall } from './http-exchange.ts'
 import type { HttpTarget } from './http-target.ts'
 import { LegacyWatches } from './legacy-watches.ts'
+import { tellServer } from './http-tell.ts'
 import { outgoingBytes } from './outgoing.ts'
 import { declaredReports, NO_REPORTS } from './reports.ts'
 import {
@@ -211,31 +212,15 @@ export class SseUpstream implements Upstream {
 
   /** @param done told once how the server took it; the answer, if there is to be one, comes on the stream */
   #post(body: Buffer | string, done: (failure: UpstreamFailure | undefined) => void): void {
-    const { dispatcher, origin } = this.#options.target
     if (this.#end !== undefined || this.#endpoint === undefined) return done(this.#end ?? LOST)
-    let settled = false
-    const settle = (failure: UpstreamFailure | undefined): void => {
-      if (settled) return
-      settled = true
-      done(failure)
-    }
     const headers = this.#headers()
     headers['content-type'] = 'application/json'
     headers['accept'] = 'application/json, text/event-stream'
-    httpExchange(
-      dispatcher,
-      { method: 'POST', origin, path: this.#endpoint, headers, body, statusOnly: true },
-      {
-        status: (status) => {
-          settle(statusFailure(status))
-          // It has forgotten the connection, though the stream may still be there.
-          if (status === 404) this.#over(LOST)
-        },
-        message: nothing,
-        end: nothing,
-        error: settle,
-      },
-    )
+    tellServer(this.#options.target, { path: this.#endpoint, headers, body }, (outcome) => {
+      done(typeof outcome === 'number' ? statusFailure(outcome) : outcome)
+      // It has forgotten the connection, though the stream may still be there.
+      if (outcome === 404) this.#over(LOST)
+    })
   }
 
   /** What is no MCP message is left out: some servers print into their streams. */

@@ -164,10 +164,7 @@ export class ModernFeed {
     const listen: Listen = {
       wireId,
       uris,
-      deadline: startDeadline(ACK_MS, () => {
-        handle?.close()
-        this.#over(listen, 'broken')
-      }),
+      deadline: startDeadline(ACK_MS, () => this.#over(listen, 'broken')),
       close: () => handle?.close(),
       acknowledgedMs: undefined,
     }
@@ -218,7 +215,8 @@ export class ModernFeed {
   }
 
   #over(listen: Listen, how: 'broken' | 'refused'): void {
-    listen.deadline.clear()
+    // A server that has ended the listen may have left its stream open.
+    this.#drop(listen)
     if (listen === this.#current) this.#current = undefined
     else if (listen === this.#next) this.#next = undefined
     else return
