@@ -54,6 +54,7 @@ import { createAggregator } from './route/aggregate.ts'
 import { createCatalog, type Catalog } from './route/catalog.ts'
 import { createProjectCompiler } from './route/compiled-project.ts'
 import { createUriTable } from './route/project-uris.ts'
+import { createTaskHandles } from './route/task-handles.ts'
 import { createReadListAgain, createRoute } from './route/route.ts'
 import type { ServerView, SnapshotSource } from './snapshot.ts'
 import { createGatewayStatus, type GatewayStatus } from './status.ts'
@@ -320,6 +321,7 @@ function stepTable(
 ): StepTable {
   const { pool, catalog, sessions, announcer, streams, sse, record, asker, parking } = parts
   const uris = createUriTable({ catalog })
+  const tasks = createTaskHandles(deps.stateKey)
   const aggregator = createAggregator({
     catalog,
     uris,
@@ -333,6 +335,7 @@ function stepTable(
     pool,
     asker,
     parking,
+    tasks,
     resume: parts.resume,
     levels: createLogLevels(),
     turns: createTurns(),
@@ -348,7 +351,7 @@ function stepTable(
     attach: sse.attach,
     classify: classifyExchange,
     session: createSessionStep(sessions, streams.logs),
-    route: createRoute({ catalog, uris }),
+    route: createRoute({ catalog, uris, tasks, pool }),
     authorize: authorizeCall,
     compare: compareParams,
     record: record.step,

@@ -38,6 +38,9 @@ describe('each kind of request passes exactly these steps after the head', () =>
     ['resources/list',           'session, record, answer resources/list'],
     ['resources/templates/list', 'session, record, answer resources/templates/list'],
     ['tools/call',               'session, route, authorize, compare, record, forward'],
+    ['tasks/get',                'session, route, authorize, record, forward'],
+    ['tasks/update',             'session, route, authorize, record, forward'],
+    ['tasks/cancel',             'session, route, authorize, record, forward'],
     ['prompts/get',              'session, route, record, forward'],
     ['resources/read',           'session, route, record, forward'],
     ['completion/complete',      'session, route, record, forward'],
@@ -94,8 +97,8 @@ const SOURCES: Readonly<Record<string, readonly StepName[]>> = {
       .filter((file) => !file.endsWith('.test.ts'))
       .map((file) => [`reply/${file}`, ['answer'] as const]),
   ),
-  'reply/subscriptions.ts': ['forward'],
   'reply/sse-connections.ts': ['attach', 'answer'],
+  'reply/subscriptions.ts': ['forward'],
 }
 
 test.each(Object.entries(SOURCES))('every fault that %s can end in stands in the table', (file, steps) => {

@@ -22,8 +22,10 @@ export type StepTable = Readonly<Record<Exclude<StepName, 'answer'>, Step>> & {
   readonly answer: Readonly<Record<LocalKind, Step>>
 }
 
+const TASKS = ['tasks/get', 'tasks/update', 'tasks/cancel'] as const
 const FORWARDED = [
   'tools/call',
+  ...TASKS,
   'prompts/get',
   'resources/read',
   'completion/complete',
@@ -54,8 +56,8 @@ export const STEPS: readonly Row[] = [
   { step: 'attach',    on: without('connect', 'stream', 'end'), does: 'HTTP+SSE: the stream that takes the answer, bound to its Principal', faults: ['session_lost', 'not_jsonrpc'] },
   { step: 'classify',  on: KINDS, does: 'era and method; headers held against the body', faults: ['header_mismatch', 'invalid_envelope', 'unsupported_version', 'method_not_found', 'method_unavailable', 'invalid', 'not_jsonrpc'] },
   { step: 'session',   on: without('initialize', 'server/discover', 'connect'), does: 'legacy: the session, bound to its Principal', faults: ['session_missing', 'session_lost', 'unsupported_version', 'method_not_allowed'] },
-  { step: 'route',     on: FORWARDED, does: 'name or URI to Server and its own name', faults: ['invalid', 'not_found', 'resource_not_found', 'upstream_unreachable', 'upstream_timeout', 'upstream_invalid'] },
-  { step: 'authorize', on: ['tools/call'], does: 'the rules of the Project on this tool', faults: ['not_found'] },
+  { step: 'route',     on: FORWARDED, does: 'name, URI or task to Server and its own name', faults: ['invalid', 'not_found', 'method_not_found', 'capability_missing', 'resource_not_found', 'upstream_unreachable', 'upstream_timeout', 'upstream_invalid'] },
+  { step: 'authorize', on: ['tools/call', ...TASKS], does: 'the rules of the Project on this tool, or the one that the task is of', faults: ['not_found'] },
   { step: 'compare',   on: ['tools/call'], does: 'modern: Mcp-Param headers held against the arguments', faults: ['header_mismatch'] },
   { step: 'record',    on: without(...SILENT), does: 'the intent is queued; nothing leaves before it is durable', faults: ['unavailable'] },
   { step: 'forward',   on: FORWARDED, does: 'credentials in, to the Server and back, era to era; questions of the Server to the client', faults: ['invalid', 'capability_missing', 'upstream_unreachable', 'upstream_timeout', 'upstream_invalid', 'method_unavailable', 'resource_not_found', 'too_many', 'session_lost', 'unavailable'] },

@@ -1,4 +1,5 @@
 import { hash } from 'node:crypto'
+import { TASKS_KEY } from './envelope.ts'
 
 /**
  * What a client has declared that it can be asked for (`capabilities` of `initialize`, `clientCapabilities` of a modern
@@ -11,6 +12,8 @@ export interface Offer {
   readonly sampling: boolean
   readonly elicitForm: boolean
   readonly elicitUrl: boolean
+  /** It takes tasks in place of results; only a modern client that says so itself, with the request, is given one. */
+  readonly tasks: boolean
   /** JSON text of the capabilities for a modern server, which hears them with every request. */
   readonly modern: string
   /** JSON text of the capabilities for `initialize` with a legacy server. */
@@ -40,11 +43,12 @@ function makeOffer(declared: Declared): Offer {
   const hasUrl = elicits && isObject(elicitation['url'])
   // `{}` means forms, the only mode there was before 2025-11-25.
   const hasForm = elicits && (isObject(elicitation['form']) || !hasUrl)
+  const extensions = asObject(declared['extensions'])
   const carried = {
     ...pick(declared, 'sampling'),
     ...pick(declared, 'elicitation'),
     ...pick(declared, 'experimental'),
-    ...pick(declared, 'extensions'),
+    ...withoutTasks(extensions),
   }
   const roots = isObject(declared['roots'])
   return {
@@ -53,9 +57,15 @@ function makeOffer(declared: Declared): Offer {
     sampling: isObject(declared['sampling']),
     elicitForm: hasForm,
     elicitUrl: hasUrl,
+    tasks: isObject(extensions[TASKS_KEY]),
     modern: JSON.stringify(roots ? { roots: {}, ...carried } : carried),
     legacy: JSON.stringify(roots ? { roots: { listChanged: true }, ...carried } : carried),
   }
+}
+
+function withoutTasks(extensions: Declared): Declared {
+  const { [TASKS_KEY]: _tasks, ...others } = extensions
+  return Object.keys(others).length === 0 ? {} : { extensions: others }
 }
 
 const digestOf = (text: string): string => hash('sha256', text, 'base64url').slice(0, 12)

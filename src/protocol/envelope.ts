@@ -5,6 +5,9 @@ export const CLIENT_INFO_KEY = 'io.modelcontextprotocol/clientInfo'
 export const LOG_LEVEL_KEY = 'io.modelcontextprotocol/logLevel'
 export const SERVER_INFO_KEY = 'io.modelcontextprotocol/serverInfo'
 
+/** The extension of 2026-07-28 for calls that go on after their answer; not the tasks of 2025-11-25. */
+export const TASKS_KEY = 'io.modelcontextprotocol/tasks'
+
 export const ENVELOPE_KEYS: readonly string[] = [
   VERSION_KEY,
   CAPABILITIES_KEY,

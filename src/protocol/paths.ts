@@ -7,7 +7,7 @@ const PATHS = [
   'params/name', 'params/uri', 'params/cursor', 'params/arguments', 'params/level',
   'params/ref', 'params/ref/type', 'params/ref/name', 'params/ref/uri',
   'params/requestId', 'params/progressToken', 'params/protocolVersion', 'params/capabilities', 'params/clientInfo',
-  'params/requestState', 'params/inputResponses',
+  'params/requestState', 'params/inputResponses', 'params/taskId',
   'params/_meta', 'params/_meta/progressToken',
   'params/_meta/io.modelcontextprotocol.protocolVersion', 'params/_meta/io.modelcontextprotocol.clientCapabilities',
   'params/_meta/io.modelcontextprotocol.clientInfo', 'params/_meta/io.modelcontextprotocol.logLevel',

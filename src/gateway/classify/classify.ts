@@ -95,7 +95,13 @@ const LEGACY_ONLY = new Set<Kind>([
   'logging/setLevel',
 ])
 
-const MODERN_ONLY = new Set<Kind>(['server/discover', 'subscriptions/listen'])
+const MODERN_ONLY = new Set<Kind>([
+  'server/discover',
+  'subscriptions/listen',
+  'tasks/get',
+  'tasks/update',
+  'tasks/cancel',
+])
 
 const METHODS = KINDS.filter((kind) => !NOT_METHODS.has(kind))
 const LEGACY_METHODS = new Map<string, Kind>(
@@ -157,10 +163,13 @@ function modernHeaderProblem(message: Message, headers: ClassifiedHeaders): Refu
 }
 
 /** The part of the body that `Mcp-Name` repeats, by method. */
-const NAMED = new Map<string, 'params/name' | 'params/uri'>([
+const NAMED = new Map<string, 'params/name' | 'params/uri' | 'params/taskId'>([
   ['tools/call', 'params/name'],
   ['prompts/get', 'params/name'],
   ['resources/read', 'params/uri'],
+  ['tasks/get', 'params/taskId'],
+  ['tasks/update', 'params/taskId'],
+  ['tasks/cancel', 'params/taskId'],
 ])
 
 function nameProblem(message: Message, headers: ClassifiedHeaders): Refusal | undefined {

@@ -105,7 +105,8 @@ test.each([
   // what the server answers, in which era            to a client of   what it gets
   [result('{"a":-0,"b":[1e400]}'),      'legacy',     'legacy',        `200 ok {"jsonrpc":"2.0","id":${OWN},"result":{"a":-0,"b":[1e400]}}`],
   [result('{"isError":true}'),          'legacy',     'legacy',        `200 tool-error {"jsonrpc":"2.0","id":${OWN},"result":{"isError":true}}`],
-  [result('{"resultType":"task"}'),     'modern',     'modern',        `200 ok {"jsonrpc":"2.0","id":${OWN},"result":{"resultType":"task"}}`],
+  [result('{"resultType":"x/y"}'),      'modern',     'modern',        `200 ok {"jsonrpc":"2.0","id":${OWN},"result":{"resultType":"x/y"}}`],
+  [result('{"resultType":"task"}'),     'modern',     'modern',        'refused upstream_invalid'],
   [result('{"resultType":"complete"}'), 'modern',     'legacy',        `200 ok {"jsonrpc":"2.0","id":${OWN},"result":{}}`],
   [result('{"resultType":"input_required"}'), 'modern', 'legacy',      'refused upstream_invalid'],
   [result('{"resultType":"task"}'),     'modern',     'legacy',        'refused upstream_invalid'],

@@ -30,7 +30,14 @@ export function upstreamRequest(x: Exchange, lease: Lease, fresh = false): Upstr
 }
 
 /** Methods whose `Mcp-Name` header repeats a part of the body. */
-const NAMED = new Set(['tools/call', 'prompts/get', 'resources/read'])
+const NAMED = new Set([
+  'tools/call',
+  'prompts/get',
+  'resources/read',
+  'tasks/get',
+  'tasks/update',
+  'tasks/cancel',
+])
 
 /** A client without a session has not said who it is. */
 const UNKNOWN_CLIENT = '{"name":"unknown","version":"0"}'
@@ -79,12 +86,7 @@ export function answerFor(x: Caller, lease: Lease, reply: Message): Answer | Ref
   const edits: Edit[] = id === undefined ? [] : [{ ...id, text: own }]
   if (reply.shape === 'error') return errorFor(x, reply, edits)
   const resultType = rawAt(reply, 'result/resultType')
-  if (
-    x.era === 'legacy' &&
-    lease.info.era === 'modern' &&
-    resultType !== undefined &&
-    resultType !== '"complete"'
-  ) {
+  if (resultType !== undefined && resultType !== '"complete"' && !mayGet(x, lease, resultType)) {
     return { code: 'upstream_invalid', hint: 'it gave a result of a kind that nobody asked for' }
   }
   if (x.era !== lease.info.era) {
@@ -104,6 +106,10 @@ export function answerFor(x: Caller, lease: Lease, reply: Message): Answer | Ref
     code: undefined,
   }
 }
+
+/** What a result that is not complete may be, for this client. */
+const mayGet = (x: Caller, lease: Lease, resultType: string): boolean =>
+  x.era === 'modern' ? resultType !== '"task"' || x.offer.tasks : lease.info.era === 'legacy'
 
 /** A tool that failed, told so that a model reads it; in the era of the client. */
 export function toolError(x: Caller, text: string): Answer {

@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import { readUrlElicitations, urlInputRequests, type UrlElicitation } from '../../protocol/bridge/error.ts'
 import { inputRequiredResult, readInputRequired, retryEdit } from '../../protocol/bridge/input-required.ts'
 import { resultMessage } from '../../protocol/json-rpc.ts'
@@ -8,11 +7,12 @@ import { need, type Exchange, type Refusal, type Route } from '../exchange.ts'
 import { canAsk, type ClientAsker } from '../reply/ask-client.ts'
 import { askQuestion } from '../reply/ask-question.ts'
 import { upstreamRefusal } from '../route/route.ts'
+import type { TaskHandles } from '../route/task-handles.ts'
 import { askRound } from './ask-round.ts'
 import { answerFor, eventFor, isNotFound, toolError, upstreamRequest, type Answer } from './bridge.ts'
 import { openCall } from './calls-in-flight.ts'
 import type { Caller } from './caller.ts'
-import { exposedReply } from './exposed-reply.ts'
+import { exposedReply, isExposed } from './exposed-reply.ts'
 import { requestDigest } from './park-state.ts'
 import type { Parking, Retry } from './parking.ts'
 import { isHeaderMismatch } from './outgoing-params.ts'
@@ -26,6 +26,7 @@ export interface CallDeps {
   readonly readListAgain: (x: Exchange) => Promise<void>
   readonly asker: ClientAsker
   readonly parking: Parking
+  readonly tasks: TaskHandles
 }
 
 /** The server does not know the resource. Told by identity from a refusal that says the same of the last one asked. */
@@ -232,7 +233,7 @@ export class ForwardedCall implements Sink, RoundsHost {
       return this.#end({ code: 'capability_missing', data: { requiredCapabilities: lacking } })
     const pages = this.#pagesToOpen(caller, message)
     if (pages.length > 0) return this.#askToOpen(caller, pages)
-    const answer = answerFor(caller, this.#lease, exposedReply(this.#x, this.#route, message))
+    const answer = answerFor(caller, this.#lease, this.#exposed(message))
     if (!('bytes' in answer)) {
       this.#end({ ...answer, hint: `${this.#route.server.name}: ${answer.hint ?? ''}` })
       return
@@ -262,6 +263,11 @@ export class ForwardedCall implements Sink, RoundsHost {
     const result = inputRequiredResult(urlInputRequests(pages), state)
     caller.out.answer(200, [resultMessage(need(message.idText, 'id'), result)])
     this.#end(undefined)
+  }
+
+  #exposed(message: Message): Message {
+    if (!isExposed(this.#x)) return message
+    return exposedReply(this.#x, { route: this.#route, tasks: this.#deps.tasks }, message)
   }
 
   #give(caller: Caller, answer: Answer): void {
@@ -297,7 +303,7 @@ export class ForwardedCall implements Sink, RoundsHost {
     }
     if (++this.#shimRounds > MAX_SHIM_ROUNDS) return this.#giveUp(caller, 'it asked too many times')
     let answers: ReadonlyMap<string, string> = new Map()
-    if (round.requests.length === 0) await sleep(STATE_ONLY_PAUSE_MS)
+    if (round.requests.length === 0) await pause(STATE_ONLY_PAUSE_MS)
     else {
       const asked = askRound(this.#deps.asker, session, round.requests, (text) => caller.out.event(text))
       this.#takeBackRound = asked.takeBack
@@ -349,6 +355,11 @@ export class ForwardedCall implements Sink, RoundsHost {
     this.#asked = undefined
   }
 }
+
+const pause = (ms: number): Promise<void> =>
+  new Promise((resolve) => {
+    setTimeout(resolve, ms).unref()
+  })
 
 /** It did not go on without what it was denied. */
 const isFailure = (message: Message): boolean =>

@@ -1,7 +1,7 @@
 import type { Implementation } from '../../protocol/envelope.ts'
 import { MODERN_REVISIONS, negotiateLegacy } from '../../protocol/revisions.ts'
 import { hasPath, rawAt, stringAt } from '../../protocol/message.ts'
-import { SERVER_INFO_KEY } from '../../protocol/envelope.ts'
+import { SERVER_INFO_KEY, TASKS_KEY } from '../../protocol/envelope.ts'
 import type { Session } from '../classify/session.ts'
 import type { Sessions } from '../classify/sessions.ts'
 import { need, type Exchange, type Refusal } from '../exchange.ts'
@@ -9,8 +9,9 @@ import type { Pool, Scope } from '../forward/pool.ts'
 import { reportsNow } from '../forward/reports-of.ts'
 import type { Capabilities, Reports, UpstreamFailure, UpstreamInfo } from '../forward/upstream.ts'
 import { resultMessage } from '../../protocol/json-rpc.ts'
+import type { Era } from '../../protocol/revisions.ts'
 import type { ListName } from './change.ts'
-import { endpointServers, scopeOf } from '../route/route.ts'
+import { endpointServers, givesTasks, scopeOf } from '../route/route.ts'
 import type { ServerView } from '../snapshot.ts'
 
 export interface OpeningDeps {
@@ -82,7 +83,7 @@ export function createInitialize(deps: OpeningDeps): (x: Exchange) => Promise<Re
     })
     const result = {
       protocolVersion,
-      capabilities: mergeCapabilities(found),
+      capabilities: mergeCapabilities(x.era, found),
       serverInfo: deps.us,
       ...instructionsOf(x, found),
     }
@@ -114,7 +115,7 @@ export function createDiscover(deps: OpeningDeps): (x: Exchange) => Promise<Refu
     const found = await findAll(deps.pool, x)
     const result = {
       supportedVersions: [...MODERN_REVISIONS],
-      capabilities: mergeCapabilities(found),
+      capabilities: mergeCapabilities(x.era, found),
       ...instructionsOf(x, found),
       resultType: 'complete',
       ttlMs: DISCOVER_TTL_MS,
@@ -128,7 +129,7 @@ export function createDiscover(deps: OpeningDeps): (x: Exchange) => Promise<Refu
 }
 
 /** What any of the servers can do, as far as we carry it; a server that is away is taken to have tools. */
-function mergeCapabilities(found: readonly Found[]): Capabilities {
+function mergeCapabilities(era: Era, found: readonly Found[]): Capabilities {
   const all = found.map(({ info }): Capabilities => info?.capabilities ?? { tools: {} })
   const some = (has: (capabilities: Capabilities) => unknown): boolean =>
     all.some((one) => has(one) !== undefined)
@@ -146,17 +147,23 @@ function mergeCapabilities(found: readonly Found[]): Capabilities {
       : {}),
     ...(some(({ completions }) => completions) ? { completions: {} } : {}),
     ...(some(({ logging }) => logging) ? { logging: {} } : {}),
-    ...mergeRecords('extensions', all),
-    ...mergeRecords('experimental', all),
+    ...mergeExtensions(era, found),
+    ...merged('experimental', all),
   }
 }
 
-function mergeRecords(
-  key: 'extensions' | 'experimental',
-  all: readonly Capabilities[],
-): Partial<Capabilities> {
-  const merged: Readonly<Record<string, unknown>> = Object.assign({}, ...all.map((one) => one[key]))
-  return Object.keys(merged).length === 0 ? {} : { [key]: merged }
+/** Tasks only modern servers give, and only to modern clients. */
+function mergeExtensions(era: Era, found: readonly Found[]): Partial<Capabilities> {
+  const all = found.map(({ info }) => {
+    const { [TASKS_KEY]: tasks, ...others } = info?.capabilities.extensions ?? {}
+    return { extensions: era === 'modern' && givesTasks(info) ? { ...others, [TASKS_KEY]: tasks } : others }
+  })
+  return merged('extensions', all)
+}
+
+function merged(key: 'extensions' | 'experimental', all: readonly Capabilities[]): Partial<Capabilities> {
+  const records: Readonly<Record<string, unknown>> = Object.assign({}, ...all.map((one) => one[key]))
+  return Object.keys(records).length === 0 ? {} : { [key]: records }
 }
 
 const MAX_INSTRUCTIONS = 8192

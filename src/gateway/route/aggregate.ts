@@ -4,7 +4,7 @@ import { SERVER_INFO_KEY } from '../../protocol/envelope.ts'
 import type { Era } from '../../protocol/revisions.ts'
 import type { Pool, Scope } from '../forward/pool.ts'
 import type { ProjectView, ServerView } from '../snapshot.ts'
-import { uriAt } from '../../protocol/bridge/result-uris.ts'
+import { stringIn } from '../../protocol/bridge/result-uris.ts'
 import type { Edit } from '../../protocol/splice.ts'
 import type { Catalog, ServerList } from './catalog.ts'
 import { hasOwnLists, type CompiledProject } from './compiled-project.ts'
@@ -163,7 +163,7 @@ function* namedItems(
 /** The page that shows a tool is a resource as well. */
 const pageEdits = ({ text, pages }: ListedItem, renames: ServerUris): Edit[] =>
   (pages ?? []).flatMap((place) => {
-    const uri = uriAt(text, place)
+    const uri = stringIn(text, place)
     const exposed = uri === undefined ? uri : renames.expose(uri)
     return exposed === uri ? [] : [{ ...place, text: JSON.stringify(exposed) }]
   })

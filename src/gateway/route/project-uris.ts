@@ -1,4 +1,4 @@
-import { uriAt } from '../../protocol/bridge/result-uris.ts'
+import { stringIn } from '../../protocol/bridge/result-uris.ts'
 import { serverUri } from '../../protocol/server-uri.ts'
 import type { Scope } from '../forward/pool.ts'
 import type { ServerView } from '../snapshot.ts'
@@ -143,7 +143,7 @@ function urisOf({ resources, tools }: KnownLists): Set<string> {
   const uris = new Set(resources?.byKey.keys())
   for (const { text, pages } of tools?.items ?? [])
     for (const place of pages ?? []) {
-      const uri = uriAt(text, place)
+      const uri = stringIn(text, place)
       if (uri !== undefined) uris.add(uri)
     }
   return uris

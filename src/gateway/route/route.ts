@@ -1,9 +1,10 @@
+import { TASKS_KEY } from '../../protocol/envelope.ts'
 import { serverOf } from '../../protocol/exposed-name.ts'
 import { ownUri } from '../../protocol/server-uri.ts'
 import { spanOf, stringAt, type Message, type Span } from '../../protocol/message.ts'
 import { hearingCancel } from '../forward/calls-in-flight.ts'
-import type { Scope } from '../forward/pool.ts'
-import type { UpstreamFailure } from '../forward/upstream.ts'
+import type { Pool, Scope } from '../forward/pool.ts'
+import type { UpstreamFailure, UpstreamInfo } from '../forward/upstream.ts'
 import { need, type Exchange, type Refusal, type Route } from '../exchange.ts'
 import type { ServerView } from '../snapshot.ts'
 import type { Catalog, ServerList } from './catalog.ts'
@@ -11,10 +12,13 @@ import type { CompiledProject } from './compiled-project.ts'
 import type { ListKind } from './listed-item.ts'
 import type { UriTable } from './project-uris.ts'
 import { locateResource } from './resource-table.ts'
+import type { TaskHandles } from './task-handles.ts'
 
 export interface RouteDeps {
   readonly catalog: Catalog
   readonly uris: UriTable
+  readonly tasks: TaskHandles
+  readonly pool: Pick<Pool, 'health'>
 }
 
 export const scopeOf = (x: Exchange): Scope => ({
@@ -34,10 +38,10 @@ export function endpointServers(x: Exchange): readonly ServerView[] {
 const isRefusal = (found: Route | Refusal): found is Refusal => 'code' in found
 
 /** The step `route` for requests that go to one server. */
-export function createRoute({
-  catalog,
-  uris,
-}: RouteDeps): (x: Exchange) => Refusal | undefined | Promise<Refusal | undefined> {
+export function createRoute(
+  deps: RouteDeps,
+): (x: Exchange) => Refusal | undefined | Promise<Refusal | undefined> {
+  const { catalog, uris } = deps
   const settle = (x: Exchange, found: Route | Refusal): Refusal | undefined => {
     if (isRefusal(found)) return found
     const project = need(x.project, 'project')
@@ -48,6 +52,7 @@ export function createRoute({
   }
   return (x) => {
     const message = need(x.message, 'message')
+    if (message.method.startsWith('tasks/')) return settle(x, byTask(deps, x, message))
     const named = namedPart(message)
     if ('code' in named) return named
     if (named.list === 'resources')
@@ -169,6 +174,36 @@ async function byUri(catalog: Catalog, x: Exchange, named: Named): Promise<Route
     edits: located.uri === named.key ? [] : [{ ...named.at, text: JSON.stringify(located.uri) }],
   }
 }
+
+/** To the server that the task is at. Only clients that have said that they know tasks have any (MCP, tasks extension). */
+function byTask({ tasks, pool }: RouteDeps, x: Exchange, message: Message): Route | Refusal {
+  const served = endpointServers(x).some((server) => givesTasks(pool.health(server).info))
+  if (!served) return { code: 'method_not_found' }
+  if (!x.offer.tasks)
+    return { code: 'capability_missing', data: { requiredCapabilities: { extensions: { [TASKS_KEY]: {} } } } }
+  const at = spanOf(message, 'params/taskId')
+  const owner = { principal: need(x.principal, 'principal').key, project: x.target.project }
+  const task = tasks.read(owner, stringAt(message, 'params/taskId') ?? '')
+  const server = endpointServers(x).find(({ name }) => name === task?.server)
+  if (at === undefined || task === undefined || server === undefined)
+    return {
+      code: 'not_found',
+      hint: 'params.taskId must be one that this client was given on this endpoint',
+    }
+  return {
+    server,
+    others: [],
+    key: task.taskId,
+    exposed: task.tool,
+    params: undefined,
+    asTask: false,
+    edits: [{ ...at, text: JSON.stringify(task.taskId) }],
+  }
+}
+
+/** Legacy servers may name the extension, but what they have are the tasks of 2025-11-25. */
+export const givesTasks = (info: UpstreamInfo | undefined): boolean =>
+  info?.era === 'modern' && info.capabilities.extensions?.[TASKS_KEY] !== undefined
 
 const unknownName = (list: ListKind): Refusal => ({
   code: 'not_found',

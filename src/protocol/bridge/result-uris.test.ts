@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { readMessage } from '../message.ts'
 import { splice } from '../splice.ts'
-import { exposeResultUris, toolPagePlaces, uriAt } from './result-uris.ts'
+import { exposeResultUris, toolPagePlaces, stringIn } from './result-uris.ts'
 
 const exposed = (result: unknown): unknown => {
   const read = readMessage(Buffer.from(JSON.stringify({ jsonrpc: '2.0', id: 1, result })), 'upstream')
@@ -42,6 +42,6 @@ test('the page of a listed tool, in both forms', () => {
   const item = Buffer.from(
     '{"name":"ui/resourceUri","_meta":{"ui":{"resourceUri":"ui:\\/\\/a"},"ui/resourceUri":"ui://b"}}',
   )
-  expect(toolPagePlaces(item).map((place) => uriAt(item, place))).toEqual(['ui://a', 'ui://b'])
+  expect(toolPagePlaces(item).map((place) => stringIn(item, place))).toEqual(['ui://a', 'ui://b'])
   expect(toolPagePlaces(Buffer.from('{"name":"a","_meta":{"ui":true}}'))).toEqual([])
 })

@@ -70,12 +70,12 @@ const within = (bytes: Buffer, span: Span | undefined): Span[] =>
   span === undefined ? [] : elements(bytes, span)
 
 function exposeAt(bytes: Buffer, place: Span, expose: (uri: string) => string): Edit[] {
-  const uri = uriAt(bytes, place)
+  const uri = stringIn(bytes, place)
   if (uri === undefined) return []
   const exposed = expose(uri)
   return exposed === uri ? [] : [{ start: place.start, end: place.end, text: JSON.stringify(exposed) }]
 }
 
 /** The string that stands there. */
-export const uriAt = (bytes: Buffer, { start, end }: Span): string | undefined =>
+export const stringIn = (bytes: Buffer, { start, end }: Span): string | undefined =>
   bytes[start] === 0x22 ? (JSON.parse(bytes.toString('utf8', start, end)) as string) : undefined
