@@ -79,6 +79,12 @@ const Timeouts = z
       .max(86_400)
       .default(300)
       .describe('For one request, from forwarding to the answer; progress extends it.'),
+    answerSeconds: z
+      .number()
+      .min(0.1)
+      .max(86_400)
+      .default(600)
+      .describe('For a person or model to answer what the server asks during a call, each time it asks.'),
   })
   .prefault({})
 

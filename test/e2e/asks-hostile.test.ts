@@ -45,7 +45,8 @@ beforeAll(async () => {
     httpServer('http', legacy!.url),
     httpServer('modern', modern!.url),
     commandServer('stdio', process.execPath, [program, 'legacy'], { mounts }),
-    project('main', ['http', 'stdio', 'modern']),
+    httpServer('brief', legacy!.url, { timeouts: { answerSeconds: 1 } }),
+    project('main', ['http', 'stdio', 'modern', 'brief']),
   ])
   ada = { url: endpoint(gate.daemon, 'main'), token: await createToken(gate.daemon, 'main', 'ada') }
   bob = { url: endpoint(gate.daemon, 'main'), token: await createToken(gate.daemon, 'main', 'bob') }
@@ -105,6 +106,22 @@ async function seenBy(server: string): Promise<{ readonly waiting: number; reado
   const said = textOf(await modernCaller(ada).ask('tools/call', { name: `${server}__seen`, arguments: {} }))
   return JSON.parse(String(said)) as { waiting: number; aborted: number }
 }
+
+test('who does not come back in time finds nothing: the server is told, the state is too old, nothing stays open', async () => {
+  const parked = await park({ name: 'brief__test_input_required_result_elicitation', arguments: {} })
+  await nothingOpen()
+  await until('the server waits no more', async () => (await seenBy('brief')).waiting === 0)
+  const late = await call(ada, answerTo(parked))
+  expect(codeOf(late)).toBe(-32602)
+  expect(at(late.reply, 'error.message')).toMatch(/too old/)
+})
+
+test('a legacy client that gives no answer in time is told so, and the server that nobody did', async () => {
+  const client = await openAsked(ada)
+  const answer = await client.ask('tools/call', { name: 'brief__test_input_required_result_elicitation' })
+  expect(answer.text).not.toContain('Hello')
+  await nothingOpen()
+})
 
 describe.each(LEGACY)('a modern client of a legacy server over %s', (server) => {
   const ASK = { name: `${server}__test_input_required_result_elicitation`, arguments: {} }

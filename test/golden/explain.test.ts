@@ -23,6 +23,6 @@ test('a misspelt field gets the nearest one, a wrong one the list', async () => 
       (fault: { hint?: string }) => fault.hint,
     )
   expect(await hintOf('spec.urll')).toBe('did you mean url?')
-  expect(await hintOf('spec.timeouts.xyzzy')).toBe('the fields here are connectSeconds, callSeconds')
+  expect(await hintOf('spec.timeouts.xyzzy')).toBe('the fields here are connectSeconds, callSeconds, answerSeconds')
   expect(await hintOf('spec.url.host')).toBe('there are no fields below this one')
 })

@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { toClientRequestParams, type InputRequest } from '../../protocol/bridge/input-required.ts'
-import type { Session } from '../classify/session.ts'
-import type { ClientAsker } from '../reply/ask-client.ts'
+import type { WayToClient } from '../reply/ask-client.ts'
 
 /** What a legacy client gave for one round of a modern server; `refused`: it gave an error for something needed. */
 export type RoundAnswers = ReadonlyMap<string, string> | 'refused'
@@ -14,10 +13,8 @@ export interface AskedRound {
 
 /** Asks a legacy client everything of one round at once, by real requests on the stream of its call. */
 export function askRound(
-  asker: ClientAsker,
-  session: Session,
+  { asker, session, say, answerMs }: WayToClient,
   requests: readonly InputRequest[],
-  say: (message: string) => void,
 ): AskedRound {
   const taking: (() => void)[] = []
   const answers = new Promise<RoundAnswers>((resolve) => {
@@ -30,7 +27,7 @@ export function askRound(
         if (given.size === requests.length) resolve(given)
       }
       const own = method === 'elicitation/create' ? toClientRequestParams(params, randomUUID()) : params
-      taking.push(asker.ask(session, { method, params: own, settled }, say))
+      taking.push(asker.ask(session, { method, params: own, answerMs, settled }, say))
     }
   })
   return {

@@ -3,8 +3,9 @@ import { inputRequiredResult, readInputRequired, retryEdit } from '../../protoco
 import { resultMessage } from '../../protocol/json-rpc.ts'
 import { rawAt, valueAt, type Message } from '../../protocol/message.ts'
 import type { Edit } from '../../protocol/splice.ts'
+import type { Session } from '../classify/session.ts'
 import { need, type Exchange, type Refusal, type Route } from '../exchange.ts'
-import { canAsk, type ClientAsker } from '../reply/ask-client.ts'
+import { canAsk, type ClientAsker, type WayToClient } from '../reply/ask-client.ts'
 import { askQuestion } from '../reply/ask-question.ts'
 import { upstreamRefusal } from '../route/route.ts'
 import type { TaskHandles } from '../route/task-handles.ts'
@@ -46,6 +47,7 @@ export class ForwardedCall implements Sink, RoundsHost {
   readonly mayBeAsked: boolean
   readonly principal: string
   readonly server: string
+  readonly answerMs: number
   readonly #deps: CallDeps
   readonly #x: Exchange
   readonly #route: Route
@@ -86,6 +88,7 @@ export class ForwardedCall implements Sink, RoundsHost {
     this.mayBeAsked = mayBeAsked(about.x)
     this.principal = about.x.principal?.key ?? ''
     this.server = about.route.server.name
+    this.answerMs = about.route.server.spec.timeouts.answerSeconds * 1000
   }
 
   start(): void {
@@ -257,6 +260,7 @@ export class ForwardedCall implements Sink, RoundsHost {
       round: 0,
       principal: this.principal,
       digest: requestDigest(message),
+      forMs: this.answerMs,
     })
     caller.outcome = 'ok'
     caller.outcomeCode = 'input_required'
@@ -280,8 +284,13 @@ export class ForwardedCall implements Sink, RoundsHost {
     const { session } = caller
     // Without a session there is no way for an answer to come back.
     if (session === undefined) return decline(question)
-    const takeBack = askQuestion(this.#deps.asker, session, question, (text) => caller.out.event(text))
+    const takeBack = askQuestion(this.#wayTo(caller, session), question)
     if (takeBack !== undefined) (this.#asked ??= new Map()).set(question, takeBack)
+  }
+
+  #wayTo(caller: Caller, session: Session): WayToClient {
+    const say = (text: string): void => void caller.out.event(text)
+    return { asker: this.#deps.asker, session, say, answerMs: this.answerMs }
   }
 
   #asksForInput(caller: Caller, message: Message): boolean {
@@ -305,7 +314,7 @@ export class ForwardedCall implements Sink, RoundsHost {
     let answers: ReadonlyMap<string, string> = new Map()
     if (round.requests.length === 0) await pause(STATE_ONLY_PAUSE_MS)
     else {
-      const asked = askRound(this.#deps.asker, session, round.requests, (text) => caller.out.event(text))
+      const asked = askRound(this.#wayTo(caller, session), round.requests)
       this.#takeBackRound = asked.takeBack
       const given = await asked.answers
       if (this.#over) return

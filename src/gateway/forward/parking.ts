@@ -39,14 +39,14 @@ export interface Parking {
     readonly round: number
     readonly principal: string
     readonly digest: string
+    /** How long it is good for. */
+    readonly forMs: number
   }): string
   readonly size: number
   /** How many have been given up because no answer came. */
   expired: number
 }
 
-/** As long as people take to answer. */
-export const PARK_MS = 600_000
 const MAX_PER_PRINCIPAL = 32
 const MAX_PER_SERVER = 128
 
@@ -75,13 +75,13 @@ export function createParking(deps: {
     },
     remove: (id) => void calls.delete(id),
     find: (id) => calls.get(id),
-    stateOf: ({ id, round, principal, digest }) =>
+    stateOf: ({ id, round, principal, digest, forMs }) =>
       deps.sealer.seal({
         node: deps.epoch,
         park: id,
         round,
         principal,
-        expiresMs: deps.clock.nowMs() + PARK_MS,
+        expiresMs: deps.clock.nowMs() + forMs,
         digest,
       }),
     get size() {

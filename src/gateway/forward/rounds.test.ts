@@ -5,7 +5,7 @@ import { readMessage, type Message } from '../../protocol/message.ts'
 import type { Outlet } from '../reply/outlet.ts'
 import type { Caller } from './caller.ts'
 import { createStateSealer } from './park-state.ts'
-import { createParking, PARK_MS, type Parking } from './parking.ts'
+import { createParking, type Parking } from './parking.ts'
 import { Rounds } from './rounds.ts'
 import type { Question } from './upstream.ts'
 
@@ -27,6 +27,7 @@ interface Given {
 }
 
 const sealer = createStateSealer(Buffer.alloc(32))
+const ANSWER_MS = 5000
 const clock = { nowMs: () => 1000, tickMs: () => 0 }
 const newParking = (): Parking => createParking({ sealer, epoch: 'e' as BootEpoch, clock })
 
@@ -50,6 +51,7 @@ function setUp(parking = newParking(), capabilities = '{"elicitation":{},"sampli
     {
       principal: 'token:a',
       server: 'one',
+      answerMs: ANSWER_MS,
       caller: () => caller,
       detach: () => void (caller = undefined),
       attach: (retry) => void (caller = retry.caller),
@@ -175,7 +177,7 @@ test('when nobody comes back the call is given up; its end declines what is open
   ask('a')
   soon()
   ask('b')
-  vi.advanceTimersByTime(PARK_MS)
+  vi.advanceTimersByTime(ANSWER_MS)
   expect(state.abandoned).toBe(1)
   expect(parking.expired).toBe(1)
   rounds.end()

@@ -10,13 +10,15 @@ import { need } from '../exchange.ts'
 import { canAsk, capabilityFor } from '../reply/ask-client.ts'
 import type { Caller } from './caller.ts'
 import { requestDigest } from './park-state.ts'
-import { PARK_MS, type ParkedCall, type Parking, type Retry } from './parking.ts'
+import type { ParkedCall, Parking, Retry } from './parking.ts'
 import { decline, type Question } from './upstream.ts'
 
 /** What the rounds of one call need of it. */
 export interface RoundsHost {
   readonly principal: string
   readonly server: string
+  /** How long a client may take to come back with answers. */
+  readonly answerMs: number
   /** Who waits at the moment; undefined while the call is parked. */
   caller(): Caller | undefined
   /** The client goes to look for answers: its exchange ends here, the call does not. */
@@ -33,7 +35,7 @@ const MAX_ROUNDS = 10
 
 /**
  * The questions of a legacy server to a modern client: collected, given as an `input_required` result, and answered by a
- * retry that may come at any time within `PARK_MS` (MCP 2026-07-28, "Multi round-trip requests").
+ * retry that may come within the time of the server for it (MCP 2026-07-28, "Multi round-trip requests").
  */
 export class Rounds implements ParkedCall {
   readonly principal: string
@@ -125,6 +127,7 @@ export class Rounds implements ParkedCall {
       round: this.#round,
       principal: this.principal,
       digest: this.#digest,
+      forMs: this.#host.answerMs,
     })
     caller.outcome = 'ok'
     caller.outcomeCode = 'input_required'
@@ -134,7 +137,7 @@ export class Rounds implements ParkedCall {
     this.#expiry = setTimeout(() => {
       this.#parking.expired++
       this.#host.abandon()
-    }, PARK_MS).unref()
+    }, this.#host.answerMs).unref()
   }
 
   #declineUnnamed(): void {

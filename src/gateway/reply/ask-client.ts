@@ -14,10 +14,22 @@ export interface ClientQuestion {
   readonly params: string
   /** The token in `params._meta` under which whoever asks wants to hear of progress, as JSON text. */
   readonly progressToken?: string | undefined
+  /** How long the client may take; absent: 10 minutes. */
+  readonly answerMs?: number | undefined
   /** The answer: the member `"result":…` or `"error":…` of the client's response; called at most once. */
   readonly settled: (body: string) => void
   /** Progress that the client reports while it thinks, under the asker's own token. */
   readonly told?: (notification: string) => void
+}
+
+/** How a legacy client is reached. */
+export interface WayToClient {
+  readonly asker: ClientAsker
+  readonly session: Session
+  /** Writes one message to it. */
+  readonly say: (message: string) => void
+  /** How long it may take to answer; absent: 10 minutes. */
+  readonly answerMs?: number
 }
 
 /** Real requests to legacy clients: on the stream of the call that they belong to, or on the session's own. */
@@ -44,7 +56,7 @@ interface Open {
 }
 
 /** People answer these. */
-export const ANSWER_WITHIN_MS = 600_000
+const ANSWER_MS = 600_000
 const MAX_OPEN_PER_SESSION = 32
 
 const UNANSWERED = '"error":{"code":-32603,"message":"the client gave no answer"}'
@@ -82,7 +94,7 @@ export function createClientAsker(epoch: BootEpoch): ClientAsker {
       const timer = setTimeout(() => {
         takeBack('nobody waits any more')
         question.settled(UNANSWERED)
-      }, ANSWER_WITHIN_MS).unref()
+      }, question.answerMs ?? ANSWER_MS).unref()
       open.set(id, { session, question, timer })
       say(requestText(id, { ...question, params: paramsFor(session, question) }))
       return () => takeBack('the server has taken it back')

@@ -1,7 +1,7 @@
 import { rawAt } from '../../protocol/message.ts'
 import type { Session } from '../classify/session.ts'
 import { decline, type Question } from '../forward/upstream.ts'
-import { canAsk, type ClientAsker } from './ask-client.ts'
+import { canAsk, type ClientAsker, type WayToClient } from './ask-client.ts'
 import type { SessionMail } from './session-stream.ts'
 
 /**
@@ -10,10 +10,8 @@ import type { SessionMail } from './session-stream.ts'
  * @returns takes the question back from the client; undefined when it was not asked
  */
 export function askQuestion(
-  asker: ClientAsker,
-  session: Session,
+  { asker, session, say, answerMs }: WayToClient,
   question: Question,
-  say: (message: string) => void,
 ): (() => void) | undefined {
   const { request } = question
   const params = rawAt(request, 'params') ?? '{}'
@@ -26,6 +24,7 @@ export function askQuestion(
     {
       method: request.method,
       params,
+      answerMs,
       progressToken: rawAt(request, 'params/_meta/progressToken'),
       settled: (body) => question.answer(body),
       told: (notification) => question.tell(notification),
@@ -46,7 +45,10 @@ export function createSessionQuestions(asker: ClientAsker, mail: SessionMail): S
   return {
     asked(session, question) {
       if (session === undefined) return decline(question)
-      const takeBack = askQuestion(asker, session, question, (message) => mail.send(session, message))
+      const takeBack = askQuestion(
+        { asker, session, say: (message) => mail.send(session, message) },
+        question,
+      )
       if (takeBack !== undefined) open.set(question, takeBack)
     },
     withdrawn(question) {
