@@ -1,8 +1,9 @@
-import { ok, type Result } from '../../lib/result.ts'
+import { err, ok, type Result } from '../../lib/result.ts'
 import type { Implementation } from '../../protocol/envelope.ts'
 import { notificationMessage } from '../../protocol/json-rpc.ts'
 import { NO_OFFER, type Offer } from '../../protocol/client-offer.ts'
 import type { Message } from '../../protocol/message.ts'
+import { startDeadline } from './deadline.ts'
 import { feedPauseMs } from './feed-pause.ts'
 import { changedList, initializeRequest, readInitializeResult } from './handshake.ts'
 import { LegacyFeed } from './http-legacy-feed.ts'
@@ -52,6 +53,11 @@ const SESSION_LOST: UpstreamFailure = {
   message: 'it has forgotten our session',
   status: 404,
 }
+
+const CLOSED: UpstreamFailure = { kind: 'unreachable', message: 'the connection to it was closed' }
+
+/** How long a server may take to end a session. */
+const END_MS = 2000
 
 /** A server of 2025-03-26 … 2025-11-25 over Streamable HTTP: one connection is one session of it. */
 export class LegacyHttp implements Upstream {
@@ -158,16 +164,25 @@ export class LegacyHttp implements Upstream {
     clearTimeout(this.#recovery)
     this.#questions.dropAll()
     this.#feed.stop()
-    if (this.#sessionId === undefined) return
-    const { target } = this.#options
-    await new Promise<void>((resolve) => {
-      const done = (): void => resolve()
-      setTimeout(done, 2000).unref()
-      const { dispatcher, origin, path } = target
-      httpExchange(
+    await this.#endSession()
+  }
+
+  #endSession(): Promise<void> {
+    if (this.#sessionId === undefined) return Promise.resolve()
+    const { dispatcher, origin, path } = this.#options.target
+    return new Promise((resolve) => {
+      const done = (): void => {
+        deadline.clear()
+        resolve()
+      }
+      const deadline = startDeadline(END_MS, () => {
+        call.abort()
+        resolve()
+      })
+      const call = httpExchange(
         dispatcher,
-        { method: 'DELETE', origin, path, headers: this.#headers() },
-        { status: done, message: nothing, end: done, error: done },
+        { method: 'DELETE', origin, path, headers: this.#headers(), statusOnly: true },
+        { status: () => resolve(), message: nothing, end: done, error: done },
       )
     })
   }
@@ -223,6 +238,10 @@ export class LegacyHttp implements Upstream {
     const info = readInitializeResult(reply, this.#sessionId !== undefined)
     if (!info.ok) return info
     this.#version = info.value.protocolVersion
+    if (!this.#alive) {
+      void this.#endSession()
+      return err(CLOSED)
+    }
     this.#notify('notifications/initialized')
     this.#declared = declaredReports(info.value.capabilities)
     if (this.#sessionId === undefined) this.#hasFeed.set(false)
@@ -255,6 +274,8 @@ export class LegacyHttp implements Upstream {
   #reopen(lostId: string | undefined): Promise<Result<UpstreamInfo, UpstreamFailure>> {
     if (lostId !== this.#sessionId && this.#opening !== undefined) return this.#opening
     this.#feed.stop()
+    // A new session counts its questions anew.
+    this.#questions.dropAll()
     this.#opening = this.#initialize().then((opened) => {
       if (opened.ok) void this.#resumeWatches()
       // Whoever comes next shall find out as well, and try again.

@@ -1,10 +1,14 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { ScriptedHttp, type ScriptedExchange } from '../../../test/fixtures/scripted-peers.ts'
+import type { BootEpoch } from '../../lib/id.ts'
+import { NO_OFFER } from '../../protocol/client-offer.ts'
 import { ownMessage } from './handshake.ts'
 import { postRequest } from './http-call.ts'
 import { LegacyFeed } from './http-legacy-feed.ts'
+import { LegacyHttp } from './http-legacy.ts'
 import { tellServer } from './http-tell.ts'
-import type { Sink, UpstreamFailure } from './upstream.ts'
+import { ask, type Sink, type UpstreamFailure } from './upstream.ts'
+import { createWireIds } from './wire-id.ts'
 
 /* What servers leave open that they should have ended. */
 
@@ -113,4 +117,45 @@ test.each([405, 503])('a refusal (%i) of the feed is not read to its end', async
   expect(heard.includes('not offered')).toBe(status === 405)
   one.stop()
   expect(vi.getTimerCount()).toBe(0)
+})
+
+test('a session that is opened anew while its connection is closed is ended, and nothing of it stays open', async () => {
+  const seen: string[] = []
+  let lost = false
+  const { http, target } = serve((request) => {
+    const { id, method } = (request.body === '' ? {} : JSON.parse(request.body)) as Record<string, unknown>
+    seen.push(typeof method === 'string' ? method : request.method)
+    if (method === 'initialize') {
+      const result = { protocolVersion: '2025-06-18', capabilities: { tools: { listChanged: true } } }
+      setTimeout(() => {
+        request.begin(200, { 'content-type': 'application/json', 'mcp-session-id': 's' })
+        request.say(Buffer.from(JSON.stringify({ jsonrpc: '2.0', id, result })))
+        request.end()
+      }, 10)
+    } else if (request.method === 'GET') request.begin(200, STREAM)
+    else {
+      request.begin(lost && method === 'tools/list' ? 404 : 202, {})
+      request.end()
+    }
+  })
+  const upstream = new LegacyHttp({
+    target,
+    us: { name: 'castellan', version: '0' },
+    ids: createWireIds('e' as BootEpoch),
+    events: { changed() {}, notified() {}, asked() {}, withdrawn() {}, lost() {} },
+    tickMs: () => Date.now(),
+    offer: NO_OFFER,
+    oneClient: true,
+    listen: true,
+  })
+  void upstream.open()
+  await vi.advanceTimersByTimeAsync(50)
+  lost = true
+  const message = ownMessage('{"jsonrpc":"2.0","id":"1","method":"tools/list"}')
+  void ask(upstream, { method: 'tools/list', message, edits: [], timeoutMs: 1000 })
+  await vi.advanceTimersByTimeAsync(5)
+  void upstream.close()
+  await vi.advanceTimersByTimeAsync(5000)
+  expect(seen.slice(seen.lastIndexOf('initialize'))).toEqual(['initialize', 'DELETE'])
+  expect({ open: http.open.size, timers: vi.getTimerCount() }).toEqual({ open: 0, timers: 0 })
 })
