@@ -42,7 +42,6 @@ const toRow = (record: SessionRecord, nowMs: number): SessionRow => ({
   subscriptions: JSON.stringify(record.subscriptions),
   created_at_ms: nowMs,
   seen_at_ms: record.seenAtMs,
-  upstream: '{}',
 })
 
 const toRecord = (row: SessionRow): SessionRecord => ({

@@ -4,9 +4,7 @@ import type { SessionRow, StateDb } from './tables.ts'
 const ROWS_PER_STATEMENT = 1000
 
 /** What may change in the life of a session. */
-export type SessionChange = Partial<
-  Pick<SessionRow, 'client' | 'log_level' | 'subscriptions' | 'seen_at_ms' | 'upstream'>
->
+export type SessionChange = Partial<Pick<SessionRow, 'client' | 'log_level' | 'subscriptions' | 'seen_at_ms'>>
 
 export async function insertSession(db: StateDb, row: SessionRow): Promise<void> {
   await db.insertInto('sessions').values(row).execute()

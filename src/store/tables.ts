@@ -22,6 +22,7 @@ export interface StateTables {
   readonly sessions: SessionRow
   readonly token_uses: TokenUseRow
   readonly peers: PeerRow
+  readonly upstream_sessions: UpstreamSessionRow
 }
 
 export type ControlDb = Kysely<ControlTables>
@@ -131,8 +132,6 @@ export interface SessionRow {
   readonly subscriptions: string
   readonly created_at_ms: number
   readonly seen_at_ms: number
-  /** JSON text: what the gateway needs to find its upstream sessions again. */
-  readonly upstream: string
 }
 
 /** A process that works on this database, and where the others reach it. */
@@ -142,4 +141,21 @@ export interface PeerRow {
   readonly url: string
   /** Goes up as long as it lives. */
   readonly beat: number
+}
+
+/** A session that a process of ours has at a legacy server; its id there is sealed (`secrets/sealing.ts`). */
+export interface UpstreamSessionRow {
+  readonly uid: string
+  /** The boot epoch of the process that has it, or has taken it over to end it. */
+  readonly node: string
+  readonly server: string
+  readonly server_uid: string
+  /** The only place that its id may be sent to. */
+  readonly url: string
+  readonly protocol_version: string
+  readonly key_id: string
+  readonly wrapped_key: string
+  readonly nonce: string
+  readonly ciphertext: string
+  readonly opened_at_ms: number
 }

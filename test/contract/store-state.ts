@@ -11,8 +11,14 @@ import {
   updateSession,
 } from '../../src/store/sessions.ts'
 import type { Store } from '../../src/store/store.ts'
-import type { SessionRow } from '../../src/store/tables.ts'
+import type { SessionRow, UpstreamSessionRow } from '../../src/store/tables.ts'
 import { listUses, recordUses } from '../../src/store/token-use.ts'
+import {
+  claimUpstreamSessions,
+  insertUpstreamSessions,
+  listUpstreamSessionNodes,
+  removeUpstreamSessions,
+} from '../../src/store/upstream-sessions.ts'
 
 const session = (row: Partial<SessionRow> & { readonly id: string }): SessionRow => ({
   principal: 'token:tok_1',
@@ -24,8 +30,21 @@ const session = (row: Partial<SessionRow> & { readonly id: string }): SessionRow
   subscriptions: '[]',
   created_at_ms: 1_700_000_000_000,
   seen_at_ms: 1_700_000_000_000,
-  upstream: '{}',
   ...row,
+})
+
+const upstreamSession = (uid: string, node: string): UpstreamSessionRow => ({
+  uid,
+  node,
+  server: 'notes',
+  server_uid: 'srv_1',
+  url: 'http://127.0.0.1:1/mcp',
+  protocol_version: '2025-06-18',
+  key_id: 'k',
+  wrapped_key: 'w',
+  nonce: 'n',
+  ciphertext: 'c',
+  opened_at_ms: 1_700_000_000_000,
 })
 
 /** What every store does with state, as part of `storeContract`. */
@@ -43,13 +62,13 @@ export function storeStateContract(current: () => Store): void {
     const { state } = current()
     await insertSession(state, session({ id: 's1', log_level: 'debug' }))
     expect(await updateSession(state, 's1', { subscriptions: '[["a","b"]]' })).toBe(true)
-    expect(await updateSession(state, 's1', { log_level: null, upstream: '{"x":1}' })).toBe(true)
+    expect(await updateSession(state, 's1', { log_level: null, client: '{"x":1}' })).toBe(true)
     expect(await findSession(state, 's1')).toEqual(
-      session({ id: 's1', subscriptions: '[["a","b"]]', upstream: '{"x":1}' }),
+      session({ id: 's1', subscriptions: '[["a","b"]]', client: '{"x":1}' }),
     )
     expect(await updateSession(state, 's1', {})).toBe(true)
     expect(await updateSession(state, 's2', {})).toBe(false)
-    expect(await updateSession(state, 's2', { upstream: '{}' })).toBe(false)
+    expect(await updateSession(state, 's2', { client: '{}' })).toBe(false)
   })
 
   test('touching moves times forward only, of those that are there', async () => {
@@ -137,5 +156,38 @@ export function storeStateContract(current: () => Store): void {
     expect((await listPeers(state)).map(({ node }) => node)).toEqual(['a'])
     await removePeer(state, 'a', 1)
     expect(await listPeers(state)).toEqual([])
+  })
+
+  test('sessions at servers are noted in batches, once each, and forgotten by the process that has them', async () => {
+    const { state } = current()
+    const many = Array.from({ length: 1200 }, (_, i) => upstreamSession(`s${i}`, 'a'))
+    await insertUpstreamSessions(state, many)
+    await insertUpstreamSessions(state, [...many.slice(0, 2), upstreamSession('other', 'b')])
+    await insertUpstreamSessions(state, [])
+    expect(await listUpstreamSessionNodes(state, 'c')).toEqual(['a', 'b'])
+    const uids = many.map(({ uid }) => uid)
+    await removeUpstreamSessions(state, 'b', uids)
+    expect(await listUpstreamSessionNodes(state, 'b')).toEqual(['a'])
+    await removeUpstreamSessions(state, 'a', [...uids, 'other'])
+    expect(await listUpstreamSessionNodes(state, 'c')).toEqual(['b'])
+  })
+
+  test('of two processes that take over what a third has left, each session goes to one', async () => {
+    const { state } = current()
+    const row = (i: number, node: string) => upstreamSession(`s${String(i).padStart(2, '0')}`, node)
+    const rows = Array.from({ length: 40 }, (_, i) => row(i, 'gone'))
+    await insertUpstreamSessions(state, rows)
+    await insertUpstreamSessions(state, [upstreamSession('mine', 'a')])
+    const first = await claimUpstreamSessions(state, { gone: 'gone', self: 'a', limit: 5 })
+    expect(first.toSorted((one, two) => (one.uid < two.uid ? -1 : 1))).toEqual(
+      Array.from({ length: 5 }, (_, i) => row(i, 'a')),
+    )
+    const claims = ['a', 'b', 'a', 'b'].map((self) =>
+      claimUpstreamSessions(state, { gone: 'gone', self, limit: 100 }),
+    )
+    const taken = (await Promise.all(claims)).flat()
+    expect(taken.map(({ uid }) => uid).toSorted()).toEqual(rows.slice(5).map(({ uid }) => uid))
+    expect(await listUpstreamSessionNodes(state, '')).not.toContain('gone')
+    expect(await claimUpstreamSessions(state, { gone: 'gone', self: 'a', limit: 5 })).toEqual([])
   })
 }
