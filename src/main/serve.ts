@@ -46,7 +46,11 @@ export async function serve(config: ServeConfig): Promise<Daemon> {
     })
     let url = ''
     const grants = await openGrants({
-      ...{ store, sealer, snapshot, clock, log },
+      store,
+      sealer,
+      snapshot,
+      clock,
+      log,
       url: () => url,
       changed: (server) => gateway.grantChanged(server),
     })
@@ -116,7 +120,10 @@ export async function serve(config: ServeConfig): Promise<Daemon> {
       openThings: gateway.openThings,
     })
     const front = createFront({
-      ...{ gateway, api, metrics, hostNames },
+      gateway,
+      api,
+      metrics,
+      hostNames,
       callback: createCallback(grants),
       ready: () => state === 'ready',
     })

@@ -93,7 +93,11 @@ export async function openControl(home: string): Promise<Control> {
     logs: { daemon: () => lines(['one\n', 'two\n']), server: (name) => lines([`${name}\n`]) },
     audit: { query: () => Promise.resolve([]) },
     grants: await openGrants({
-      ...{ store, sealer, snapshot, clock, log: silentLog },
+      store,
+      sealer,
+      snapshot,
+      clock,
+      log: silentLog,
       url: () => 'http://127.0.0.1:7411',
       changed() {},
     }),
