@@ -1,23 +1,15 @@
 import { spawnSync } from 'node:child_process'
-import { makeHome, removeHome, startDaemon, type Daemon } from '../fixtures/daemon.ts'
+import { BIN } from '../fixtures/daemon.ts'
+import { CASES, type Case } from './cases.ts'
 import { AGENT_CLIS, installMissing, runAgent, type AgentCli } from './clis.ts'
-import { startModelStub, type ModelStub } from './model-stub.ts'
+import { countCalls, countRequests, openStage, PROJECT, type Stage } from './stage.ts'
 
 /**
- * `npm run test:agents`: the real agent CLIs, each through a real daemon with server-everything behind it, against a
+ * `npm run test:agents`: the real agent CLIs, each through a real daemon with servers of either era behind it, against a
  * scripted model. Where the system allows it all of it runs in a network namespace that has only loopback, so that
  * nothing can leave. `node test/agents/run.ts [NAME]…` runs those whose command is named.
  */
 const INSIDE = 'AGENT_TESTS_ARE_INSIDE'
-const MODULES = new URL('../../node_modules/', import.meta.url).pathname
-const PROJECT = 'agents'
-
-interface Stage {
-  /** Changes when the daemon is started again. */
-  daemon: Daemon
-  readonly token: string
-  readonly stub: ModelStub
-}
 
 interface Outcome {
   readonly agent: string
@@ -26,88 +18,37 @@ interface Outcome {
   readonly problem?: string
 }
 
-async function openStage(): Promise<Stage> {
-  const daemon = await startDaemon(await makeHome())
-  await daemon.apply([
-    {
-      kind: 'Server',
-      metadata: { name: 'everything' },
-      spec: {
-        transport: 'stdio',
-        command: process.execPath,
-        args: [`${MODULES}@modelcontextprotocol/server-everything/dist/index.js`, 'stdio'],
-        mounts: [{ path: MODULES.replace(/\/$/, '') }],
-      },
-    },
-    { kind: 'Project', metadata: { name: PROJECT }, spec: { servers: ['everything'] } },
-  ])
-  const token = await daemon.createToken(PROJECT)
-  const stub = await startModelStub({
-    // On the same port, as a service that is started again: the agent knows no other address.
-    restart: async () => {
-      const { home, origin } = stage.daemon
-      await stage.daemon.stop()
-      stage.daemon = await startDaemon(home, Number(new URL(origin).port))
-    },
-  })
-  const stage: Stage = { daemon, token, stub }
-  return stage
+async function play(stage: Stage, cli: AgentCli, one: Case): Promise<Outcome> {
+  const problem = await problemOf(stage, cli, one)
+  return { agent: cli.name, what: one.what, ...(problem === undefined ? {} : { problem }) }
 }
 
-/** How many `tools/call` the record holds. */
-async function countCalls({ daemon }: Stage): Promise<number> {
-  const answer = await daemon.call('GET', `/api/v1/audit?project=${PROJECT}&limit=1000&output=json`)
-  const rows = (Array.isArray(answer) ? answer : (answer as { items?: unknown[] }).items) as {
-    event?: string
-  }[]
-  return rows.filter((row) => row.event === 'tools/call').length
-}
-
-interface Case {
-  readonly what: string
-  readonly script: readonly string[]
-  readonly expect: readonly string[]
-  readonly calls: number
-}
-
-const call = (message: string) => `CALL everything__echo ${JSON.stringify({ message })}`
-
-const CASES: readonly Case[] = [
-  { what: 'one call', script: [call('hello')], expect: ['Echo: hello'], calls: 1 },
-  {
-    what: 'a session that outlives the daemon',
-    script: [call('before'), 'HOOK restart', call('after')],
-    expect: ['Echo: before', 'Echo: after'],
-    calls: 2,
-  },
-]
-
-async function play(stage: Stage, cli: AgentCli, { what, script, expect, calls }: Case): Promise<Outcome> {
+async function problemOf(stage: Stage, cli: AgentCli, one: Case): Promise<string | undefined> {
+  const { script, expect, calls, piped = false, what } = one
   const before = await countCalls(stage)
-  const { pid } = stage.daemon
+  const { pid, origin } = stage.daemon
+  const sessions = await countRequests(stage, 'initialize')
+  const args = [BIN, 'connect', PROJECT, '--url', origin, '--token-file', 'token']
   const prompt = [`This is the run of ${cli.name} for: ${what}.`, ...script].join('\n')
   const { code, output } = await runAgent(cli, prompt, {
-    gatewayUrl: `${stage.daemon.origin}/projects/${PROJECT}/mcp`,
+    gatewayUrl: `${origin}/projects/${PROJECT}/mcp`,
     token: stage.token,
     modelUrl: stage.stub.url,
+    program: piped ? { command: process.execPath, args } : undefined,
   })
-  const agent = cli.name
-  const missing = expect.find((text) => !output.includes(text))
+  const missing = expect(cli).find((text) => !text.test(output))
   if (missing !== undefined) {
-    const offered = stage.stub.offered().join(', ')
-    const said = output.trim().slice(-1500)
-    return {
-      agent,
-      what,
-      problem: `no "${missing}" in its output; exit ${code}; offered: ${offered}\n${said}`,
-    }
+    const offered = stage.stub.offered().join(', ').slice(0, 500)
+    return `no ${String(missing)} in its output; exit ${code}; offered: ${offered}\n${output.trim().slice(-1500)}`
   }
-  if (script.includes('HOOK restart') === (stage.daemon.pid === pid))
-    return { agent, what, problem: 'the daemon was started again when it should not, or not when it should' }
+  const restarted = stage.daemon.pid !== pid
+  if (script.includes('HOOK restart') !== restarted)
+    return 'the daemon was started again when it should not, or not when it should'
   const recorded = (await countCalls(stage)) - before
-  return recorded === calls
-    ? { agent, what }
-    : { agent, what, problem: `the record has ${recorded} tools/call, not ${calls}` }
+  if (recorded !== calls(cli)) return `the record has ${recorded} tools/call, not ${calls(cli)}`
+  if (restarted) return undefined
+  const spoken = (await countRequests(stage, 'initialize')) > sessions ? 'legacy' : 'modern'
+  return spoken === cli.era ? undefined : `it spoke the ${spoken} era, not the ${cli.era} one`
 }
 
 async function playAll(): Promise<number> {
@@ -121,16 +62,36 @@ async function playAll(): Promise<number> {
         const outcome = await play(stage, cli, one)
         outcomes.push(outcome)
         const verdict = outcome.problem === undefined ? 'passed' : `FAILED: ${outcome.problem}`
-        console.log(`${`${cli.name} ${cli.version}`.padEnd(22)}${one.what.padEnd(38)}${verdict}`)
+        console.log(`${cli.name.padEnd(20)}${one.what.padEnd(26)}${verdict}`)
       }
   } finally {
-    await stage.stub.close()
-    await stage.daemon.stop()
-    await removeHome(stage.daemon.home)
+    await stage.close()
   }
+  console.log(`\n${tableOf(clis, outcomes)}`)
   const failed = outcomes.filter((outcome) => outcome.problem !== undefined).length
   console.log(`\n${outcomes.length - failed} passed, ${failed} failed`)
   return failed === 0 ? 0 : 1
+}
+
+/** A row for each agent, a column for each case. */
+function tableOf(clis: readonly AgentCli[], outcomes: readonly Outcome[]): string {
+  const rows = clis.map((cli) => [
+    `${cli.name} (${cli.version})`,
+    ...CASES.map(({ what }) => {
+      const outcome = outcomes.find((one) => one.agent === cli.name && one.what === what)
+      return outcome?.problem === undefined ? 'passed' : 'FAILED'
+    }),
+  ])
+  const all = [['agent', ...CASES.map(({ what }) => what)], ...rows]
+  const widths = all[0]?.map((_, i) => Math.max(...all.map((row) => row[i]?.length ?? 0))) ?? []
+  return all
+    .map((row) =>
+      row
+        .map((cell, i) => cell.padEnd(widths[i] ?? 0))
+        .join('  ')
+        .trimEnd(),
+    )
+    .join('\n')
 }
 
 /** How to get a network namespace of one's own here: directly as root, through a user namespace as anybody else. */
