@@ -6,8 +6,8 @@ const MAX_SESSIONS = 1000
 const MAX_AWAKE = 64
 
 interface Own {
-  /** Each with when it was last seen as of its turn: who was seen since goes to the end when its turn comes. */
-  readonly turns: Map<Session, number>
+  /** In order of when each was last seen, as of then: they are put in order anew when one comes up that was seen since. */
+  turns: Map<Session, number>
   /** Those that may have connections of their own to servers, the oldest first. */
   readonly awake: Set<Session>
 }
@@ -22,7 +22,8 @@ export class PrincipalSessions {
   add(session: Session): void {
     const own = this.#of.get(session.principal) ?? { turns: new Map(), awake: new Set() }
     this.#of.set(session.principal, own)
-    own.turns.set(session, session.seenAtMs)
+    // One that is used again after a rest keeps its turn, at which it shows that it was seen since.
+    if (!own.turns.has(session)) own.turns.set(session, session.seenAtMs)
     own.awake.add(session)
     session.rested = false
   }
@@ -38,16 +39,12 @@ export class PrincipalSessions {
   surplus(principal: string): Session | undefined {
     const own = this.#of.get(principal)
     if (own === undefined || own.turns.size < MAX_SESSIONS) return undefined
-    let oldest: Session | undefined
-    // A session that goes to the end is met there a second time at most.
-    for (const [session, atMs] of own.turns) {
-      if (session.seenAtMs > atMs) {
-        own.turns.delete(session)
-        own.turns.set(session, session.seenAtMs)
-      } else if (isQuiet(session)) return session
-      else oldest ??= session
-    }
-    return oldest
+    const found = longestUnused(own.turns)
+    if (found !== 'out of order') return found
+    const sessions = [...own.turns.keys()].toSorted((a, b) => a.seenAtMs - b.seenAtMs)
+    own.turns = new Map(sessions.map((session) => [session, session.seenAtMs]))
+    const first = longestUnused(own.turns)
+    return first === 'out of order' ? undefined : first
   }
 
   /**
@@ -68,6 +65,17 @@ export class PrincipalSessions {
       }
     }
   }
+}
+
+/** The first that is quiet, or the first of all if none is. */
+function longestUnused(turns: ReadonlyMap<Session, number>): Session | 'out of order' | undefined {
+  let first: Session | undefined
+  for (const [session, atMs] of turns) {
+    if (session.seenAtMs > atMs) return 'out of order'
+    if (isQuiet(session)) return session
+    first ??= session
+  }
+  return first
 }
 
 /** Nobody listens, nothing runs, and nothing is to be said. */

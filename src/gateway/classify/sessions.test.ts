@@ -247,15 +247,32 @@ test('a principal that opens ever more sessions loses those that it has left beh
     await sessions.open(ABOUT),
   ]
   streamOf(listening)
+  for (let i = 3; i < 1000; i++) await sessions.open(ABOUT)
   time.nowMs += 1000
   sessions.seen(used)
-  for (let i = 3; i < 1000; i++) await sessions.open(ABOUT)
   expect(ended).toEqual([])
   await sessions.open(ABOUT)
   expect(ended).toEqual([left.id])
   for (let i = 0; i < 100; i++) await sessions.open(ABOUT)
   expect(ended).toHaveLength(101)
   for (const session of [other, used, listening]) expect(ended).not.toContain(session.id)
+  await sessions.close()
+})
+
+test('the one that makes room is the longest unused, not one that was opened just now or is used again after a rest', async () => {
+  const { sessions, time, ended } = setUp()
+  const opened: Session[] = []
+  for (let i = 0; i < 999; i++) opened.push(await sessions.open(ABOUT))
+  const [first, second] = opened
+  for (const session of [...opened.slice(1), ...opened.slice(0, 1)]) {
+    time.nowMs += 1
+    sessions.seen(session)
+  }
+  const justNow = await sessions.open(ABOUT)
+  for (let i = 0; i < 998; i++) await sessions.open(ABOUT)
+  expect(ended[0]).toBe(second?.id)
+  expect(ended).toHaveLength(998)
+  for (const session of [first, justNow]) expect(ended).not.toContain(session?.id)
   await sessions.close()
 })
 
