@@ -6,8 +6,8 @@ import { measureGrowth } from './growth.ts'
 import type { Timing } from './measure.ts'
 import type { Bench, Part } from './part.ts'
 import { startLoad } from './processes.ts'
-import { printVerdicts, remember, table } from './report.ts'
-import { measureSessions } from './sessions.ts'
+import { remember, table } from './report.ts'
+import { sessions } from './sessions.ts'
 import { measureStart } from './start.ts'
 
 const start: Part = async ({ withCastellan }) => {
@@ -18,12 +18,6 @@ const start: Part = async ({ withCastellan }) => {
 }
 
 const growth: Part = async ({ load, timing }) => ({ growth: await measureGrowth(load, timing) })
-
-const sessions: Part = async ({ quick }) => {
-  const { figures, verdicts } = await measureSessions(quick)
-  printVerdicts(verdicts)
-  return { sessions: figures }
-}
 
 const PARTS: Readonly<Record<string, Part>> = { calls, peers, start, bridge, sessions, growth }
 const USUAL = ['calls', 'peers', 'start']

@@ -4,9 +4,10 @@ import { gather, makeTokens, repeat } from './crowd.ts'
 import { inspectable, openHeapMeter, type HeapMeter } from './inspector.ts'
 import { freePort } from './peers.ts'
 import { rssMiB, startProgram } from './processes.ts'
-import { type Verdict } from './report.ts'
+import type { Part } from './part.ts'
+import { printVerdicts, type Verdict } from './report.ts'
 import { addProject, serverName } from './stand.ts'
-import { measureStreams } from './streams.ts'
+import { measureStreams, type StreamFigures } from './streams.ts'
 
 /** How many sessions; fewer in a quick run, whose figures mean nothing. */
 interface Size {
@@ -21,6 +22,7 @@ const QUICK: Size = { idle: 500, dropped: [500, 1000, 2000], streams: 100 }
 const WARM_UP = 2000
 /** One principal may have so many sessions; one more ends the longest unused. */
 const PER_PRINCIPAL = 1000
+const MIB = 2 ** 20
 
 interface Place {
   readonly daemon: Daemon
@@ -28,84 +30,84 @@ interface Place {
 }
 
 /** What sessions and streams cost: memory of idle ones, of ones that are gone, and the way of one change to all. */
-export async function measureSessions(quick: boolean): Promise<{ figures: object; verdicts: Verdict[] }> {
+export const sessions: Part = async ({ quick }) => {
   const size = quick ? QUICK : FULL
   const idle = {
     modern: await measureIdle('modern', size.idle),
     legacy: await measureIdle('legacy', size.idle),
   }
+  printVerdicts(judgeIdle(idle))
   const dropped = await measureDropped(size.dropped)
+  printVerdicts(judgeDropped(dropped))
   const streams = await measureStreams(size.streams)
-  const grown = dropped.heapMiB.at(-1) ?? NaN
-  const verdicts: Verdict[] = [
+  printVerdicts(streams.flatMap((figures) => judgeStreams(figures, size.streams)))
+  return { sessions: { idle, dropped, streams } }
+}
+
+const judgeIdle = ({ modern, legacy }: Record<Era, IdleFigures>): Verdict[] => [
+  {
+    what: 'idle legacy session, bytes of heap',
+    measured: modern.heapBytes,
+    bound: 4096,
+    better: 'lower',
+    digits: 0,
+  },
+  { what: 'the same, bytes of RSS', measured: modern.rssBytes, digits: 0 },
+  { what: 'the same before a server with sessions, bytes of heap', measured: legacy.heapBytes, digits: 0 },
+  { what: 'the same before a server with sessions, bytes of RSS', measured: legacy.rssBytes, digits: 0 },
+]
+
+const judgeDropped = ({ after, heapMiB, rssMiB }: DroppedFigures): Verdict[] => [
+  ...after.flatMap((count, i) => [
+    { what: `heap after ${count} sessions opened and dropped, MiB`, measured: heapMiB[i] ?? NaN },
+    { what: 'RSS then, MiB', measured: rssMiB[i] ?? NaN, digits: 0 },
+  ]),
+  {
+    what: 'heap grown from the first of these to the last, MiB',
+    measured: (heapMiB.at(-1) ?? NaN) - (heapMiB[0] ?? NaN),
+    bound: 1,
+    better: 'lower',
+  },
+]
+
+function judgeStreams(
+  { server, upstreamStreams, updatedMs, listMs }: StreamFigures,
+  count: number,
+): Verdict[] {
+  const aim = { better: 'lower', digits: 0 } as const
+  return [
     {
-      what: 'idle legacy session, bytes of heap',
-      bound: 4096,
-      better: 'lower',
-      measured: idle.modern.heapBytes,
-      digits: 0,
-    },
-    { what: 'the same, bytes of RSS', measured: idle.modern.rssBytes, digits: 0 },
-    {
-      what: `the same, each after a call to a server with sessions, heap`,
-      measured: idle.legacy.heapBytes,
-      digits: 0,
-    },
-    ...dropped.after.map((count, i) => ({
-      what: `heap after ${count} sessions opened and dropped, MiB`,
-      measured: dropped.heapMiB[i] ?? NaN,
-      digits: 2,
-    })),
-    {
-      what: 'heap grown from the first of these to the last, MiB',
+      ...aim,
+      what: `streams to a ${server} server for ${count} listeners`,
+      measured: upstreamStreams,
       bound: 1,
-      better: 'lower' as const,
-      measured: grown - (dropped.heapMiB[0] ?? NaN),
-      digits: 2,
     },
-    ...streams.flatMap(({ server, upstreamStreams, updatedMs, listMs }) => [
-      {
-        what: `streams to one ${server} server for ${size.streams} listeners`,
-        bound: 1,
-        better: 'lower' as const,
-        measured: upstreamStreams,
-        digits: 0,
-      },
-      {
-        what: `changed resource to all of them, ms (${server} server)`,
-        bound: 250,
-        better: 'lower' as const,
-        measured: updatedMs,
-        digits: 0,
-      },
-      {
-        what: `changed list to all of them, ms (${server} server)`,
-        bound: 250,
-        better: 'lower' as const,
-        measured: listMs,
-        digits: 0,
-      },
-    ]),
+    { ...aim, what: 'a changed resource to all of them, ms', measured: updatedMs, bound: 250 },
+    { ...aim, what: 'a changed list to all of them, ms', measured: listMs, bound: 250 },
   ]
-  return { figures: { idle, dropped, streams }, verdicts }
 }
 
 async function withDaemon<T>(work: (place: Place) => Promise<T>): Promise<T> {
   const port = await freePort()
   const daemon = await startDaemon(await makeHome(), 0, { env: inspectable(port) })
+  const heap = await openHeapMeter(daemon.pid, port)
   try {
-    const heap = await openHeapMeter(daemon.pid, port)
-    const result = await work({ daemon, heap })
-    heap.close()
-    return result
+    return await work({ daemon, heap })
   } finally {
+    // First: a process that is inspected does not end.
+    heap.close()
     await daemon.stop()
     await removeHome(daemon.home)
   }
 }
 
+interface IdleFigures {
+  readonly heapBytes: number
+  readonly rssBytes: number
+}
+
 /** Bytes for each of `count` sessions that have opened, made one call, and fallen silent. */
-async function measureIdle(era: Era, count: number): Promise<{ heapBytes: number; rssBytes: number }> {
+async function measureIdle(era: Era, count: number): Promise<IdleFigures> {
   const upstream = await startProgram('null-upstream.ts', ['--era', era])
   const result = await withDaemon(async ({ daemon, heap }) => {
     const { crowd, tool } = await crowdBefore(
@@ -126,7 +128,7 @@ async function measureIdle(era: Era, count: number): Promise<{ heapBytes: number
     await crowd.close()
     return {
       heapBytes: (after.heap - before.heap) / count,
-      rssBytes: ((after.rss - before.rss) * 2 ** 20) / count,
+      rssBytes: ((after.rss - before.rss) * MIB) / count,
     }
   })
   await upstream.stop()
@@ -139,13 +141,18 @@ async function crowdBefore(daemon: Daemon, url: string, principals: number) {
   return { crowd, tool: `${serverName('crowd', 'null')}__echo` }
 }
 
-const MIB = 2 ** 20
+interface DroppedFigures {
+  /** Sessions so far. */
+  readonly after: readonly number[]
+  readonly heapMiB: readonly number[]
+  readonly rssMiB: readonly number[]
+}
 
 /**
  * Memory after so many sessions have come and gone: one half ended as they should, the other half left behind until the
  * bound on the sessions of one principal ends them. Every fourth has had a session of its own at a server.
  */
-async function measureDropped(after: readonly number[]) {
+async function measureDropped(after: readonly number[]): Promise<DroppedFigures> {
   const upstream = await startProgram('null-upstream.ts', ['--era', 'legacy'])
   const result = await withDaemon(async ({ daemon, heap }) => {
     const { crowd, tool } = await crowdBefore(daemon, `${upstream.origin}/mcp`, 4)
