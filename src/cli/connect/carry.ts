@@ -1,7 +1,7 @@
 import type { Message } from '../../protocol/message.ts'
 import type { ClientPipe } from './client-pipe.ts'
 import type { Daemon } from './daemon.ts'
-import { exchange, type End, type Refusal, type Sink } from './exchange.ts'
+import { exchange, isOutage, type End, type Refusal, type Sink } from './exchange.ts'
 import { lostMessage, refusalMessage, refusalNote, unreachableMessage } from './failures.ts'
 import type { Lane } from './lane.ts'
 import type { OpenRequest } from './open-request.ts'
@@ -34,7 +34,7 @@ export async function carry(wire: Wire, lane: Lane, request: OpenRequest): Promi
   for (let tries = 0; !request.isDone; tries++) {
     const end = await send(wire, lane, request)
     if (request.isDone || request.isCancelled) return
-    if (end.how === 'unsent' || isClosed(end)) {
+    if (end.how === 'unsent' || isClosed(end, request)) {
       if (await outlast(wire, request, tries)) continue
       return await giveUp(wire, request, end)
     }
@@ -49,8 +49,9 @@ export async function carry(wire: Wire, lane: Lane, request: OpenRequest): Promi
   }
 }
 
-/** A daemon that is about to go, or a proxy in front of none, has not begun with anything. */
-const isClosed = (end: End): boolean => end.how === 'refused' && end.refusal.status === 503
+/** 503: nobody has begun with it. Of the other outages nobody knows that. */
+const isClosed = (end: End, { isRepeatable }: OpenRequest): boolean =>
+  end.how === 'refused' && isOutage(end.refusal) && (end.refusal.status === 503 || isRepeatable)
 
 async function send(wire: Wire, lane: Lane, request: OpenRequest): Promise<End> {
   const end = await exchange(

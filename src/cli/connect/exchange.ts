@@ -19,6 +19,10 @@ export interface Refusal {
   readonly code: string | undefined
 }
 
+/** What proxies say of a daemon that is not there; it may have been there for a part of the request. */
+export const isOutage = ({ status, message }: Refusal): boolean =>
+  status === 503 || ((status === 502 || status === 504) && message === undefined)
+
 /** How an exchange came to its end. `broken`: the connection was lost, and nobody knows what became of the request. */
 export type End =
   | { readonly how: 'unsent'; readonly reason: string }

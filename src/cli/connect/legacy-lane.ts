@@ -2,7 +2,7 @@ import type { IncomingHttpHeaders } from 'node:http'
 import { notificationMessage } from '../../protocol/json-rpc.ts'
 import type { Message } from '../../protocol/message.ts'
 import { answerSink, POST_HEADERS, type Wire } from './carry.ts'
-import { exchange, type End, type Place, type Refusal, type Sink } from './exchange.ts'
+import { exchange, isOutage, type End, type Place, type Refusal, type Sink } from './exchange.ts'
 import type { Lane } from './lane.ts'
 import type { OpenRequest } from './open-request.ts'
 import { OwnStream } from './own-stream.ts'
@@ -96,7 +96,7 @@ export class LegacyLane implements Lane {
       const sink = answerSink(this.#wire, this, request)
       const end = await exchange(this.#wire.daemon, { method: 'GET', headers, signal: request.signal }, sink)
       if (request.isDone) return true
-      if (end.how === 'refused' && end.refusal.status !== 503) return false
+      if (end.how === 'refused' && !isOutage(end.refusal)) return false
       if (end.how === 'refused' || end.how === 'unsent') {
         this.#wire.outage.begin()
         if (!this.#wire.outage.mayPassWithin(PATIENCE_MS)) return false
@@ -129,7 +129,7 @@ export class LegacyLane implements Lane {
     for (let tries = 0; tries === 0 || !this.#wire.ending.aborted; tries++) {
       const end = await this.#post(message.bytes, this.headers())
       if (end.how === 'ended') break
-      if (end.how === 'refused' && end.refusal.status !== 503) {
+      if (end.how === 'refused' && !isOutage(end.refusal)) {
         const isLost = end.refusal.status === 404 && session !== undefined && !reopened
         // A response belongs to the session that asked; another knows nothing of it.
         if (!isLost || !(await this.#reopen(session)) || message.shape !== 'notification') return

@@ -1,7 +1,7 @@
 import { notificationMessage, resultMessage } from '../../protocol/json-rpc.ts'
 import { valueAt, type Message } from '../../protocol/message.ts'
 import { POST_HEADERS, type Wire } from './carry.ts'
-import { exchange, type End, type Refusal } from './exchange.ts'
+import { exchange, isOutage, type End, type Refusal } from './exchange.ts'
 import { refusalMessage, refusalNote, unreachableMessage } from './failures.ts'
 import type { ModernLane } from './modern-lane.ts'
 import type { OpenRequest } from './open-request.ts'
@@ -117,7 +117,7 @@ export class Listening {
 
   /** Before it was granted it is a request like any other, and may be made again. */
   async #mayAskAgain(end: End): Promise<boolean> {
-    if (end.how === 'refused' && end.refusal.status !== 503) {
+    if (end.how === 'refused' && !isOutage(end.refusal)) {
       await this.#refuse(end.refusal)
       return false
     }

@@ -1,5 +1,5 @@
 import type { Wire } from './carry.ts'
-import { exchange, type End, type Refusal } from './exchange.ts'
+import { exchange, isOutage, type End, type Refusal } from './exchange.ts'
 import { refusalNote } from './failures.ts'
 import { pause } from './outage.ts'
 
@@ -54,7 +54,7 @@ export class OwnStream {
   }
 
   #refused(refusal: Refusal): number {
-    if (refusal.status === 503) return 0
+    if (isOutage(refusal)) return 0
     this.#wire.pipe.note(refusalNote(refusal))
     return REFUSED_PAUSE_MS
   }
