@@ -8,7 +8,7 @@ import { MAX_MESSAGE_BYTES } from '../connect/exchange.ts'
 import { readLines } from '../connect/read-lines.ts'
 import type { CliContext } from '../context.ts'
 import { defineCommand, text } from '../define-command.ts'
-import { usage } from '../failure.ts'
+import { CliFailure, usage } from '../failure.ts'
 import { resolveTarget, type Target } from '../target.ts'
 
 /** For calls that run when the client has closed the pipe, and when the process was asked to end. */
@@ -64,14 +64,24 @@ function locator({ url, tokenFile }: Where, home: string | undefined, context: C
   if (url !== undefined && !/^https?:\/\//.test(url))
     throw usage('--url is not an http or https address', 'write it as http://127.0.0.1:7411')
   const file = tokenFile === undefined ? undefined : resolve(context.cwd, tokenFile)
-  if (file !== undefined) readToken(file)
   const env = { ...context.env, ...(url === undefined ? {} : { CASTELLAN_URL: url }) }
   // With an address, the home is only where the credential of its own daemon is.
   const where = { ...context, env: { ...env, ...(home === undefined ? {} : { CASTELLAN_HOME: home }) } }
-  return () => {
+  const locate = (): Target => {
     const given =
       file === undefined ? where : { ...where, env: { ...where.env, CASTELLAN_TOKEN: readToken(file) } }
     return resolveTarget(given, url === undefined ? home : undefined)
+  }
+  checkInput(locate)
+  return locate
+}
+
+/** A daemon that is not there may come; input that is wrong stays so. */
+function checkInput(locate: () => Target): void {
+  try {
+    locate()
+  } catch (error) {
+    if (!(error instanceof CliFailure) || error.body.code === 'invalid') throw error
   }
 }
 
