@@ -49,7 +49,7 @@ afterAll(async () => {
 })
 
 const urisIn = ({ reply }: Answer, list: 'resources' | 'resourceTemplates'): unknown =>
-  (at(reply, `result.${list}`) as Json[]).map((one) => one['uri'] ?? one['uriTemplate']).toSorted()
+  (at(reply, `result.${list}`) as Json[]).map((one) => one['uri'] ?? one['uriTemplate'])
 
 const pageOf = (name: string): string => `ui://${name}.castellan/app/main.html`
 
@@ -58,14 +58,14 @@ describe.each(['legacy', 'modern'])('a %s client', (era) => {
 
   test('is shown each by a URI of its own, and what does not collide as it is', async () => {
     expect(urisIn(await ask('resources/list'), 'resources')).toEqual([
-      'own://new',
+      pageOf('old'),
       'own://old',
       pageOf('new'),
-      pageOf('old'),
+      'own://new',
     ])
     expect(urisIn(await ask('resources/templates/list'), 'resourceTemplates')).toEqual([
-      'note://new.castellan/{id}',
       'note://old.castellan/{id}',
+      'note://new.castellan/{id}',
     ])
   })
 
@@ -73,7 +73,7 @@ describe.each(['legacy', 'modern'])('a %s client', (era) => {
     const { reply } = await ask('tools/list')
     const tool = (at(reply, 'result.tools') as Json[]).find((one) => one['name'] === `${name}__show`)
     expect(at(tool, '_meta.ui')).toEqual({ resourceUri: pageOf(name), visibility: ['model'] })
-    expect((tool?.['_meta'] as Json)['ui/resourceUri']).toBe(pageOf(name))
+    expect(at(tool, '_meta')).toHaveProperty(['ui/resourceUri'], pageOf(name))
     const read = await ask('resources/read', { uri: pageOf(name) })
     expect(at(read.reply, 'result.contents.0')).toMatchObject({ uri: pageOf(name), text: `${name} ${PAGE}` })
   })
@@ -118,7 +118,7 @@ describe.each(['legacy', 'modern'])('a %s client', (era) => {
   test('sees the endpoint of one server as the server is', async () => {
     const access = await gate.access('p', 'new')
     const alone = era === 'legacy' ? await openLegacy(access) : modernCaller(access)
-    expect(urisIn(await alone.ask('resources/list'), 'resources')).toEqual(['own://new', PAGE])
+    expect(urisIn(await alone.ask('resources/list'), 'resources')).toEqual([PAGE, 'own://new'])
     expect(at((await alone.ask('resources/read', { uri: PAGE })).reply, 'result.contents.0.uri')).toBe(PAGE)
     const shown = await alone.ask('tools/call', { name: 'show', arguments: {} })
     expect(at(shown.reply, 'result.content.0.uri')).toBe(PAGE)

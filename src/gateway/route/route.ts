@@ -177,14 +177,16 @@ async function byUri(catalog: Catalog, x: Exchange, named: Named): Promise<Route
 
 /** To the server that the task is at. Only clients that have said that they know tasks have any (MCP, tasks extension). */
 function byTask({ tasks, pool }: RouteDeps, x: Exchange, message: Message): Route | Refusal {
-  const served = endpointServers(x).some((server) => givesTasks(pool.health(server).info))
-  if (!served) return { code: 'method_not_found' }
-  if (!x.offer.tasks)
-    return { code: 'capability_missing', data: { requiredCapabilities: { extensions: { [TASKS_KEY]: {} } } } }
   const at = spanOf(message, 'params/taskId')
   const owner = { principal: need(x.principal, 'principal').key, project: x.target.project }
   const task = tasks.read(owner, stringAt(message, 'params/taskId') ?? '')
-  const server = endpointServers(x).find(({ name }) => name === task?.server)
+  const servers = endpointServers(x)
+  const server = servers.find(({ name }) => name === task?.server)
+  // After a restart a client may come for its task before anything is known of the server.
+  if (server === undefined && !servers.some((one) => givesTasks(pool.health(one).info)))
+    return { code: 'method_not_found' }
+  if (!x.offer.tasks)
+    return { code: 'capability_missing', data: { requiredCapabilities: { extensions: { [TASKS_KEY]: {} } } } }
   if (at === undefined || task === undefined || server === undefined)
     return {
       code: 'not_found',
