@@ -5,7 +5,6 @@ import { hearingCancel, isAbandoned } from './calls-in-flight.ts'
 import { ASK_NEXT, ForwardedCall, mayBeAsked, type CallDeps } from './forwarded-call.ts'
 import type { createLogLevels } from './log-level.ts'
 import type { Lease, Pool } from './pool.ts'
-import { isOurs } from './park-state.ts'
 import type { Resume } from './resume.ts'
 import type { Turns } from './turns.ts'
 
@@ -46,20 +45,16 @@ async function tryEach(deps: ForwardDeps, x: Exchange, route: Route): Promise<Re
 }
 
 async function attempt(deps: ForwardDeps, x: Exchange, route: Route): Promise<Refusal | undefined> {
-  if (isRetry(x) && isOurs(stringAt(need(x.message, 'message'), 'params/requestState'))) {
-    const resumed = await deps.resume(x)
-    if (resumed !== 'again') return resumed
-  }
+  const resumed = isRetry(x) ? await deps.resume(x) : 'again'
+  if (resumed !== 'again' && resumed !== 'foreign') return resumed
   const leased = await hearingCancel(x, deps.pool.lease(route.server, scopeOf(x)))
   if (!leased.ok) return upstreamRefusal(route.server.name, leased.error)
-  if (isRetry(x) && leased.value.info.era === 'legacy' && !isOurs(stateOf(x))) return UNKNOWN_STATE
+  // A modern server's own state is for that server to judge, be it a gateway like this one.
+  if (resumed === 'foreign' && leased.value.info.era === 'legacy') return UNKNOWN_STATE
   const level = wantedLevel(x)
   if (level !== undefined) await deps.levels.raise(leased.value, level)
   return travel(deps, x, route, leased.value)
 }
-
-const stateOf = (x: Exchange): string | undefined =>
-  stringAt(need(x.message, 'message'), 'params/requestState')
 
 const UNKNOWN_STATE: Refusal = {
   code: 'invalid',

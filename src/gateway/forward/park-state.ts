@@ -60,9 +60,6 @@ export function createStateSealer(key: Buffer): StateSealer {
   }
 }
 
-/** Whether a state looks like one of ours; whether it is one only opening it can tell. */
-export const isOurs = (state: string | undefined): boolean => state?.startsWith(PREFIX) === true
-
 /** Equal for a request and its retries, in whatever order the client writes the members of an object. */
 export function requestDigest(message: Message): string {
   const { name, uri, arguments: args } = (valueAt(message, 'params') ?? {}) as Record<string, unknown>

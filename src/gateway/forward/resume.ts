@@ -8,13 +8,17 @@ export interface ResumeDeps extends ResumeHereDeps {
   readonly peers: Peers
 }
 
-/** Goes on with a parked call. `again`: nothing was held, the request is to be made once more. */
-export type Resume = (x: Exchange) => Promise<Refusal | undefined | 'again'>
+/**
+ * Goes on with a parked call. `again`: nothing was held, the request is to be made once more. `foreign`: the state was not
+ * sealed here, or was changed on the way.
+ */
+export type Resume = (x: Exchange) => Promise<Refusal | undefined | 'again' | 'foreign'>
 
 export function createResume(deps: ResumeDeps): Resume {
   return async (x) => {
     const message = need(x.message, 'message')
     const text = stringAt(message, 'params/requestState') ?? ''
+    if (deps.sealer.open(text) === undefined) return 'foreign'
     const state = checkState(deps, text, { principal: need(x.principal, 'principal').key, message })
     if ('code' in state) return state
     if (state.park === '') return 'again'
