@@ -23,7 +23,7 @@ import { LegacyHttp } from './http-legacy.ts'
 import { createModernHttp } from './http-modern.ts'
 import { SseUpstream } from './http-sse.ts'
 import type { HttpTarget } from './http-target.ts'
-import { createParking, PARK_MS } from './parking.ts'
+import { createParking } from './parking.ts'
 import { createStateSealer } from './park-state.ts'
 import { checkState, resumeHere } from './resume-here.ts'
 import { StdioUpstream } from './stdio.ts'
@@ -42,6 +42,7 @@ afterEach(() => void vi.useRealTimers())
 const EPOCH = 'e' as BootEpoch
 const US = { name: 'castellan', version: '0' }
 const CALL_MS = 60_000
+const ANSWER_MS = 600_000
 const ALL = '{"elicitation":{"form":{},"url":{}},"sampling":{},"roots":{}}'
 
 type Wire = Readonly<Record<string, unknown>>
@@ -395,7 +396,9 @@ function clientOf(era: Era, kind: string, capabilities: string) {
     x.offer = offer
     if (era === 'legacy') x.session = session
     x.route = {
-      server: scriptedView('s', { timeouts: { callSeconds: CALL_MS / 1000 } }),
+      server: scriptedView('s', {
+        timeouts: { callSeconds: CALL_MS / 1000, answerSeconds: ANSWER_MS / 1000 },
+      }),
       others: [],
       key: 't',
       exposed: 't',
@@ -528,7 +531,7 @@ test.each(Object.entries(TRANSPORTS))('over %s', { timeout: FUZZ_TIMEOUT_MS }, a
     // Whoever still waits gives up: the call, its questions, what is parked.
     await vi.advanceTimersByTimeAsync(2 * CALL_MS)
     if (client.state.ended < client.state.made || client.parking.size + client.asker.open > 0)
-      await vi.advanceTimersByTimeAsync(2 * (CALL_MS + PARK_MS))
+      await vi.advanceTimersByTimeAsync(2 * (CALL_MS + ANSWER_MS))
     expect({
       concluded: client.state.ended,
       parked: client.parking.size,
