@@ -14,6 +14,7 @@ import { createSessionStep } from './classify/session-step.ts'
 import { createDial, type Dial } from './forward/dial.ts'
 import type { Exchange } from './exchange.ts'
 import { createForward } from './forward/forward.ts'
+import { createEndLeftSessions, type EndLeftSessions } from './forward/left-sessions.ts'
 import { createLogLevels } from './forward/log-level.ts'
 import { createParking, type Parking } from './forward/parking.ts'
 import { createParkService } from './forward/park-service.ts'
@@ -21,6 +22,7 @@ import { createStateSealer } from './forward/park-state.ts'
 import { createPool, type Pool } from './forward/pool.ts'
 import { createResume, type Resume } from './forward/resume.ts'
 import { createTurns } from './forward/turns.ts'
+import type { UpstreamSessionLog } from './forward/upstream-sessions.ts'
 import { createWireIds } from './forward/wire-id.ts'
 import { createEnter, createIdentify } from './identify/identify.ts'
 import type { GrantSource } from './inject/grants.ts'
@@ -66,6 +68,8 @@ export interface GatewayDeps {
   readonly authenticator: Authenticator
   readonly recorder: Recorder
   readonly sessions: SessionStore
+  /** Where our sessions at servers are remembered. */
+  readonly upstreamSessions: UpstreamSessionLog
   /** Whether a principal that opened a session may still use it. */
   readonly isActive: (principal: string) => boolean
   readonly runtime: Runtime
@@ -91,6 +95,8 @@ export interface Gateway {
   readonly openThings: () => OpenThings
   /** What this process does for others on the same database. */
   readonly servePeer: PeerService
+  /** Ends what a process that is gone has left at servers. */
+  readonly endLeftSessions: EndLeftSessions
   /** Connections, lists and clients follow the configuration: called after each change, with what it touched. */
   configurationChanged(changed: readonly { readonly kind: string; readonly name: string }[]): void
   /** A server can be tried again at once: its grant has become usable, or has gone. */
@@ -109,6 +115,7 @@ export function createGateway(deps: GatewayDeps): Gateway {
     traffic,
     openThings: parts.openThings,
     servePeer: parts.servePeer,
+    endLeftSessions: parts.endLeftSessions,
     status: createGatewayStatus({
       pool,
       catalog,
@@ -164,6 +171,7 @@ interface Parts {
   readonly sse: SseConnections
   readonly run: ReturnType<typeof createRunner>
   readonly servePeer: PeerService
+  readonly endLeftSessions: EndLeftSessions
   readonly detection: Dial['detection']
   readonly openThings: () => OpenThings
   closeDial(): Promise<void>
@@ -175,6 +183,7 @@ function assemble(deps: GatewayDeps, traffic: Traffic): Parts {
     runtime: deps.runtime,
     openSecret: (secret, key) => snapshot.secretValue(secret, key),
     grants: deps.grants,
+    sessions: deps.upstreamSessions,
     us,
     ids: createWireIds(epoch),
     clock,
@@ -302,6 +311,7 @@ function assemble(deps: GatewayDeps, traffic: Traffic): Parts {
     run: runners.whole,
     openThings: createOpenThings({ sessions, pool, parking, asker, announcer }),
     servePeer: (channel, body, reply) => (channel === 'park' ? parkService : sessionService)(body, reply),
+    endLeftSessions: createEndLeftSessions({ dial, server: (name) => snapshot.current().server(name) }),
     detection: (server) => dial.detection(server),
     closeDial: () => dial.close(),
   }
@@ -309,7 +319,7 @@ function assemble(deps: GatewayDeps, traffic: Traffic): Parts {
 
 function stepTable(
   deps: GatewayDeps,
-  parts: Omit<Parts, 'run' | 'servePeer' | 'openThings' | 'detection' | 'closeDial'> & {
+  parts: Omit<Parts, 'run' | 'servePeer' | 'endLeftSessions' | 'openThings' | 'detection' | 'closeDial'> & {
     readonly record: ReturnType<typeof createRecord>
     readonly runElement: (element: Exchange) => Promise<void>
     readonly asker: ClientAsker

@@ -10,10 +10,12 @@ import type { ControlListenerDeps } from './control-listener.ts'
 import { createCallback, openGrants } from './grants.ts'
 import { createFront, type FrontDeps } from './http-front.ts'
 import { createMetrics } from './metrics.ts'
+import { createLeftSessions } from './left-sessions.ts'
 import { closeFront, listenOn } from './listening.ts'
 import { openPeers } from './peers/open-peers.ts'
 import { openParts, type Closers } from './open-parts.ts'
 import { createSessionStore } from './session-store.ts'
+import { createUpstreamSessionLog } from './upstream-session-log.ts'
 import { isActivePrincipal } from './active-principal.ts'
 import { buildInfo } from './version.ts'
 
@@ -43,6 +45,7 @@ export async function serve(config: ServeConfig): Promise<Daemon> {
       self: epoch,
       db: store.state,
       key: parts.peerKey,
+      onGone: () => left.sweep(),
     })
     let url = ''
     const grants = await openGrants({
@@ -55,6 +58,8 @@ export async function serve(config: ServeConfig): Promise<Daemon> {
       changed: (server) => gateway.grantChanged(server),
     })
     closers.push(() => grants.close())
+    const upstreamSessions = createUpstreamSessionLog({ db: store.state, sealer, node: epoch, clock, log })
+    closers.push(() => upstreamSessions.close())
     const gateway = createGateway({
       snapshot,
       grants,
@@ -68,10 +73,20 @@ export async function serve(config: ServeConfig): Promise<Daemon> {
       peers: network.peers,
       authenticator: uses.watch(authenticator),
       sessions: createSessionStore(store.state, clock),
+      upstreamSessions,
       isActive: (principal) => isActivePrincipal(snapshot, principal, clock.nowMs()),
       us: { name: 'castellan', version: build.version },
     })
     closers.push(() => gateway.close())
+    const left = createLeftSessions({
+      db: store.state,
+      sealer,
+      self: epoch,
+      log,
+      goneOf: (nodes) => network.goneOf(nodes),
+      end: gateway.endLeftSessions,
+    })
+    closers.push(() => left.close())
     snapshot.subscribe(({ changed }) => gateway.configurationChanged(changed))
     const following = followStore({ store, snapshot, log })
     closers.push(() => following?.close())
@@ -132,6 +147,8 @@ export async function serve(config: ServeConfig): Promise<Daemon> {
     url = `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${port}`
     closers.push(() => network.close())
     await network.start(gateway.servePeer)
+    // Not before: who has sessions and is not to be found is taken for one that is gone.
+    upstreamSessions.begin()
     closers.push(() => {
       const closed = closeFront(front)
       gateway.drain()
@@ -139,6 +156,7 @@ export async function serve(config: ServeConfig): Promise<Daemon> {
     })
     state = 'ready'
     log.info({ url, version: build.version, sandbox: runtime.sandbox }, 'castellan is ready')
+    left.sweep()
     const finished = Promise.withResolvers<void>()
     async function stop(): Promise<void> {
       state = 'draining'

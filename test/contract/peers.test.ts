@@ -46,6 +46,7 @@ async function enter(service: PeerService, more: { key?: Buffer; port?: number }
     publicUrl: undefined,
     clock,
     log,
+    onGone() {},
   })
   networks.push(network)
   await network.start((channel, body, reply) =>

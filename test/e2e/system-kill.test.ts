@@ -101,6 +101,8 @@ function follow(session: LegacyCaller): Followed {
   return { session, cut: read(), begun: begun.promise }
 }
 
+const sessionsAtServers = (): string[] => [...upstream.sessionIds(), ...reference.sessionIds()]
+
 test('two hundred sessions of both eras and a daemon that is killed', async () => {
   const sessions = await many(LEGACY, (i) => openLegacy(access, VERSIONS[i % VERSIONS.length]))
   for (const answer of await many(LEGACY, (i) => sessions[i]!.ask('tools/call', callOf(i))))
@@ -122,6 +124,8 @@ test('two hundred sessions of both eras and a daemon that is killed', async () =
   await Promise.all(followed.map(({ begun }) => begun))
   const running = Array.from({ length: RUNNING }, () => modernCaller(access).begin('tools/call', SLOW))
   await Promise.all(running.map((one) => until('it runs', () => one.messages.length > 0)))
+  const left = sessionsAtServers()
+  expect(left.length).toBeGreaterThan(LEGACY / 2)
   const before = new Set(processesWith(mark))
   expect(before.size).toBeGreaterThan(1)
 
@@ -160,7 +164,8 @@ test('two hundred sessions of both eras and a daemon that is killed', async () =
   await until('told that lists may have changed', () => again.messages.length > 0)
   again.hangUp()
 
-  // Nothing of the old life is left over, and the record holds.
+  // Nothing of the old life is left over, here or at the servers, and the record holds.
+  await until('its sessions are ended', () => !sessionsAtServers().some((id) => left.includes(id)), 15_000)
   expect(processesWith(mark).filter((pid) => before.has(pid))).toEqual([])
   expect((await castellan(['audit', 'verify'], { home: gate.daemon.home })).status).toBe(0)
 }, 120_000)

@@ -3,6 +3,7 @@ import type { Pool as HttpPool } from 'undici'
 import type { HttpSpec, StdioSpec } from '../../kinds/server.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { err, ok, type Result } from '../../lib/result.ts'
+import { SecretValue } from '../../lib/secret-value.ts'
 import { NO_OFFER, type Offer } from '../../protocol/client-offer.ts'
 import type { Implementation } from '../../protocol/envelope.ts'
 import type { InstanceSpec, Runtime } from '../../runtime/runtime.ts'
@@ -12,11 +13,13 @@ import type { ServerView } from '../snapshot.ts'
 import { detectHttp, detectStdio } from './detect.ts'
 import { granted, grantUse, redactorFor } from './granted.ts'
 import { LegacyHttp } from './http-legacy.ts'
+import { endHttpSession } from './http-end-session.ts'
 import { createModernHttp } from './http-modern.ts'
 import { SseUpstream } from './http-sse.ts'
 import { httpTarget, type HttpTarget } from './http-target.ts'
 import { StdioUpstream } from './stdio.ts'
 import type { Upstream, UpstreamEvents, UpstreamFailure, UpstreamInfo } from './upstream.ts'
+import type { UpstreamSession, UpstreamSessionLog } from './upstream-sessions.ts'
 import { createVerdicts, type Detection, type Verdict } from './verdicts.ts'
 import type { WireIds } from './wire-id.ts'
 import { eventsWithoutSecrets, withoutSecrets } from './without-secrets.ts'
@@ -28,6 +31,7 @@ export interface DialDeps {
   readonly us: Implementation
   readonly ids: WireIds
   readonly clock: Clock
+  readonly sessions: UpstreamSessionLog
 }
 
 /** For whom a connection is made. */
@@ -43,11 +47,15 @@ export interface Dial {
   connect(server: ServerView, whom: For, events: UpstreamEvents): Promise<Result<Upstream, UpstreamFailure>>
   /** How it was found out what the server speaks; undefined: not yet, or it failed since. */
   detection(server: ServerView): Detection | undefined
+  /** Ends a session that somebody else has opened at this very address; false: it can be tried another time. */
+  endSession(server: ServerView, session: UpstreamSession): Promise<boolean>
   close(): Promise<void>
 }
 
 /** Connections to one origin; each carries one request at a time. */
 const MAX_CONNECTIONS = 256
+/** How long a server may take to end a session; nobody waits for it. */
+const END_LEFT_MS = 10_000
 
 interface Origin {
   readonly calls: HttpPool
@@ -75,16 +83,22 @@ export function createDial(deps: DialDeps): Dial {
     return found
   }
 
+  async function targetOf(server: ServerView, spec: HttpSpec): Promise<Result<HttpTarget, UpstreamFailure>> {
+    const missing = missingSecrets(spec.headers, deps.openSecret)
+    if (missing.length > 0) return err(secretMissing(missing))
+    const dispatchers = granted(await originOf(spec.url), grantUse(deps.grants, server.name, spec))
+    return ok(httpTarget(spec, dispatchers, () => injectHeaders(spec, deps.openSecret)))
+  }
+
   async function connectHttp(
     server: ServerView,
     spec: HttpSpec,
     { sharer, offer }: For,
     events: UpstreamEvents,
   ): Promise<Result<Upstream, UpstreamFailure>> {
-    const missing = missingSecrets(spec.headers, deps.openSecret)
-    if (missing.length > 0) return err(secretMissing(missing))
-    const dispatchers = granted(await originOf(spec.url), grantUse(deps.grants, server.name, spec))
-    const target = httpTarget(spec, dispatchers, () => injectHeaders(spec, deps.openSecret))
+    const found = await targetOf(server, spec)
+    if (!found.ok) return found
+    const target = found.value
     const verdict = await verdicts.of(server, () => judgeRemote(spec, target, deps))
     if (!verdict.ok) return verdict
     const about = { target, us: deps.us, ids: deps.ids, tickMs: deps.clock.tickMs, events }
@@ -92,7 +106,10 @@ export function createDial(deps: DialDeps): Dial {
     const { speaks } = verdict.value
     if (speaks === 'modern') return opened(createModernHttp({ ...options, info: saidBy(verdict.value) }))
     if (speaks === 'sse') return opened(new SseUpstream(options))
-    const legacy = await opened(new LegacyHttp({ ...options, listen: sharer === '' || offer !== NO_OFFER }))
+    const note = (id: string, protocolVersion: string): (() => void) =>
+      deps.sessions.opened({ ...placeOf(server, spec), protocolVersion, id: new SecretValue(id) })
+    const listen = sharer === '' || offer !== NO_OFFER
+    const legacy = await opened(new LegacyHttp({ ...options, listen, note }))
     if (legacy.ok || !mayBeSse(legacy.error)) return legacy
     const sse = await opened(new SseUpstream(options))
     // Why `initialize` failed says more than that there is no stream either.
@@ -167,12 +184,29 @@ export function createDial(deps: DialDeps): Dial {
       return upstream.ok && redact !== undefined ? ok(withoutSecrets(upstream.value, redact)) : upstream
     },
     detection: (server) => verdicts.detection(server),
+    async endSession(server, { id, protocolVersion }) {
+      const { spec } = server
+      if (spec.transport === 'stdio') throw new TypeError('a process has no sessions over HTTP')
+      const target = await targetOf(server, spec)
+      if (!target.ok) return false
+      const headers = {
+        ...target.value.injected(),
+        'mcp-protocol-version': protocolVersion,
+        'mcp-session-id': id.reveal(),
+      }
+      return endHttpSession(target.value, headers, END_LEFT_MS)
+    },
     async close() {
       const pools = [...origins.values()].flatMap(({ calls, streams }) => [calls, streams])
       await Promise.all(pools.map((pool) => pool.destroy()))
     },
   }
 }
+
+const placeOf = (
+  { name, uid }: ServerView,
+  { url }: HttpSpec,
+): Pick<UpstreamSession, 'server' | 'serverUid' | 'url'> => ({ server: name, serverUid: uid, url })
 
 async function opened(upstream: Upstream): Promise<Result<Upstream, UpstreamFailure>> {
   const info = await upstream.open()

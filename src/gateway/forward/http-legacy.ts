@@ -3,11 +3,10 @@ import type { Implementation } from '../../protocol/envelope.ts'
 import { notificationMessage } from '../../protocol/json-rpc.ts'
 import { NO_OFFER, type Offer } from '../../protocol/client-offer.ts'
 import type { Message } from '../../protocol/message.ts'
-import { startDeadline } from './deadline.ts'
 import { feedPauseMs } from './feed-pause.ts'
 import { changedList, initializeRequest, readInitializeResult } from './handshake.ts'
 import { LegacyFeed } from './http-legacy-feed.ts'
-import { httpExchange } from './http-exchange.ts'
+import { endHttpSession } from './http-end-session.ts'
 import { LegacyWatches } from './legacy-watches.ts'
 import { announceGap } from './missed-changes.ts'
 import { declaredReports, Known, NO_REPORTS, reportsLists } from './reports.ts'
@@ -44,6 +43,8 @@ export interface LegacyHttpOptions {
   readonly oneClient: boolean
   /** Hold the GET stream from the start; otherwise it is there while a resource is watched. */
   readonly listen: boolean
+  /** Notes that a session is open, and returns how that is forgotten; absent: nobody has to end it but we. */
+  readonly note?: (id: string, protocolVersion: string) => () => void
 }
 
 const nothing = (): void => {}
@@ -68,6 +69,7 @@ export class LegacyHttp implements Upstream {
   readonly #questions = new OpenQuestions((message) => this.#tell(message))
   #sessionId: string | undefined
   #version: string | undefined
+  #forget: (() => void) | undefined
   #opening: Promise<Result<UpstreamInfo, UpstreamFailure>> | undefined
   #alive = true
   #asks = false
@@ -167,24 +169,10 @@ export class LegacyHttp implements Upstream {
     await this.#endSession()
   }
 
-  #endSession(): Promise<void> {
-    if (this.#sessionId === undefined) return Promise.resolve()
-    const { dispatcher, origin, path } = this.#options.target
-    return new Promise((resolve) => {
-      const done = (): void => {
-        deadline.clear()
-        resolve()
-      }
-      const deadline = startDeadline(END_MS, () => {
-        call.abort()
-        resolve()
-      })
-      const call = httpExchange(
-        dispatcher,
-        { method: 'DELETE', origin, path, headers: this.#headers(), statusOnly: true },
-        { status: () => resolve(), message: nothing, end: done, error: done },
-      )
-    })
+  async #endSession(): Promise<void> {
+    if (this.#sessionId === undefined) return
+    // Without an answer it is left to whoever comes after us.
+    if (await endHttpSession(this.#options.target, this.#headers(), END_MS)) this.#forget?.()
   }
 
   #post(request: UpstreamRequest, wireId: string, sink: Sink): PostedUpstreamCall {
@@ -204,6 +192,8 @@ export class LegacyHttp implements Upstream {
   #initialize(): Promise<Result<UpstreamInfo, UpstreamFailure>> {
     const { target, us, ids } = this.#options
     const wireId = ids.next()
+    this.#forget?.()
+    this.#forget = undefined
     this.#sessionId = undefined
     this.#version = undefined
     return new Promise((resolve) => {
@@ -238,6 +228,7 @@ export class LegacyHttp implements Upstream {
     const info = readInitializeResult(reply, this.#sessionId !== undefined)
     if (!info.ok) return info
     this.#version = info.value.protocolVersion
+    if (this.#sessionId !== undefined) this.#forget = this.#options.note?.(this.#sessionId, this.#version)
     if (!this.#alive) {
       void this.#endSession()
       return err(CLOSED)

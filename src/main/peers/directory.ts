@@ -15,6 +15,8 @@ export interface PeerDirectory {
   readonly heard: (node: string) => Promise<void> | undefined
   /** All but ourselves. */
   others(): readonly string[]
+  /** Which of them live no more, as the database says at this moment: silent for too long, or not there at all. */
+  goneOf(nodes: readonly string[]): Promise<readonly string[]>
   /** Somebody tried to reach it in vain. */
   unreachable(node: string): void
   /** Ends being found. */
@@ -27,6 +29,8 @@ export interface PeerDirectoryDeps {
   readonly log: Log
   /** Monotonic, ms. */
   readonly tickMs: () => number
+  /** A process that was there lives no more. */
+  readonly onGone: () => void
 }
 
 interface Known {
@@ -46,7 +50,7 @@ const FORGOTTEN_AFTER = 20
 /** An unknown name is looked up at most this often: names come in what clients send. */
 const LOOK_UP_EVERY_MS = 250
 
-export function createPeerDirectory({ db, self, log, tickMs }: PeerDirectoryDeps): PeerDirectory {
+export function createPeerDirectory({ db, self, log, tickMs, onGone }: PeerDirectoryDeps): PeerDirectory {
   let known = new Map<string, Known>()
   let timer: NodeJS.Timeout | undefined
   let published: string | undefined
@@ -55,6 +59,8 @@ export function createPeerDirectory({ db, self, log, tickMs }: PeerDirectoryDeps
   let failing = false
 
   const isAlive = ({ still, unreachable }: Known): boolean => still < GONE_AFTER && !unreachable
+  // One that cannot be reached may be at work all the same.
+  const isGone = (node: string): boolean => (known.get(node)?.still ?? GONE_AFTER) >= GONE_AFTER
   const find = (node: string): string | undefined => {
     const peer = known.get(node)
     return peer !== undefined && isAlive(peer) ? peer.url : undefined
@@ -64,7 +70,9 @@ export function createPeerDirectory({ db, self, log, tickMs }: PeerDirectoryDeps
   async function read(isBeat: boolean): Promise<void> {
     const rows = (await listPeers(db)).filter(({ node }) => node !== self)
     readAtMs = tickMs()
+    const before = [...known.keys()].filter((node) => !isGone(node))
     known = new Map(rows.map((row) => [row.node, seen(known.get(row.node), row, isBeat)]))
+    if (before.some(isGone)) onGone()
   }
 
   /** All who ask meanwhile share one reading. */
@@ -107,6 +115,10 @@ export function createPeerDirectory({ db, self, log, tickMs }: PeerDirectoryDeps
     },
     heard: (node) => (find(node) === undefined ? read(false).catch(() => undefined) : undefined),
     others: () => [...known].filter(([, peer]) => isAlive(peer)).map(([node]) => node),
+    async goneOf(nodes) {
+      await read(false)
+      return nodes.filter(isGone)
+    },
     unreachable(node) {
       const peer = known.get(node)
       if (peer === undefined) return

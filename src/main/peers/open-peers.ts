@@ -9,7 +9,12 @@ export async function openPeers(
 ): Promise<PeerNetwork> {
   if (options === undefined) {
     const nothing = (): Promise<void> => Promise.resolve()
-    return { peers: { ...NO_PEERS, self: deps.self }, start: nothing, close: nothing }
+    return {
+      peers: { ...NO_PEERS, self: deps.self },
+      goneOf: (nodes) => Promise.resolve(nodes),
+      start: nothing,
+      close: nothing,
+    }
   }
   // Loaded on use: the embedded default starts without it.
   const { createPeerNetwork } = await import('./peer-network.ts')

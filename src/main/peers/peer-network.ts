@@ -21,10 +21,14 @@ export interface PeerNetworkDeps {
   readonly publicUrl: string | undefined
   readonly clock: Clock
   readonly log: Log
+  /** Another process has ended, or is as good as that. */
+  readonly onGone: () => void
 }
 
 export interface PeerNetwork {
   readonly peers: Peers
+  /** Which of these processes live no more. */
+  goneOf(nodes: readonly string[]): Promise<readonly string[]>
   /** Begins to serve the others, and to be found by them. */
   start(service: PeerService): Promise<void>
   /** Is found no more; what others are still being told is cut. */
@@ -37,9 +41,9 @@ const BROADCAST_MS = 1000
 const HELLO = '{"do":"hello"}'
 
 export function createPeerNetwork(deps: PeerNetworkDeps): PeerNetwork {
-  const { clock, log, self } = deps
+  const { clock, log, self, onGone } = deps
   const signer = createPeerSigner(deps.key)
-  const directory = createPeerDirectory({ db: deps.db, self, log, tickMs: clock.tickMs })
+  const directory = createPeerDirectory({ db: deps.db, self, log, tickMs: clock.tickMs, onGone })
   const caller = createPeerCaller({ self, signer, nowMs: clock.nowMs })
   let stop: (() => Promise<void>) | undefined
 
@@ -85,6 +89,7 @@ export function createPeerNetwork(deps: PeerNetworkDeps): PeerNetwork {
 
   return {
     peers: { self, open, broadcast },
+    goneOf: (nodes) => directory.goneOf(nodes),
     async start(service) {
       const { heard } = directory
       const server = createPeerListener({ self, signer, service, heard, clock, log })
