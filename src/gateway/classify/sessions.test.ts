@@ -276,6 +276,15 @@ test('the one that makes room is the longest unused, not one that was opened jus
   await sessions.close()
 })
 
+test('many sessions that are opened at once do not make one session end in the place of many', async () => {
+  const { sessions, ended } = setUp()
+  for (let i = 0; i < 1000; i++) await sessions.open(ABOUT)
+  await Promise.all(Array.from({ length: 100 }, () => sessions.open(ABOUT)))
+  expect(sessions.size).toBe(1000)
+  expect(new Set(ended).size).toBe(100)
+  await sessions.close()
+})
+
 test('sessions that look left behind let go of their servers, until they are used again', async () => {
   const { sessions, rested } = setUp()
   const [first, listening, calling, subscribed] = [

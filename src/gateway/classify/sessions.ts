@@ -121,6 +121,8 @@ export function createSessions(deps: SessionsDeps): Sessions {
   async function end(id: string): Promise<void> {
     const session = known.get(id)
     known.delete(id)
+    // At once: who opens another one meanwhile must not be given the place of this one as well.
+    if (session !== undefined) principals.delete(session)
     if (session?.stored !== false) {
       await deps.store.remove(id)
       await deps.others.ended(id)
@@ -143,8 +145,8 @@ export function createSessions(deps: SessionsDeps): Sessions {
 
   /** Makes room for one more of this principal. */
   async function makeRoom(principal: string): Promise<void> {
-    const surplus = principals.surplus(principal)
-    if (surplus !== undefined) await end(surplus.id)
+    let surplus: Session | undefined
+    while ((surplus = principals.surplus(principal)) !== undefined) await end(surplus.id)
   }
 
   function know(session: Session): void {
