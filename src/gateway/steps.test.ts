@@ -93,8 +93,8 @@ const SOURCES: Readonly<Record<string, readonly StepName[]>> = {
   'forward/forward.ts': ['forward'],
   'forward/bridge.ts': ['forward'],
   ...Object.fromEntries(
-    readdirSync(join(import.meta.dirname, 'reply'))
-      .filter((file) => !file.endsWith('.test.ts'))
+    readdirSync(join(import.meta.dirname, 'reply'), { recursive: true, encoding: 'utf8' })
+      .filter((file) => file.endsWith('.ts') && !file.endsWith('.test.ts'))
       .map((file) => [`reply/${file}`, ['answer'] as const]),
   ),
   'reply/sse-connections.ts': ['attach', 'answer'],
