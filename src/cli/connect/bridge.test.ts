@@ -152,7 +152,7 @@ test('a session that is gone is opened again with the client’s own words, and 
   ])
 })
 
-test('an answer whose connection is closed on purpose is fetched from where it was', async () => {
+test('an answer whose connection is closed on purpose is fetched from where it was, also while the bridge ends', async () => {
   const bridge = await start((heard, { headers }, response) => {
     if (heard.method === 'initialize')
       return json(response, result(heard, OPENED), 200, { 'mcp-session-id': 's' })
@@ -167,7 +167,6 @@ test('an answer whose connection is closed on purpose is fetched from where it w
   })
   await bridge.send(INITIALIZE)
   await bridge.send('{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"x"}}')
-  await expect.poll(() => bridge.out()).toContain('"id":2')
   expect((await bridge.end()).at(-1)).toBe('{"jsonrpc":"2.0","id":2, "result":{"n":1e400}}')
   expect(bridge.heard.filter(({ method }) => method === 'tools/call')).toHaveLength(1)
 })

@@ -86,8 +86,7 @@ export class LegacyLane implements Lane {
     let fruitless = 0
     for (let tries = 0; at.lastEventId !== undefined && fruitless < MAX_FRUITLESS; tries++) {
       const waitMs = Math.min(at.retryMs ?? 0, MAX_RETRY_MS)
-      if (!(await pause(Math.min(tries, 5), AbortSignal.any([request.signal, this.#wire.ending]), waitMs)))
-        return request.signal.aborted
+      if (!(await pause(Math.min(tries, 5), request.signal, waitMs))) return true
       const headers = {
         accept: 'text/event-stream',
         ...this.headers(),
@@ -95,11 +94,11 @@ export class LegacyLane implements Lane {
       }
       const sink = answerSink(this.#wire, this, request)
       const end = await exchange(this.#wire.daemon, { method: 'GET', headers, signal: request.signal }, sink)
-      if (request.isDone) return true
+      if (request.isDone || request.isCancelled) return true
       if (end.how === 'refused' && !isOutage(end.refusal)) return false
       if (end.how === 'refused' || end.how === 'unsent') {
         this.#wire.outage.begin()
-        if (!this.#wire.outage.mayPassWithin(PATIENCE_MS)) return false
+        if (this.#wire.ending.aborted || !this.#wire.outage.mayPassWithin(PATIENCE_MS)) return false
         continue
       }
       const isFurther = end.place.lastEventId !== undefined && end.place.lastEventId !== at.lastEventId
@@ -128,6 +127,7 @@ export class LegacyLane implements Lane {
     let reopened = false
     for (let tries = 0; tries === 0 || !this.#wire.ending.aborted; tries++) {
       const end = await this.#post(message.bytes, this.headers())
+      if (end.how === 'ended' || end.how === 'refused') this.#wire.outage.end()
       if (end.how === 'ended') break
       if (end.how === 'refused' && !isOutage(end.refusal)) {
         const isLost = end.refusal.status === 404 && session !== undefined && !reopened
