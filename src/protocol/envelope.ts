@@ -8,6 +8,9 @@ export const SERVER_INFO_KEY = 'io.modelcontextprotocol/serverInfo'
 /** The extension of 2026-07-28 for calls that go on after their answer; not the tasks of 2025-11-25. */
 export const TASKS_KEY = 'io.modelcontextprotocol/tasks'
 
+/** An extension that consists of methods of its own (SEP-2640). */
+export const SKILLS_KEY = 'io.modelcontextprotocol/skills'
+
 export const ENVELOPE_KEYS: readonly string[] = [
   VERSION_KEY,
   CAPABILITIES_KEY,

@@ -1,7 +1,7 @@
 import type { Implementation } from '../../protocol/envelope.ts'
 import { MODERN_REVISIONS, negotiateLegacy } from '../../protocol/revisions.ts'
 import { hasPath, rawAt, stringAt } from '../../protocol/message.ts'
-import { SERVER_INFO_KEY, TASKS_KEY } from '../../protocol/envelope.ts'
+import { SERVER_INFO_KEY, SKILLS_KEY, TASKS_KEY } from '../../protocol/envelope.ts'
 import type { Session } from '../classify/session.ts'
 import type { Sessions } from '../classify/sessions.ts'
 import { need, type Exchange, type Refusal } from '../exchange.ts'
@@ -152,10 +152,10 @@ function mergeCapabilities(era: Era, found: readonly Found[]): Capabilities {
   }
 }
 
-/** Tasks only modern servers give, and only to modern clients. */
+/** Tasks only modern servers give, and only to modern clients; methods that are not served here are not offered. */
 function mergeExtensions(era: Era, found: readonly Found[]): Partial<Capabilities> {
   const all = found.map(({ info }) => {
-    const { [TASKS_KEY]: tasks, ...others } = info?.capabilities.extensions ?? {}
+    const { [TASKS_KEY]: tasks, [SKILLS_KEY]: _skills, ...others } = info?.capabilities.extensions ?? {}
     return { extensions: era === 'modern' && givesTasks(info) ? { ...others, [TASKS_KEY]: tasks } : others }
   })
   return merged('extensions', all)
