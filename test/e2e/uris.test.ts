@@ -125,22 +125,23 @@ describe.each(['legacy', 'modern'])('a %s client', (era) => {
   })
 })
 
+const updates = (messages: readonly Json[]): unknown[] =>
+  messages
+    .filter((one) => one['method'] === 'notifications/resources/updated')
+    .map((one) => at(one, 'params.uri'))
+
 test('changes are told under the URI that was subscribed to, to clients of both eras', async () => {
-  const updates = (messages: readonly Json[]): unknown =>
-    messages
-      .filter((one) => one['method'] === 'notifications/resources/updated')
-      .map((one) => at(one, 'params.uri'))
   const legacy = await openLegacy(await gate.access('p'))
   const stream = await legacy.listen()
   expect(at((await legacy.ask('resources/subscribe', { uri: pageOf('old') })).reply, 'result')).toEqual({})
-  await until('the legacy client hears of it', () => (updates(stream.messages) as unknown[]).length > 0)
+  await until('the legacy client hears of it', () => updates(stream.messages).length > 0)
   expect(updates(stream.messages)).toEqual([pageOf('old')])
   expect(at((await legacy.ask('resources/unsubscribe', { uri: pageOf('old') })).reply, 'result')).toEqual({})
 
   const listen = modernCaller(await gate.access('p')).begin('subscriptions/listen', {
     notifications: { resourceSubscriptions: [pageOf('old')] },
   })
-  await until('the modern client hears of it', () => (updates(listen.messages) as unknown[]).length > 0)
+  await until('the modern client hears of it', () => updates(listen.messages).length > 0)
   expect(at(listen.messages[0], 'params.notifications')).toEqual({ resourceSubscriptions: [pageOf('old')] })
   expect(updates(listen.messages)).toEqual([pageOf('old')])
   listen.hangUp()
@@ -148,9 +149,14 @@ test('changes are told under the URI that was subscribed to, to clients of both 
 })
 
 test('what a client was told still leads there after kill -9', async () => {
-  const { session } = await openLegacy(await gate.access('p'))
+  const before = await openLegacy(await gate.access('p'))
+  expect(at((await before.ask('resources/subscribe', { uri: pageOf('old') })).reply, 'result')).toEqual({})
   await gate.restart('SIGKILL')
-  const again = resumeLegacy(await gate.access('p'), session)
+  const again = resumeLegacy(await gate.access('p'), before.session)
+  // The server tells everyone who subscribes at once, so an update says that the subscription was made again.
+  const stream = await again.listen()
+  await until('the client hears of it', () => updates(stream.messages).includes(pageOf('old')))
+  stream.hangUp()
   for (const name of NAMES) {
     const { reply } = await again.ask('resources/read', { uri: pageOf(name) })
     expect(at(reply, 'result.contents.0')).toMatchObject({ uri: pageOf(name), text: `${name} ${PAGE}` })
