@@ -29,7 +29,7 @@ interface Note {
 
 /** More than this are not noted: they are open, but nobody would end them after us. */
 const MAX_NOTES = 20_000
-const AGAIN_MS = 5000
+const AGAIN_MS = 1000
 /** What the id of a session is sealed for. */
 export const SEALED_AS = { kind: 'UpstreamSession', field: 'id' } as const
 
