@@ -25,7 +25,7 @@ export interface ServerUris {
 }
 
 /** What one server is known to have. */
-export interface KnownLists {
+interface KnownLists {
   readonly server: ServerView
   readonly resources: ServerList | undefined
   readonly templates: ServerList | undefined
@@ -93,7 +93,7 @@ export function createUriTable({ catalog }: { readonly catalog: Catalog }): UriT
 /** Comparisons of URIs with templates; what is left after them counts as a collision, which is never wrong. */
 const MAX_COMPARISONS = 500_000
 
-export function projectUris(all: readonly KnownLists[]): ProjectUris | undefined {
+function projectUris(all: readonly KnownLists[]): ProjectUris | undefined {
   const having = all
     .map((lists) => ({
       server: lists.server.name,
