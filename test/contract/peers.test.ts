@@ -36,7 +36,10 @@ afterEach(async () => {
 })
 
 /** @param service is spared what processes say when they begin */
-async function enter(service: PeerService, more: { key?: Buffer; port?: number } = {}): Promise<PeerNetwork> {
+async function enter(
+  service: PeerService,
+  more: { key?: Buffer; port?: number; onGone?: () => void } = {},
+): Promise<PeerNetwork> {
   const network = createPeerNetwork({
     db: store.state,
     key: more.key ?? key,
@@ -46,7 +49,7 @@ async function enter(service: PeerService, more: { key?: Buffer; port?: number }
     publicUrl: undefined,
     clock,
     log,
-    onGone() {},
+    onGone: more.onGone ?? (() => {}),
   })
   networks.push(network)
   await network.start((channel, body, reply) =>
@@ -125,6 +128,21 @@ test('a process that nobody knows is gone, and so is one that ends while it spea
   const after = listen(a.peers, b.peers.self)
   await until('it stays so', () => after.heard.length === 1)
   expect([nobody.heard, heard, after.heard]).toEqual([['GONE'], ['1', 'GONE'], ['GONE']])
+})
+
+test('gone is who is not in the directory or silent there, not who cannot be reached', async () => {
+  let told = 0
+  const a = await enter(SILENT, { onGone: () => told++ })
+  const b = await enter(SILENT)
+  // It is not there, but may well be: it has not been silent for long.
+  await putPeer(store.state, { node: 'unreachable', url: 'http://127.0.0.1:1' })
+  const nobody = listen(a.peers, 'unreachable')
+  await until('it cannot be reached', () => nobody.heard.length === 1)
+  expect(await a.goneOf([b.peers.self, 'unreachable', 'never-there'])).toEqual(['never-there'])
+  expect(told).toBe(0)
+  await b.close()
+  expect(await a.goneOf([b.peers.self, 'unreachable'])).toEqual([b.peers.self])
+  expect(told).toBe(1)
 })
 
 test('another process at the same address is not taken for the one that was there', async () => {
