@@ -57,7 +57,7 @@ const isStdio = (server: string) => server.startsWith('stdio')
 const upstreamOf = (server: string): Upstream => upstreams.get(server)!
 const isModern = (server: string) => server.includes('modern')
 const plain = (server: ServerName) => (isStdio(server) ? 'about' : 'echo')
-const note = (server: ServerName) => (isStdio(server) ? 'stdio://note' : 'fixture://note')
+const scheme = (server: ServerName) => (isStdio(server) ? 'stdio' : 'fixture')
 
 async function callerOf(era: (typeof ERAS)[number], access: Access): Promise<Caller> {
   return era === 'legacy' ? openLegacy(access) : modernCaller(access)
@@ -75,6 +75,9 @@ function expectEra({ reply }: Answer, era: (typeof ERAS)[number], cacheable = fa
 describe.each(['aggregated', 'single'] as const)('%s endpoint', (kind) => {
   describe.each(CELLS)('%s client, server %s', (era, server) => {
     const name = (own: string) => (kind === 'aggregated' ? `${server}__${own}` : own)
+    // Several servers have the same URIs, so each is told apart on the endpoint of them all.
+    const uri = (own: string) =>
+      `${scheme(server)}://${kind === 'aggregated' ? `${server}.castellan/` : ''}${own}`
     const connect = async () =>
       callerOf(era, await gate.access('all', kind === 'single' ? server : undefined))
 
@@ -152,15 +155,15 @@ describe.each(['aggregated', 'single'] as const)('%s endpoint', (kind) => {
       const prompt = await caller.ask('prompts/get', { name: name('greet'), arguments: { who: 'Ada' } })
       expect(at(prompt.reply, 'result.messages.0.content.text')).toMatch(/^Greet .*Ada/)
       const resources = await caller.ask('resources/list')
-      expect(resources.text).toContain(JSON.stringify(note(server)))
-      const read = await caller.ask('resources/read', { uri: note(server) })
-      expect(at(read.reply, 'result.contents.0')).toMatchObject({ uri: note(server), text: 'A note.' })
+      expect(resources.text).toContain(JSON.stringify(uri('note')))
+      const read = await caller.ask('resources/read', { uri: uri('note') })
+      expect(at(read.reply, 'result.contents.0')).toMatchObject({ uri: uri('note'), text: 'A note.' })
       expectEra(read, era, true)
       const templates = await caller.ask('resources/templates/list')
-      expect(templates.text).toContain(isStdio(server) ? 'stdio://notes/{id}' : 'fixture://notes/{id}')
+      expect(templates.text).toContain(uri('notes/{id}'))
       for (const ref of [
         { type: 'ref/prompt', name: name('greet') },
-        { type: 'ref/resource', uri: isStdio(server) ? 'stdio://notes/{id}' : 'fixture://notes/{id}' },
+        { type: 'ref/resource', uri: uri('notes/{id}') },
       ]) {
         const done = await caller.ask('completion/complete', { ref, argument: { name: 'who', value: 'o' } })
         expect(at(done.reply, 'result.completion.values')).toEqual(['one', 'two'])
