@@ -21,11 +21,18 @@ export async function hearingCancel<T>(x: Exchange, pending: Promise<T>): Promis
 /** Nobody waits any more; a modern client says so by closing the connection. */
 export const isAbandoned = (x: Exchange): boolean => x.cancelled || (x.era === 'modern' && x.out.gone)
 
-/** Registers a running call under its id, so that `notifications/cancelled` finds it; returns how to take it out again. */
+/**
+ * Registers a running call under its id, so that `notifications/cancelled` finds it; returns how to take it out again. Of
+ * calls under one id, which no client should make, it finds the first; the end of the session finds all.
+ */
 export function openCall(session: Session | undefined, id: string, cancel: () => void): () => void {
   if (session === undefined) return () => {}
-  session.calls.set(id, cancel)
+  const { calls } = session
+  let key = id
+  // JSON text ends in no space and number, so this is nobody's id.
+  for (let n = calls.size; calls.has(key); n++) key = `${id} ${n}`
+  calls.set(key, cancel)
   return () => {
-    if (session.calls.get(id) === cancel) session.calls.delete(id)
+    if (calls.get(key) === cancel) calls.delete(key)
   }
 }
