@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { modernCaller, namesIn, until } from '../e2e/gateway-harness.ts'
 import { makeHome, removeHome, startDaemon, type Daemon } from '../fixtures/daemon.ts'
 import { startReferenceServer, type ReferenceServer } from '../fixtures/reference-server.ts'
 import { startModelStub, type ModelStub } from './model-stub.ts'
@@ -44,6 +45,7 @@ export async function openStage(): Promise<Stage> {
     { kind: 'Project', metadata: { name: PROJECT }, spec: { servers: ['everything', 'old', 'new'] } },
   ])
   const token = await daemon.createToken(PROJECT)
+  await untilListed(`${daemon.origin}/projects/${PROJECT}/mcp`, token)
   const stub = await startModelStub({
     // On the same port, as a service that is started again: agents at an address know no other.
     restart: async () => {
@@ -64,6 +66,15 @@ export async function openStage(): Promise<Stage> {
     },
   }
   return stage
+}
+
+/** Claude Code gives its model the first turn after a moment, with the tools that have come by then. */
+async function untilListed(url: string, token: string): Promise<void> {
+  const caller = modernCaller({ url, token })
+  await until('the tools of all servers are listed', async () => {
+    const names = namesIn(await caller.ask('tools/list'))
+    return ['everything__', 'old__', 'new__'].every((prefix) => names.some((name) => name.startsWith(prefix)))
+  })
 }
 
 /** How many `tools/call` the record holds. */
