@@ -40,7 +40,11 @@ const timing: Timing = values.quick
 async function main(): Promise<void> {
   const parts = positionals.length === 0 ? USUAL : positionals
   const unknown = parts.filter((name) => !Object.hasOwn(PARTS, name))
-  if (unknown.length > 0) throw new TypeError(`the parts are ${Object.keys(PARTS).join(', ')}`)
+  if (unknown.length > 0) {
+    console.error(`there is no part ${unknown.join(', ')}; there are ${Object.keys(PARTS).join(', ')}`)
+    process.exitCode = 2
+    return
+  }
   const load = startLoad()
   const bench: Bench = { load, timing, quick: values.quick, withCastellan: !values['without-castellan'] }
   const results = {}
