@@ -62,7 +62,7 @@ function judge(figures: ReadonlyMap<string, Figures>): Verdict[] {
   return (['call', 'asking'] as const).flatMap((load) =>
     BRIDGED.map((pair) => {
       const { ofClient, ofServer } = ratios(figures, load, pair)
-      const what = `CPU, × the dearer match: ${nameOf(load, ...pair)}`
+      const what = `CPU, × the cheaper match: ${nameOf(load, ...pair)}`
       const measured = Math.max(ofClient, ofServer)
       return load === 'call' ? { what, measured, bound: 1.5, better: 'lower' } : { what, measured }
     }),
