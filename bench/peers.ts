@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { end, type Measured } from './processes.ts'
+import { end, endWithUs, type Measured } from './processes.ts'
 
 const CACHE = new URL('../.cache/bench-peers/', import.meta.url).pathname
 const STDIO = new URL('null-stdio.ts', import.meta.url).pathname
@@ -107,6 +107,7 @@ export async function startPeer(peer: Peer, upstream: string): Promise<Measured>
     stdio: 'ignore',
     env: { PATH: process.env['PATH'], HOME: home, NODE_ENV: 'production' },
   })
+  endWithUs(child)
   return {
     pid: child.pid ?? 0,
     origin: `http://127.0.0.1:${port}`,

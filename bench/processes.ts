@@ -16,8 +16,16 @@ export async function startProgram(file: string, args: readonly string[]): Promi
   const child = spawn(process.execPath, [new URL(file, import.meta.url).pathname, ...args], {
     stdio: ['ignore', 'pipe', 'inherit'],
   })
+  endWithUs(child)
   const origin = await firstLine(child)
   return { pid: child.pid ?? 0, origin, stop: () => end(child) }
+}
+
+/** A bench that fails on its way leaves nobody behind. */
+export function endWithUs(child: ChildProcess): void {
+  const kill = (): void => void child.kill()
+  process.once('exit', kill)
+  child.once('exit', () => process.off('exit', kill))
 }
 
 async function firstLine(child: ChildProcess): Promise<string> {
