@@ -233,7 +233,7 @@ describe('what only few may do', () => {
       'src/control/api/change-routes.ts':      'answers the creation of a Token, once',
       'src/gateway/inject/credentials.ts':     'puts it into a header for the Server that it belongs to',
       'src/gateway/inject/grants.ts':          'puts the token of a grant into a header for the Server that it was issued for',
-      'src/gateway/forward/dial.ts':           'sends the id of a session to the server that has it',
+      'src/gateway/forward/dial/dial.ts':           'sends the id of a session to the server that has it',
       'src/runtime/sandbox/environment.ts':    'puts it into the environment of the server that it belongs to',
       'src/oauth/client/token-endpoint.ts':    'sends it to the authorization server that it belongs to',
       'src/cli/api.ts':                        'sends the credential of the user to the daemon',

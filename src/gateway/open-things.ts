@@ -1,8 +1,8 @@
 import type { Sessions } from './classify/sessions.ts'
-import type { Parking } from './forward/parking.ts'
+import type { Parking } from './forward/park/parking.ts'
 import type { Pool } from './forward/pool.ts'
-import type { Announcer } from './reply/announce.ts'
-import type { ClientAsker } from './reply/ask-client.ts'
+import type { Announcer } from './reply/listen/announce.ts'
+import type { ClientAsker } from './reply/ask/ask-client.ts'
 
 /** How many things are open that somebody else may never close: each is bounded, and each is a metric. */
 export interface OpenThings {

@@ -1,6 +1,6 @@
 import type { ServerStatus } from '../kinds/server.ts'
 import type { Sessions } from './classify/sessions.ts'
-import type { Dial } from './forward/dial.ts'
+import type { Dial } from './forward/dial/dial.ts'
 import type { Pool, Scope } from './forward/pool.ts'
 import type { UpstreamFailure } from './forward/upstream.ts'
 import type { Catalog, ServerList } from './route/catalog.ts'

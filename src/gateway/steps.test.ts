@@ -97,8 +97,8 @@ const SOURCES: Readonly<Record<string, readonly StepName[]>> = {
       .filter((file) => file.endsWith('.ts') && !file.endsWith('.test.ts'))
       .map((file) => [`reply/${file}`, ['answer'] as const]),
   ),
-  'reply/sse-connections.ts': ['attach', 'answer'],
-  'reply/subscriptions.ts': ['forward'],
+  'reply/sse/sse-connections.ts': ['attach', 'answer'],
+  'reply/listen/subscriptions.ts': ['forward'],
 }
 
 test.each(Object.entries(SOURCES))('every fault that %s can end in stands in the table', (file, steps) => {

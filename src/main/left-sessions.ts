@@ -1,5 +1,5 @@
-import type { EndLeftSessions } from '../gateway/forward/left-sessions.ts'
-import type { UpstreamSession } from '../gateway/forward/upstream-sessions.ts'
+import type { EndLeftSessions } from '../gateway/forward/http/left-sessions.ts'
+import type { UpstreamSession } from '../gateway/forward/http/upstream-sessions.ts'
 import { Fault } from '../lib/fault.ts'
 import type { Log } from '../lib/log.ts'
 import type { Sealer } from '../secrets/sealing.ts'

@@ -1,4 +1,4 @@
-import type { UpstreamSession, UpstreamSessionLog } from '../gateway/forward/upstream-sessions.ts'
+import type { UpstreamSession, UpstreamSessionLog } from '../gateway/forward/http/upstream-sessions.ts'
 import type { Clock } from '../lib/clock.ts'
 import { mintUid } from '../lib/id.ts'
 import type { Log } from '../lib/log.ts'

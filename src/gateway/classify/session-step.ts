@@ -1,8 +1,8 @@
-import type { EventLogs } from '../reply/event-logs.ts'
+import type { EventLogs } from '../reply/events/event-logs.ts'
 import { isSessionId } from '../../lib/id.ts'
 import { claimsModern, isLegacyRevision } from '../../protocol/revisions.ts'
 import { need, type Exchange, type Refusal } from '../exchange.ts'
-import type { SseConnection } from '../reply/sse-connection.ts'
+import type { SseConnection } from '../reply/sse/sse-connection.ts'
 import type { Session } from './session.ts'
 import type { Sessions } from './sessions.ts'
 

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { toClientRequestParams, type InputRequest } from '../../protocol/bridge/input-required.ts'
-import type { WayToClient } from '../reply/ask-client.ts'
+import type { WayToClient } from '../reply/ask/ask-client.ts'
 
 /** What a legacy client gave for one round of a modern server; `refused`: it gave an error for something needed. */
 export type RoundAnswers = ReadonlyMap<string, string> | 'refused'

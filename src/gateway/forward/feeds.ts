@@ -1,5 +1,5 @@
 import type { ServerView } from '../snapshot.ts'
-import { feedPauseMs } from './feed-pause.ts'
+import { feedPauseMs } from './http/feed-pause.ts'
 import type { Pool, Scope } from './pool.ts'
 import { sharedName, sharedScope } from './shared-scope.ts'
 import type { WatchRefusal } from './upstream.ts'

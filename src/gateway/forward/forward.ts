@@ -5,7 +5,7 @@ import { hearingCancel, isAbandoned } from './calls-in-flight.ts'
 import { ASK_NEXT, ForwardedCall, mayBeAsked, type CallDeps } from './forwarded-call.ts'
 import type { createLogLevels } from './log-level.ts'
 import type { Lease, Pool } from './pool.ts'
-import type { Resume } from './resume.ts'
+import type { Resume } from './park/resume.ts'
 import type { Turns } from './turns.ts'
 
 export interface ForwardDeps extends CallDeps {

@@ -5,8 +5,8 @@ import { rawAt, valueAt, type Message } from '../../protocol/message.ts'
 import type { Edit } from '../../protocol/splice.ts'
 import type { Session } from '../classify/session.ts'
 import { need, type Exchange, type Refusal, type Route } from '../exchange.ts'
-import { canAsk, type ClientAsker, type WayToClient } from '../reply/ask-client.ts'
-import { askQuestion } from '../reply/ask-question.ts'
+import { canAsk, type ClientAsker, type WayToClient } from '../reply/ask/ask-client.ts'
+import { askQuestion } from '../reply/ask/ask-question.ts'
 import { upstreamRefusal } from '../route/route.ts'
 import type { TaskHandles } from '../route/task-handles.ts'
 import { askRound } from './ask-round.ts'
@@ -14,11 +14,11 @@ import { answerFor, eventFor, isNotFound, toolError, upstreamRequest, type Answe
 import { openCall } from './calls-in-flight.ts'
 import type { Caller } from './caller.ts'
 import { exposedReply, isExposed } from './exposed-reply.ts'
-import { requestDigest } from './park-state.ts'
-import type { Parking, Retry } from './parking.ts'
+import { requestDigest } from './park/park-state.ts'
+import type { Parking, Retry } from './park/parking.ts'
 import { isHeaderMismatch } from './outgoing-params.ts'
 import type { Lease } from './pool.ts'
-import { Rounds, type RoundsHost } from './rounds.ts'
+import { Rounds, type RoundsHost } from './park/rounds.ts'
 import { sendAsTask } from './task-call.ts'
 import { decline, type Question, type Sink, type UpstreamCall, type UpstreamFailure } from './upstream.ts'
 
@@ -37,7 +37,7 @@ export const ASK_NEXT: Refusal = { code: 'resource_not_found' }
 const MAX_SHIM_ROUNDS = 8
 const STATE_ONLY_PAUSE_MS = 250
 
-type Conclude = (refusal: Refusal | undefined) => void
+type Conclude = Retry['conclude']
 
 /**
  * One call at a server, from sending to its answer, whoever of its client's exchanges waits for it. A legacy client is
@@ -105,7 +105,10 @@ export class ForwardedCall implements Sink, RoundsHost {
 
   event(message: Message): void {
     const caller = this.#caller
-    if (caller === undefined || this.#over) return
+    if (caller !== undefined && !this.#over) this.#contain(() => this.#passOn(caller, message))
+  }
+
+  #passOn(caller: Caller, message: Message): void {
     if (this.#shimRounds > 0 && this.#repeats(message)) return
     const bytes = eventFor(caller, message)
     if (bytes !== undefined && !caller.out.event(bytes)) this.#holdBack(caller)
@@ -113,6 +116,10 @@ export class ForwardedCall implements Sink, RoundsHost {
 
   asked(question: Question): void {
     if (this.#over) return decline(question)
+    this.#contain(() => this.#ask(question))
+  }
+
+  #ask(question: Question): void {
     const caller = this.#caller
     if (caller?.era === 'legacy') return this.#askLegacy(caller, question)
     if (this.#rounds === undefined) {
@@ -130,10 +137,15 @@ export class ForwardedCall implements Sink, RoundsHost {
 
   reply(message: Message): void {
     this.#lease.heard(undefined)
+    this.#contain(() => this.#replied(message))
+  }
+
+  #replied(message: Message): void {
     const caller = this.#caller
+    const broken = (thrown: unknown): void => this.#broken(thrown)
     if (caller === undefined) this.#kept = message
-    else if (this.#asksForInput(caller, message)) void this.#shim(caller, message)
-    else if (this.#readByAnotherList(message)) void this.#sendAgain()
+    else if (this.#asksForInput(caller, message)) this.#shim(caller, message).catch(broken)
+    else if (this.#readByAnotherList(message)) this.#sendAgain().catch(broken)
     else this.#answer(caller, message)
   }
 
@@ -344,7 +356,23 @@ export class ForwardedCall implements Sink, RoundsHost {
     return false
   }
 
-  #end(refusal: Refusal | undefined): void {
+  /** What a server says runs inside the connection that heard it, which others share: a bug here ends this call only. */
+  #contain(work: () => void): void {
+    try {
+      work()
+    } catch (thrown) {
+      this.#broken(thrown)
+    }
+  }
+
+  #broken(thrown: unknown): void {
+    if (this.#over) return
+    this.#call?.cancel()
+    // Thrown at whoever waits, as if the step had thrown it: the pipeline logs it and answers.
+    this.#end(this.#caller === undefined ? undefined : Promise.reject(thrown))
+  }
+
+  #end(refusal: Parameters<Conclude>[0]): void {
     if (this.#over) return
     this.#over = true
     this.#finish?.()

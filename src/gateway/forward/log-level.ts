@@ -1,5 +1,5 @@
 import { requestMessage } from '../../protocol/json-rpc.ts'
-import { ownMessage } from './handshake.ts'
+import { ownMessage } from './dial/handshake.ts'
 import type { Lease } from './pool.ts'
 import { ask, type Upstream } from './upstream.ts'
 

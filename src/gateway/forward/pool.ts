@@ -2,7 +2,7 @@ import { err, ok, type Result } from '../../lib/result.ts'
 import { NO_OFFER, SHARED_OFFER, type Offer } from '../../protocol/client-offer.ts'
 import type { Message } from '../../protocol/message.ts'
 import type { ServerView } from '../snapshot.ts'
-import type { Dial, For } from './dial.ts'
+import type { Dial, For } from './dial/dial.ts'
 import type { Question, Upstream, UpstreamFailure, UpstreamInfo } from './upstream.ts'
 
 /** For whom a connection is wanted. */

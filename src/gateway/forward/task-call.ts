@@ -2,7 +2,7 @@ import { requestMessage } from '../../protocol/json-rpc.ts'
 import { spanOf, valueAt, type Message } from '../../protocol/message.ts'
 import { insertMember } from '../../protocol/bridge/request.ts'
 import { startDeadline, type Deadline } from './deadline.ts'
-import { ownMessage } from './handshake.ts'
+import { ownMessage } from './dial/handshake.ts'
 import type { Question, Sink, Upstream, UpstreamCall, UpstreamFailure, UpstreamRequest } from './upstream.ts'
 
 /**

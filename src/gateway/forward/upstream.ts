@@ -174,7 +174,7 @@ export function decline(question: Question): void {
 }
 
 /** An elicitation can be cancelled; for everything else there is only an error. */
-export const declined = (method: string): string =>
+const declined = (method: string): string =>
   method === 'elicitation/create'
     ? '"result":{"action":"cancel"}'
     : '"error":{"code":-32601,"message":"not served by this client"}'

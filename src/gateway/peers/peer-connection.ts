@@ -1,7 +1,7 @@
 import type { Session } from '../classify/session.ts'
 import type { PeerReply, Peers } from '../peers.ts'
-import { eventIds, type EventId } from '../reply/event-id.ts'
-import type { EventConnection } from '../reply/event-stream.ts'
+import { eventIds, type EventId } from '../reply/events/event-id.ts'
+import type { EventConnection } from '../reply/events/event-stream.ts'
 import { writeSessionMessage } from './session-message.ts'
 
 /** A connection to a client of another process: what is written goes to that process, which passes it on as it is. */

@@ -7,7 +7,7 @@ import { isLogLevel } from '../forward/log-level.ts'
 import { decodeCursor, type Aggregator } from '../route/aggregate.ts'
 import type { ListKind } from '../route/listed-item.ts'
 import { scopeOf } from '../route/route.ts'
-import type { ClientEar } from './client-ear.ts'
+import type { ClientEar } from './ask/client-ear.ts'
 
 /** Requests that are answered here, without asking a server. */
 

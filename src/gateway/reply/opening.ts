@@ -10,7 +10,7 @@ import { reportsNow } from '../forward/reports-of.ts'
 import type { Capabilities, Reports, UpstreamFailure, UpstreamInfo } from '../forward/upstream.ts'
 import { resultMessage } from '../../protocol/json-rpc.ts'
 import type { Era } from '../../protocol/revisions.ts'
-import type { ListName } from './change.ts'
+import type { ListName } from './listen/change.ts'
 import { endpointServers, givesTasks, scopeOf } from '../route/route.ts'
 import type { ServerView } from '../snapshot.ts'
 

@@ -4,8 +4,8 @@ import { afterEach, beforeEach, expect, test } from 'vitest'
 import type { Segment } from '../../audit/entry.ts'
 import type { BootEpoch } from '../../lib/id.ts'
 import type { Session } from '../classify/session.ts'
-import { createEventLogs } from './event-logs.ts'
-import { cutWhenStalled, openEventConnection } from './event-stream.ts'
+import { createEventLogs } from './events/event-logs.ts'
+import { cutWhenStalled, openEventConnection } from './events/event-stream.ts'
 import { createOutlet, type Outlet } from './outlet.ts'
 
 let server: Server

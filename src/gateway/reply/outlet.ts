@@ -1,14 +1,14 @@
 import type { ServerResponse } from 'node:http'
 import type { Segment } from '../../audit/entry.ts'
 import type { Session } from '../classify/session.ts'
-import type { EventLogs } from './event-logs.ts'
+import type { EventLogs } from './events/event-logs.ts'
 import {
   cutWhenStalled,
   KEEP_ALIVE_MS,
   openEventConnection,
   PlainStream,
   type MessageStream,
-} from './event-stream.ts'
+} from './events/event-stream.ts'
 
 /**
  * The way back to the client, for one exchange. Nothing leaves before the record of the call is durable, and each

@@ -1,7 +1,7 @@
 import { err, ok, type Result } from '../../lib/result.ts'
 import { requestMessage } from '../../protocol/json-rpc.ts'
 import { hasPath, rawAt, stringAt, type Message } from '../../protocol/message.ts'
-import { ourEnvelope, ownMessage } from '../forward/handshake.ts'
+import { ourEnvelope, ownMessage } from '../forward/dial/handshake.ts'
 import type { Lease } from '../forward/pool.ts'
 import { ask, type UpstreamFailure } from '../forward/upstream.ts'
 import type { Implementation } from '../../protocol/envelope.ts'

@@ -1,0 +1,47 @@
+import type { Dispatcher } from 'undici'
+import type { HttpSpec } from '../../../kinds/server.ts'
+import type { SecretValue } from '../../../lib/secret-value.ts'
+import { createJsonRedactor } from '../../../secrets/redact.ts'
+import { secretsIn, type OpenSecret } from '../../inject/credentials.ts'
+import type { GrantSource, GrantUse } from '../../inject/grants.ts'
+import type { ServerView } from '../../snapshot.ts'
+import { withGrant } from './with-grant.ts'
+import type { Redact } from './without-secrets.ts'
+
+/** What a Server over HTTP uses of the grants; undefined where it names none. */
+export function grantUse(grants: GrantSource, server: string, spec: HttpSpec): GrantUse | undefined {
+  if (spec.auth === undefined) return undefined
+  return { source: grants, grant: spec.auth.grant, purpose: { server, origin: new URL(spec.url).origin } }
+}
+
+interface Dispatchers {
+  readonly calls: Dispatcher
+  readonly streams: Dispatcher
+}
+
+/** The ways to a Server's origin, with its grant put into whatever takes them. */
+export const granted = ({ calls, streams }: Dispatchers, use: GrantUse | undefined): Dispatchers =>
+  use === undefined
+    ? { calls, streams }
+    : { calls: calls.compose(withGrant(use)), streams: streams.compose(withGrant(use)) }
+
+/** What the server was given may not come back from it. The token of a grant is another after each refresh. */
+export function redactorFor(
+  deps: { readonly openSecret: OpenSecret; readonly grants: GrantSource },
+  { spec, name }: ServerView,
+): Redact | undefined {
+  const fixed = secretsIn(spec, deps.openSecret)
+  const use = spec.transport === 'stdio' ? undefined : grantUse(deps.grants, name, spec)
+  if (use === undefined) return createJsonRedactor(fixed)
+  let known: SecretValue | undefined
+  let redact = createJsonRedactor(fixed)
+  return (json) => {
+    const token = use.source.current(use.grant, use.purpose.origin)
+    if (token !== undefined && token !== known) {
+      // What was sent a moment before its end may come back a moment after.
+      redact = createJsonRedactor([...fixed, token, ...(known === undefined ? [] : [known])])
+      known = token
+    }
+    return redact?.(json) ?? json
+  }
+}

@@ -1,0 +1,131 @@
+import type { Dispatcher } from 'undici'
+import type { SecretValue } from '../../../lib/secret-value.ts'
+import { bearer, type GrantUse } from '../../inject/grants.ts'
+import { GrantRefused } from './grant-refused.ts'
+
+type Headers = Readonly<Record<string, string>>
+
+/**
+ * The last thing that happens to a request before it leaves: it gets the token of the Server's grant. One that the
+ * server refuses for its token was not processed (RFC 6750, 3.1), so it is sent once more when there is another token.
+ */
+export const withGrant =
+  (use: GrantUse): Dispatcher.DispatcherComposeInterceptor =>
+  (dispatch) =>
+  (options, handler) => {
+    const token = use.source.current(use.grant, use.purpose.origin)
+    const request = new GrantedRequest({ use, dispatch, options, handler })
+    if (token !== undefined) return request.send(token)
+    void request.sendWhenReady()
+    return true
+  }
+
+interface About {
+  readonly use: GrantUse
+  readonly dispatch: Dispatcher['dispatch']
+  readonly options: Dispatcher.DispatchOptions
+  readonly handler: Dispatcher.DispatchHandler
+}
+
+/** More than this of a refusal's body is not read: the connection is given up instead. */
+const MAX_REFUSAL_BYTES = 64 * 1024
+
+class GrantedRequest implements Dispatcher.DispatchHandler {
+  readonly #about: About
+  #token: SecretValue | undefined
+  #again = false
+  /** The answer is a refusal that concerns the grant; nothing of it is passed on. */
+  #refusal: { readonly status: number; readonly challenge: string | undefined } | undefined
+  #refusalBytes = 0
+
+  constructor(about: About) {
+    this.#about = about
+  }
+
+  send(token: SecretValue): boolean {
+    const { dispatch, options } = this.#about
+    this.#token = token
+    const headers = { ...(options.headers as Headers), authorization: bearer(token) }
+    return dispatch({ ...options, headers }, this)
+  }
+
+  async sendWhenReady(): Promise<void> {
+    const { use } = this.#about
+    try {
+      const token = await use.source.ready(use.grant, use.purpose)
+      if (token.ok) this.send(token.value)
+      else this.#fail(new GrantRefused(token.error))
+    } catch (thrown) {
+      this.#fail(thrown as Error)
+    }
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController, context: unknown): void {
+    this.#about.handler.onRequestStart?.(controller, context)
+  }
+
+  onResponseStart(
+    controller: Dispatcher.DispatchController,
+    statusCode: number,
+    headers: Record<string, string | string[] | undefined>,
+    statusMessage?: string,
+  ): void {
+    const challenge = headers['www-authenticate']
+    if (statusCode === 401 || (statusCode === 403 && challenge !== undefined))
+      this.#refusal = {
+        status: statusCode,
+        challenge: Array.isArray(challenge) ? challenge.join(', ') : challenge,
+      }
+    else this.#about.handler.onResponseStart?.(controller, statusCode, headers, statusMessage)
+  }
+
+  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    if (this.#refusal === undefined) return this.#about.handler.onResponseData?.(controller, chunk)
+    this.#refusalBytes += chunk.length
+    if (this.#refusalBytes > MAX_REFUSAL_BYTES) controller.abort(new Error('a refusal that goes on and on'))
+  }
+
+  onResponseEnd(
+    controller: Dispatcher.DispatchController,
+    trailers: Record<string, string | string[] | undefined>,
+  ): void {
+    if (this.#refusal === undefined) this.#about.handler.onResponseEnd?.(controller, trailers)
+    else void this.#refused()
+  }
+
+  onResponseError(controller: Dispatcher.DispatchController, error: Error): void {
+    if (this.#refusal === undefined) this.#about.handler.onResponseError?.(controller, error)
+    else void this.#refused()
+  }
+
+  async #refused(): Promise<void> {
+    const { use } = this.#about
+    const { status, challenge } = this.#refusal ?? { status: 401, challenge: undefined }
+    this.#refusal = undefined
+    try {
+      const found = await use.source.refused(use.grant, { used: this.#token, status, challenge })
+      if (!found.ok || this.#again) {
+        const why = found.ok ? undefined : found.error
+        return this.#fail(new GrantRefused(why ?? `it refuses our grant (HTTP status ${status})`, status))
+      }
+      this.#again = true
+      await this.sendWhenReady()
+    } catch (thrown) {
+      this.#fail(thrown as Error)
+    }
+  }
+
+  /** Nothing is under way any more that a controller could stop. */
+  #fail(error: Error): void {
+    this.#about.handler.onResponseError?.(NO_CONTROLLER, error)
+  }
+}
+
+const NO_CONTROLLER: Dispatcher.DispatchController = {
+  aborted: false,
+  paused: false,
+  reason: null,
+  abort() {},
+  pause() {},
+  resume() {},
+}

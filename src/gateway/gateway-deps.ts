@@ -1,0 +1,38 @@
+import type { Authenticator } from '../access/authenticate.ts'
+import type { Recorder } from '../audit/entry.ts'
+import type { Clock } from '../lib/clock.ts'
+import type { BootEpoch } from '../lib/id.ts'
+import type { Log } from '../lib/log.ts'
+import type { Implementation } from '../protocol/envelope.ts'
+import type { Runtime } from '../runtime/runtime.ts'
+import type { SessionStore } from './classify/session.ts'
+import type { UpstreamSessionLog } from './forward/http/upstream-sessions.ts'
+import type { GrantSource } from './inject/grants.ts'
+import type { Peers } from './peers.ts'
+import type { SnapshotSource } from './snapshot.ts'
+
+/** What the gateway needs of the rest; `main/serve.ts` brings it together. */
+export interface GatewayDeps {
+  readonly snapshot: SnapshotSource
+  readonly authenticator: Authenticator
+  readonly recorder: Recorder
+  readonly sessions: SessionStore
+  /** Where our sessions at servers are remembered. */
+  readonly upstreamSessions: UpstreamSessionLog
+  /** Whether a principal that opened a session may still use it. */
+  readonly isActive: (principal: string) => boolean
+  readonly runtime: Runtime
+  readonly clock: Clock
+  readonly epoch: BootEpoch
+  /** Seals what modern clients carry between the rounds of a call; the same in all processes of one database. */
+  readonly stateKey: Buffer
+  /** Other processes on the same database. */
+  readonly peers: Peers
+  readonly log: Log
+  /** How we introduce ourselves to clients and servers. */
+  readonly us: Implementation
+  /** Tokens that others have issued to us, for the servers that they are for. */
+  readonly grants: GrantSource
+  /** Host names under which the daemon is known besides loopback. */
+  readonly hostNames: readonly string[]
+}

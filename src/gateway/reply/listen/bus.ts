@@ -1,0 +1,147 @@
+import type { ProjectView, ServerView, SnapshotSource } from '../../snapshot.ts'
+import { ALL_LISTS, type Change } from './change.ts'
+
+/** Who hears what is said unasked: the stream of a legacy session, a `subscriptions/listen` of a modern client. */
+export interface Listener {
+  readonly principal: string
+  /** Legacy: the session whose stream it is. */
+  readonly session: string | undefined
+  readonly project: string
+  /** The one server of its endpoint, or undefined on the aggregated one. */
+  readonly server: string | undefined
+  /** @param lists bits of `LIST_BIT` */
+  listsChanged(lists: number): void
+  /** A resource that it has subscribed to has changed. */
+  updated(uri: string, change: Change): void
+}
+
+/** Brings what changed to those who hear of it; several changes of one thing within a moment are one. */
+export interface Bus {
+  join(listener: Listener): void
+  leave(listener: Listener): void
+  /**
+   * @param lists bits of `LIST_BIT`
+   * @param sharer whose lists they are, as the pool names who shares a connection; '': everybody's
+   */
+  listsChanged(server: ServerView, lists: number, sharer: string): void
+  /** Everything about a project may have changed: its servers, its rules. */
+  projectChanged(project: string): void
+  /** A server was changed, made or removed. */
+  serverChanged(name: string): void
+  listsChangedFor(listener: Listener, lists: number): void
+  updated(uri: string, listeners: ReadonlySet<Listener>, change: Change): void
+  /** Somebody would hear of changes of its lists. */
+  isHeard(server: ServerView): boolean
+  close(): void
+}
+
+/** Several changes within this time are one notification. */
+const TOGETHER_MS = 50
+
+/** Those who listen on one endpoint. */
+interface Group {
+  readonly project: string
+  readonly server: string | undefined
+  readonly listeners: Set<Listener>
+  /** By whose lists they see besides everybody's: a principal, a session. */
+  readonly bySharer: Map<string, Set<Listener>>
+}
+
+const sharersOf = (listener: Listener): readonly string[] =>
+  listener.session === undefined ? [listener.principal] : [listener.principal, `session:${listener.session}`]
+
+export function createBus(snapshot: SnapshotSource): Bus {
+  const groups = new Map<string, Group>()
+  const uids = new WeakMap<ProjectView, ReadonlySet<string>>()
+  const due = new Map<Listener, number>()
+  const updates = new Map<ReadonlySet<Listener>, { readonly uri: string; readonly change: Change }>()
+  let timer: NodeJS.Timeout | undefined
+
+  const keyOf = ({ project, server }: Pick<Listener, 'project' | 'server'>): string =>
+    `${project} ${server ?? ''}`
+
+  function uidsOf(project: ProjectView): ReadonlySet<string> {
+    let found = uids.get(project)
+    if (found === undefined) {
+      found = new Set(project.servers.map(({ uid }) => uid))
+      uids.set(project, found)
+    }
+    return found
+  }
+
+  function concerns(group: Group, server: ServerView): boolean {
+    if (group.server !== undefined && group.server !== server.name) return false
+    const project = snapshot.current().project(group.project)
+    return project !== undefined && uidsOf(project).has(server.uid)
+  }
+
+  function later(listener: Listener, lists: number): void {
+    due.set(listener, (due.get(listener) ?? 0) | lists)
+    timer ??= setTimeout(tell, TOGETHER_MS)
+  }
+
+  function tell(): void {
+    timer = undefined
+    const lists = [...due]
+    const resources = [...updates]
+    due.clear()
+    updates.clear()
+    for (const [listener, bits] of lists) listener.listsChanged(bits)
+    for (const [listeners, { uri, change }] of resources)
+      for (const listener of listeners) listener.updated(uri, change)
+  }
+
+  return {
+    join(listener) {
+      const key = keyOf(listener)
+      const { project, server } = listener
+      const group = groups.get(key) ?? { project, server, listeners: new Set(), bySharer: new Map() }
+      groups.set(key, group)
+      group.listeners.add(listener)
+      for (const sharer of sharersOf(listener)) {
+        const set = group.bySharer.get(sharer) ?? new Set()
+        group.bySharer.set(sharer, set.add(listener))
+      }
+    },
+    leave(listener) {
+      due.delete(listener)
+      const key = keyOf(listener)
+      const group = groups.get(key)
+      if (group?.listeners.delete(listener) !== true) return
+      for (const sharer of sharersOf(listener)) {
+        const set = group.bySharer.get(sharer)
+        if (set?.delete(listener) === true && set.size === 0) group.bySharer.delete(sharer)
+      }
+      if (group.listeners.size === 0) groups.delete(key)
+    },
+    listsChanged(server, lists, sharer) {
+      for (const group of groups.values()) {
+        const concerned = sharer === '' ? group.listeners : group.bySharer.get(sharer)
+        if (concerned === undefined || !concerns(group, server)) continue
+        for (const listener of concerned) later(listener, lists)
+      }
+    },
+    projectChanged(project) {
+      for (const group of groups.values())
+        if (group.project === project) for (const listener of group.listeners) later(listener, ALL_LISTS)
+    },
+    serverChanged(name) {
+      for (const group of groups.values()) {
+        if (group.server !== undefined && group.server !== name) continue
+        if (snapshot.current().project(group.project)?.spec.servers.includes(name) !== true) continue
+        for (const listener of group.listeners) later(listener, ALL_LISTS)
+      }
+    },
+    listsChangedFor: later,
+    updated(uri, listeners, change) {
+      // The set of those who hear of a resource is one object for as long as anybody does.
+      updates.set(listeners, { uri, change })
+      timer ??= setTimeout(tell, TOGETHER_MS)
+    },
+    isHeard(server) {
+      for (const group of groups.values()) if (concerns(group, server)) return true
+      return false
+    },
+    close: () => clearTimeout(timer),
+  }
+}
