@@ -135,3 +135,8 @@ test('headers that are made of arguments are equal to them', () => {
     }),
   )
 })
+
+test('half a surrogate pair, which no header can carry, is equal to what stands for it', () => {
+  const message = call(String.raw`{"a":"x\ud800"}`)
+  expect(paramProblem(message, A, paramHeadersOf(message, [A])?.[A.header])).toBeUndefined()
+})

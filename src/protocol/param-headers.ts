@@ -128,7 +128,8 @@ export function paramProblem(
 const isExact = (value: number): boolean => Math.abs(value) <= Number.MAX_SAFE_INTEGER
 
 function headerText(argument: unknown): string | undefined {
-  if (typeof argument === 'string') return argument
+  // Half a surrogate pair has no UTF-8, and so no base64 of it: what a header can say of it is U+FFFD.
+  if (typeof argument === 'string') return argument.toWellFormed()
   if (typeof argument === 'boolean') return String(argument)
   return typeof argument === 'number' && isExact(argument) ? String(argument) : undefined
 }
