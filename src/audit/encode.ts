@@ -21,6 +21,10 @@ const num = (value: number): number => (Number.isFinite(value) ? value : 0)
 
 export function encodeIntent(entry: Intent): string {
   let line = `{"type":"intent","id":${quote(entry.id)},"atMs":${num(entry.atMs)},"event":${quote(entry.event)},"principal":${quote(entry.principal)},"principalName":${quote(entry.principalName)}`
+  if (entry.user !== undefined) line += `,"user":${quote(entry.user)}`
+  if (entry.token !== undefined) line += `,"token":${quote(entry.token)}`
+  if (entry.tokenSha !== undefined) line += `,"tokenSha":${quote(entry.tokenSha)}`
+  if (entry.actor !== undefined) line += `,"actor":${quote(entry.actor)}`
   if (entry.project !== undefined) line += `,"project":${quote(entry.project)}`
   if (entry.server !== undefined) line += `,"server":${quote(entry.server)}`
   if (entry.target !== undefined) line += `,"target":${quote(entry.target)}`

@@ -12,6 +12,14 @@ export interface Intent {
   /** `Principal.key` and a readable name. */
   readonly principal: string
   readonly principalName: string
+  /** Name of the person behind the call: the caller, or whoever owns the token. */
+  readonly user?: string | undefined
+  /** Name of the token that was shown. */
+  readonly token?: string | undefined
+  /** SHA-256 of the credential that was shown, in hex, as the store keeps it: a token that is made again differs. */
+  readonly tokenSha?: string | undefined
+  /** Impersonation: key of the principal that acts; `principal` is the one acted as. */
+  readonly actor?: string | undefined
   readonly project?: string | undefined
   readonly server?: string | undefined
   /** Tool, prompt or resource (its URI), or the name of the changed object. At most 512 characters. */
