@@ -10,6 +10,9 @@ import type { ControlListenerDeps } from './control-listener.ts'
 import { createCallback, openGrants } from './grants.ts'
 import { createFront, type FrontDeps } from './http-front.ts'
 import { createMetrics } from './metrics.ts'
+import { housekeeping } from './housekeeping.ts'
+import { runJobs } from './leases/jobs.ts'
+import { createLeases } from './leases/leases.ts'
 import { createLeftSessions } from './left-sessions.ts'
 import { closeFront, listenOn } from './listening.ts'
 import { openPeers } from './peers/open-peers.ts'
@@ -147,6 +150,15 @@ export async function serve(config: ServeConfig): Promise<Daemon> {
     url = `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${port}`
     closers.push(() => network.close())
     await network.start(gateway.servePeer)
+    const leases = createLeases({
+      db: store.state,
+      self: epoch,
+      shared: config.database !== undefined,
+      log,
+      tickMs: clock.tickMs,
+    })
+    closers.push(() => leases.close())
+    runJobs(leases, log, housekeeping({ network }))
     // Not before: who has sessions and is not to be found is taken for one that is gone.
     upstreamSessions.begin()
     closers.push(() => {
@@ -157,6 +169,7 @@ export async function serve(config: ServeConfig): Promise<Daemon> {
     state = 'ready'
     log.info({ url, version: build.version, sandbox: runtime.sandbox }, 'castellan is ready')
     left.sweep()
+    leases.begin()
     const finished = Promise.withResolvers<void>()
     async function stop(): Promise<void> {
       state = 'draining'

@@ -23,6 +23,7 @@ export interface StateTables {
   readonly token_uses: TokenUseRow
   readonly peers: PeerRow
   readonly upstream_sessions: UpstreamSessionRow
+  readonly leases: LeaseRow
 }
 
 export type ControlDb = Kysely<ControlTables>
@@ -140,6 +141,15 @@ export interface PeerRow {
   readonly node: string
   readonly url: string
   /** Goes up as long as it lives. */
+  readonly beat: number
+}
+
+/** What only one process does at a time, and who that is. */
+export interface LeaseRow {
+  readonly name: string
+  /** The boot epoch of the process that does it. */
+  readonly holder: string
+  /** Goes up as long as it does. */
   readonly beat: number
 }
 

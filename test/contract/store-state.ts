@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import { dropLeases, keepLeases, listLeases, takeLease } from '../../src/store/leases.ts'
 import { listPeers, putPeer, removePeer } from '../../src/store/peers.ts'
 import {
   countSessions,
@@ -11,7 +12,7 @@ import {
   updateSession,
 } from '../../src/store/sessions.ts'
 import type { Store } from '../../src/store/store.ts'
-import type { SessionRow, UpstreamSessionRow } from '../../src/store/tables.ts'
+import type { LeaseRow, SessionRow, UpstreamSessionRow } from '../../src/store/tables.ts'
 import { listUses, recordUses } from '../../src/store/token-use.ts'
 import {
   claimUpstreamSessions,
@@ -69,6 +70,27 @@ export function storeStateContract(current: () => Store): void {
     expect(await updateSession(state, 's1', {})).toBe(true)
     expect(await updateSession(state, 's2', {})).toBe(false)
     expect(await updateSession(state, 's2', { client: '{}' })).toBe(false)
+  })
+
+  test('a lease goes to one of those that try, stays with who keeps it, and is free when it is dropped', async () => {
+    const { state } = current()
+    const tries = (seen: LeaseRow | undefined, by: string): Promise<boolean[]> =>
+      Promise.all([1, 2, 3].map((n) => takeLease(state, 'sweep', `${by}-${n}`, seen)))
+    expect((await tries(undefined, 'first')).filter(Boolean)).toHaveLength(1)
+    const [seen] = await listLeases(state)
+    expect(seen).toMatchObject({ name: 'sweep', beat: 0 })
+    expect(await keepLeases(state, String(seen?.holder))).toEqual(['sweep'])
+    // It has moved since it was looked at.
+    expect(await tries(seen, 'second')).toEqual([false, false, false])
+    const [moved] = await listLeases(state)
+    expect(moved).toEqual({ ...seen, beat: 1 })
+    expect((await tries(moved, 'third')).filter(Boolean)).toHaveLength(1)
+    expect(await keepLeases(state, String(seen?.holder))).toEqual([])
+    const [third] = await listLeases(state)
+    await dropLeases(state, String(seen?.holder))
+    expect(await listLeases(state)).toEqual([third])
+    await dropLeases(state, String(third?.holder))
+    expect(await listLeases(state)).toEqual([])
   })
 
   test('touching moves times forward only, of those that are there', async () => {

@@ -17,6 +17,8 @@ export interface PeerDirectory {
   others(): readonly string[]
   /** Which of them live no more, as the database says at this moment: silent for too long, or not there at all. */
   goneOf(nodes: readonly string[]): Promise<readonly string[]>
+  /** Removes who has been gone for so long that nobody asks for it any more. */
+  forgetGone(): Promise<void>
   /** Somebody tried to reach it in vain. */
   unreachable(node: string): void
   /** Ends being found. */
@@ -91,8 +93,6 @@ export function createPeerDirectory({ db, self, log, tickMs, onGone }: PeerDirec
     try {
       if (published !== undefined) await putPeer(db, { node: self, url: published })
       await read(true)
-      for (const [node, peer] of known)
-        if (peer.still >= FORGOTTEN_AFTER) await removePeer(db, node, peer.beat)
       failing = false
     } catch (thrown) {
       if (!failing) log.warn({ err: thrown }, 'other processes on this database cannot be looked up')
@@ -118,6 +118,10 @@ export function createPeerDirectory({ db, self, log, tickMs, onGone }: PeerDirec
     async goneOf(nodes) {
       await read(false)
       return nodes.filter(isGone)
+    },
+    async forgetGone() {
+      for (const [node, peer] of known)
+        if (peer.still >= FORGOTTEN_AFTER) await removePeer(db, node, peer.beat)
     },
     unreachable(node) {
       const peer = known.get(node)

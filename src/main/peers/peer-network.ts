@@ -29,6 +29,8 @@ export interface PeerNetwork {
   readonly peers: Peers
   /** Which of these processes live no more. */
   goneOf(nodes: readonly string[]): Promise<readonly string[]>
+  /** Removes from the database who has been gone for long: one process does it for all. */
+  forgetGone(): Promise<void>
   /** Begins to serve the others, and to be found by them. */
   start(service: PeerService): Promise<void>
   /** Is found no more; what others are still being told is cut. */
@@ -90,6 +92,7 @@ export function createPeerNetwork(deps: PeerNetworkDeps): PeerNetwork {
   return {
     peers: { self, open, broadcast },
     goneOf: (nodes) => directory.goneOf(nodes),
+    forgetGone: () => directory.forgetGone(),
     async start(service) {
       const { heard } = directory
       const server = createPeerListener({ self, signer, service, heard, clock, log })
