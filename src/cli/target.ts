@@ -17,6 +17,8 @@ export interface DaemonRecord {
   readonly url?: string
   readonly startedAtMs: number
   readonly version: string
+  /** How long it goes on after it was told to end. */
+  readonly drainSeconds?: number
 }
 
 /** `--home`, else `CASTELLAN_HOME`, else `~/.castellan`; absolute. */

@@ -20,9 +20,11 @@ export const down = defineCommand({
       printLines(context.stdout, [`no daemon is running for the home ${home}`])
       return 0
     }
-    const pid = readDaemonRecord(home)?.pid
+    const { pid, drainSeconds = 0 } = readDaemonRecord(home) ?? {}
+    // Twice: until it is noticed, and for what is under way then.
+    const graceMs = GRACE_MS + 2 * 1000 * drainSeconds
     const refused = await askToStop(home, context)
-    if (refused === undefined && (await untilUnlocked(home, GRACE_MS))) {
+    if (refused === undefined && (await untilUnlocked(home, graceMs))) {
       printLines(context.stdout, ['the daemon has stopped'])
       return 0
     }

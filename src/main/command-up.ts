@@ -23,6 +23,10 @@ export const up = defineCommand({
       'where to listen for other daemons on the same database (default: 127.0.0.1:0)',
     ),
     peerUrl: text('--peer-url <url>', 'where they reach it, if that is not where it listens'),
+    drainSeconds: text(
+      '--drain-seconds <number>',
+      'how long it says that it is not ready before it ends; 5 to 15 behind a load balancer (default: 0)',
+    ),
     logLevel: choice('--log-level <level>', 'from where on to log (default: info)', LOG_LEVELS),
     logTo: choice('--log-to <where>', 'standard error, or logs/daemon.log in the home', ['stderr', 'file']),
   },

@@ -12,6 +12,7 @@ const NONE: ServeOptions = {
   keyFile: undefined,
   peerListen: undefined,
   peerUrl: undefined,
+  drainSeconds: undefined,
   manifests: [],
 }
 const read = (env: Record<string, string>, options: Partial<ServeOptions> = {}) =>

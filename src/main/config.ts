@@ -25,10 +25,14 @@ export interface ServeConfig {
   readonly keyFile?: string | undefined
   /** The master key itself, where it is in no file. */
   readonly masterKey?: SecretValue | undefined
+  /** For how long it says that it is not ready, and takes everything all the same, before it ends; absent: not at all. */
+  readonly drainSeconds?: number | undefined
 }
 
 export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal'] as const
 export type LogLevel = (typeof LOG_LEVELS)[number]
+
+const MAX_DRAIN_SECONDS = 300
 
 /** Every variable that Castellan reads. A name that begins with `CASTELLAN_` and is not here is refused. */
 // oxfmt-ignore
@@ -45,6 +49,7 @@ export const VARIABLES = {
   CASTELLAN_MASTER_KEY: 'the master key itself (what its file holds), for where there is no file',
   CASTELLAN_PEER_LISTEN: '`host:port` to listen on for other daemons on the same database; default `127.0.0.1:0`',
   CASTELLAN_PEER_URL:  'where they reach it, if that is not where it listens',
+  CASTELLAN_DRAIN_SECONDS: 'seconds for which it says that it is not ready before it ends; default `0`',
   CASTELLAN_DEBUG:     '`1`: the command line shows where in itself something went wrong',
 } as const satisfies Record<`CASTELLAN_${string}`, string>
 
@@ -59,6 +64,7 @@ export interface ServeOptions {
   readonly keyFile: string | undefined
   readonly peerListen: string | undefined
   readonly peerUrl: string | undefined
+  readonly drainSeconds: string | undefined
   readonly manifests: readonly string[]
 }
 
@@ -89,6 +95,7 @@ export function readServeConfig(
       options.logTo ??
       oneOf('CASTELLAN_LOG_TO', nonEmpty(env['CASTELLAN_LOG_TO']), ['stderr', 'file']) ??
       'stderr',
+    drainSeconds: readDrain(options.drainSeconds ?? nonEmpty(env['CASTELLAN_DRAIN_SECONDS'])),
     ...readKeyChoice(options.keyFile, context),
   }
 }
@@ -135,6 +142,17 @@ function readPort(given: string | undefined): number {
   if (!/^\d{1,5}$/.test(given) || port > 65_535)
     throw usage('the port is not a number from 0 to 65535', 'write: --port 7411')
   return port
+}
+
+function readDrain(given: string | undefined): number | undefined {
+  if (given === undefined) return undefined
+  const seconds = Number(given)
+  if (!/^\d{1,3}$/.test(given) || seconds > MAX_DRAIN_SECONDS)
+    throw usage(
+      `the drain period is not a number of seconds from 0 to ${MAX_DRAIN_SECONDS}`,
+      'write: --drain-seconds 10',
+    )
+  return seconds
 }
 
 /** A password in an argument can be read by every user of the machine, so it has to come from the environment. */

@@ -73,10 +73,11 @@ function openDaemonLog(home: string): DaemonLog {
 }
 
 function launch(config: ServeConfig, logFd: number, context: CliContext): ChildProcess {
-  const { home, host, port, database, logLevel, keyFile, peers } = config
+  const { home, host, port, database, logLevel, keyFile, peers, drainSeconds } = config
   const args = ['up', '--home', home, '--host', host, '--port', String(port), '--log-level', logLevel]
   if (keyFile !== undefined) args.push('--key-file', keyFile)
   if (peers !== undefined) args.push('--peer-listen', `[${peers.host}]:${peers.port}`)
+  if (drainSeconds !== undefined) args.push('--drain-seconds', String(drainSeconds))
   if (peers?.publicUrl !== undefined) args.push('--peer-url', peers.publicUrl)
   const launcher = fileURLToPath(new URL('../../bin/castellan.js', import.meta.url))
   return spawn(process.execPath, [launcher, ...args, '--log-to', 'file'], {

@@ -32,6 +32,8 @@ export function createFront(deps: FrontDeps): Server {
     { keepAliveTimeout: 65_000, headersTimeout: 20_000, requestTimeout: 300_000, maxHeaderSize: 32 * 1024 },
     (request, response) => {
       const url = request.url ?? '/'
+      // `Connection: close`: whoever keeps it comes back by another one, to another daemon where there are several.
+      if (!deps.ready()) response.shouldKeepAlive = false
       if (isMcpPath(url)) return deps.gateway.handle(request, response)
       if (!hosts.hostAllowed(request.headers.host) || !hosts.originAllowed(request.headers.origin)) {
         return send(response, faultAnswer(new Fault('origin_refused')))

@@ -1,5 +1,7 @@
 import type { Server } from 'node:http'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { Fault } from '../lib/fault.ts'
+import type { Log } from '../lib/log.ts'
 import type { ServeConfig } from './config.ts'
 
 /** @throws Fault `unavailable` when the address cannot be taken */
@@ -26,14 +28,45 @@ function hintFor(code: string | undefined, port: number, option: 'port' | 'peer-
   return `the address given by ${option === 'port' ? '--host and --port' : address} cannot be listened on`
 }
 
-/** Calls in flight may finish; what keeps streaming is cut after this long. */
-const DRAIN_MS = 5000
+/** Calls in flight may finish; what keeps streaming is cut after this long, or after the drain period if that is longer. */
+const FINISH_MS = 5000
 /** How often connections are looked for whose last call has ended meanwhile: clients would keep them open. */
 const SWEEP_MS = 25
+const PARKED_MS = 100
 
-export function closeFront(server: Server): Promise<void> {
+/** What the front serves, as far as its end is concerned. */
+export interface Served {
+  /** Ends the streams that would otherwise stay open for as long as their clients do. */
+  drain(): void
+  openThings(): { readonly parkedCalls: number }
+}
+
+/**
+ * Ends a listener that already says that it is not ready: takes everything until load balancers have noticed, then
+ * nothing more, while calls in flight may finish. Calls that are parked for an answer may too where other daemons are
+ * there to bring it, which the drain period stands for.
+ */
+export async function endFront(
+  server: Server,
+  served: Served,
+  { drainSeconds, log }: { readonly drainSeconds: number; readonly log: Log },
+): Promise<void> {
+  const drainMs = drainSeconds * 1000
+  if (drainMs > 0) {
+    log.info({ drainSeconds }, 'not ready any more; everything is still taken until the drain period is over')
+    await sleep(drainMs)
+  }
+  const finishMs = Math.max(FINISH_MS, drainMs)
+  const closed = closeFront(server, finishMs)
+  served.drain()
+  await closed
+  for (let waitedMs = 0; waitedMs < drainMs && served.openThings().parkedCalls > 0; waitedMs += PARKED_MS)
+    await sleep(PARKED_MS)
+}
+
+function closeFront(server: Server, finishMs: number): Promise<void> {
   return new Promise((resolve) => {
-    const cut = setTimeout(() => server.closeAllConnections(), DRAIN_MS)
+    const cut = setTimeout(() => server.closeAllConnections(), finishMs)
     const sweep = setInterval(() => server.closeIdleConnections(), SWEEP_MS)
     server.close(() => {
       clearTimeout(cut)

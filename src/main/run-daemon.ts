@@ -19,7 +19,8 @@ export async function runDaemon(
   started: (daemon: Daemon) => Promise<void>,
 ): Promise<void> {
   const lock = takeHome(config.home)
-  const record = { pid: process.pid, startedAtMs: Date.now(), version }
+  const { drainSeconds = 0 } = config
+  const record = { pid: process.pid, startedAtMs: Date.now(), version, drainSeconds }
   const signals = stopOnSignals()
   try {
     writeDaemonRecord(config.home, record)

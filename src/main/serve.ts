@@ -14,7 +14,7 @@ import { housekeeping } from './housekeeping.ts'
 import { runJobs } from './leases/jobs.ts'
 import { createLeases } from './leases/leases.ts'
 import { createLeftSessions } from './left-sessions.ts'
-import { closeFront, listenOn } from './listening.ts'
+import { endFront, listenOn } from './listening.ts'
 import { openPeers } from './peers/open-peers.ts'
 import { openParts, type Closers } from './open-parts.ts'
 import { createSessionStore } from './session-store.ts'
@@ -161,11 +161,7 @@ export async function serve(config: ServeConfig): Promise<Daemon> {
     runJobs(leases, log, housekeeping({ network }))
     // Not before: who has sessions and is not to be found is taken for one that is gone.
     upstreamSessions.begin()
-    closers.push(() => {
-      const closed = closeFront(front)
-      gateway.drain()
-      return closed
-    })
+    closers.push(() => endFront(front, gateway, { drainSeconds: config.drainSeconds ?? 0, log }))
     state = 'ready'
     log.info({ url, version: build.version, sandbox: runtime.sandbox }, 'castellan is ready')
     left.sweep()
