@@ -262,7 +262,7 @@ describe('what only few may do', () => {
       'src/lib/clock.ts':              'is the clock',
       'src/audit/commit-worker.ts':    'a thread of its own: a clock cannot be sent to it',
       'src/control/pause.ts':          'measures how long it has held the loop, not the time of anything',
-      'src/cli/commands/audit.ts':     'turns --since 2h into a time',
+      'src/cli/commands/audit-filter.ts':     'turns --since 2h into a time',
       'src/main/run-daemon.ts':               'writes when the daemon started',
       'src/main/command-audit-set-aside.ts':  'names a folder after the time',
       'src/main/quickstart/screen.ts':        'shows how long each step took',

@@ -51,13 +51,21 @@ export interface Gap {
   readonly entriesLost: number
 }
 
-/** Refusals before a principal was known: counted per source and reason, with one sample, not chained one by one. */
-export interface Refusals {
+/** Refusals before a principal was known: counted, not chained one by one. */
+export interface Refusals extends RefusedAttempt {
   readonly type: 'refusals'
   readonly atMs: number
   readonly source: string
   readonly reason: string
   readonly count: number
+}
+
+/** What was tried by somebody who is not known, where that is more than a request. */
+export interface RefusedAttempt {
+  /** As `Intent.event`: `sign-in local`. */
+  readonly event?: string | undefined
+  /** Digest of the account that was named: enough to see that it is the same one, useless to learn its name. */
+  readonly account?: string | undefined
 }
 
 export type Entry = Intent | Outcome | Gap | Refusals
@@ -76,7 +84,8 @@ export interface Recorder {
   /** Queues the intent and returns the segment that it will be in. */
   intent(entry: Intent): Segment
   outcome(entry: Outcome): void
-  refused(source: string, reason: string): void
+  /** Counted for each source, reason, event and account; how many of them are told apart is bounded. */
+  refused(source: string, reason: string, attempt?: RefusedAttempt): void
   /** Waits until everything queued so far is committed (or has failed) and anchored. */
   flush(): Promise<void>
   close(): Promise<void>

@@ -1,8 +1,8 @@
 import { writeArchive } from './archive.ts'
 import type { SegmentRow } from './chain.ts'
 import { MAX_BEHIND_SEGMENTS, SLICE_ENTRIES, type History } from './history.ts'
-import { newestIn, openIndex, type IndexFile } from './index-file.ts'
-import { queryRows } from './query.ts'
+import { openIndex, searchIn, type IndexFile } from './index-file.ts'
+import { queryRows, querySessions, type Index } from './query.ts'
 import { openReader, type RecordReader } from './record-file.ts'
 
 /** `audit.db` of a home, with its index in a file beside it. */
@@ -39,6 +39,13 @@ export function createFileHistory({
     return entries >= SLICE_ENTRIES
   }
 
+  /** The index with all that is on the record by now. */
+  function upToDate(): Index {
+    const { index } = files()
+    while (fillSlice());
+    return searchIn(index.db)
+  }
+
   async function fill(busy: boolean): Promise<void> {
     const { record, index } = files()
     const behind = (record.tip()?.seq ?? 0) - index.filledTo()
@@ -54,11 +61,8 @@ export function createFileHistory({
 
   return {
     fill,
-    query(filter) {
-      const { index } = files()
-      while (fillSlice());
-      return queryRows(newestIn(index.db), filter)
-    },
+    query: async (filter) => queryRows(upToDate(), filter),
+    sessions: async (filter) => querySessions(upToDate(), filter),
     archive(cutoffMs, nowMs) {
       const { record, index } = files()
       // What leaves the record must have been in the index, or the listing would lose it early.

@@ -4,12 +4,15 @@ import { Fault } from '../lib/fault.ts'
 import type { Log } from '../lib/log.ts'
 import type { ArchiveFile } from './commit-messages.ts'
 import type { FromHistoryWorker, HistoryWorkerData, ToHistoryWorker } from './history-messages.ts'
-import type { AuditFilter, AuditRow } from './query.ts'
+import type { AuditRow } from './query.ts'
+import type { AuditFilter } from './readings.ts'
+import type { AuditSessions } from './sessions.ts'
 
 /** The history worker, seen from the gateway's thread. Started by its first use: a quiet daemon never pays for it. */
 export interface HistoryLink {
   readonly fill: (busy: boolean) => void
   readonly query: (filter: AuditFilter) => Promise<AuditRow[]>
+  readonly sessions: (filter: AuditFilter) => Promise<AuditSessions>
   /** @returns the archive file that was written, undefined when nothing is due */
   readonly archive: (cutoffMs: number, nowMs: number) => Promise<ArchiveFile | undefined>
   readonly close: () => Promise<void>
@@ -17,7 +20,7 @@ export interface HistoryLink {
 
 type Answer = (message: FromHistoryWorker | undefined) => void
 type Question =
-  | Omit<Extract<ToHistoryWorker, { type: 'query' }>, 'id'>
+  | Omit<Extract<ToHistoryWorker, { type: 'query' | 'sessions' }>, 'id'>
   | Omit<Extract<ToHistoryWorker, { type: 'archive' }>, 'id'>
 
 /** @param environment what the driver of the database reads besides the address */
@@ -76,6 +79,11 @@ export function createHistoryLink(
     async query(filter) {
       const message = await ask({ type: 'query', filter })
       if (message?.type === 'rows') return message.rows
+      throw unanswered(message)
+    },
+    async sessions(filter) {
+      const message = await ask({ type: 'sessions', filter })
+      if (message?.type === 'sessions') return message.sessions
       throw unanswered(message)
     },
     async archive(cutoffMs, nowMs) {

@@ -30,6 +30,8 @@ async function answer(message: Exclude<ToHistoryWorker, { type: 'close' }>): Pro
     if (message.type === 'fill') return await history.fill(message.busy)
     const { id } = message
     if (message.type === 'query') return say({ type: 'rows', id, rows: await history.query(message.filter) })
+    if (message.type === 'sessions')
+      return say({ type: 'sessions', id, sessions: await history.sessions(message.filter) })
     say({ type: 'archive', id, archive: await history.archive(message.cutoffMs, message.nowMs) })
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error)

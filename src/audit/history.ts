@@ -1,12 +1,15 @@
 import type { ArchiveFile } from './commit-messages.ts'
-import type { AuditFilter, AuditRow } from './query.ts'
+import type { AuditRow } from './query.ts'
+import type { AuditFilter } from './readings.ts'
 import type { Soon } from './record.ts'
+import type { AuditSessions } from './sessions.ts'
 
 /** The record as it is searched and archived, beside the one who writes it. */
 export interface History {
   /** Takes new segments into the index. `busy`: only when very far behind. */
   fill(busy: boolean): Soon<void>
   query(filter: AuditFilter): Soon<AuditRow[]>
+  sessions(filter: AuditFilter): Soon<AuditSessions>
   /** Writes the oldest segments that end before `cutoffMs` into one archive file. @returns undefined: nothing is due */
   archive(cutoffMs: number, nowMs: number): Soon<ArchiveFile | undefined>
   close(): Soon<void>

@@ -3,8 +3,10 @@ import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { sameMac, type SegmentRow } from './chain.ts'
 import { COLUMNS, indexRows, rowNumber } from './index-rows.ts'
-import { auditRowOf, type Condition, type FindNewest } from './query.ts'
+import { auditRowOf, type Index } from './query.ts'
+import type { Condition } from './readings.ts'
 import type { RecordReader } from './record-file.ts'
+import { IS_REQUEST, sessionsStatement, type SessionRow } from './sessions.ts'
 
 /**
  * `audit-index.db`: the record once more, cut into rows that can be searched. It is made from `audit.db` alone and can
@@ -21,19 +23,25 @@ export interface IndexFile {
 }
 
 /** Counted up whenever the schema or the way it is filled changes: an index of another version is made anew. */
-const VERSION = 1
+const VERSION = 2
 
 const SCHEMA = `
   CREATE TABLE calls (
     n INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, id TEXT NOT NULL, event TEXT NOT NULL, principal TEXT NOT NULL,
     principal_name TEXT NOT NULL, project TEXT, server TEXT, target TEXT, session TEXT, decision TEXT NOT NULL,
-    reason TEXT, status TEXT, duration_ms REAL, code TEXT, count INTEGER
+    reason TEXT, status TEXT, duration_ms REAL, code TEXT, count INTEGER, user_name TEXT, token_name TEXT,
+    token_sha TEXT, actor TEXT, kind TEXT NOT NULL
   ) STRICT;
   CREATE INDEX calls_by_time ON calls (at_ms);
   CREATE INDEX calls_by_project ON calls (project, at_ms);
   CREATE INDEX calls_by_principal ON calls (principal, at_ms);
   CREATE INDEX calls_by_principal_name ON calls (principal_name, at_ms);
   CREATE INDEX calls_by_target ON calls (target, at_ms);
+  CREATE INDEX calls_by_user ON calls (user_name, at_ms) WHERE user_name IS NOT NULL;
+  CREATE INDEX calls_by_token ON calls (token_name, at_ms) WHERE token_name IS NOT NULL;
+  CREATE INDEX calls_by_sha ON calls (token_sha, at_ms) WHERE token_sha IS NOT NULL;
+  CREATE INDEX calls_by_actor ON calls (actor, at_ms) WHERE actor IS NOT NULL;
+  CREATE INDEX calls_by_kind ON calls (kind, at_ms);
   CREATE INDEX calls_open ON calls (id) WHERE status IS NULL;
   CREATE TABLE filled (only INTEGER PRIMARY KEY CHECK (only = 1), seq INTEGER NOT NULL, mac BLOB NOT NULL) STRICT;
   INSERT INTO filled VALUES (1, 0, x'');
@@ -124,20 +132,52 @@ function createRowWriter(db: DatabaseSync): (segments: readonly SegmentRow[]) =>
   }
 }
 
-/** The first that fits is walked; the planner has no statistics and would have to guess. */
+/** The first that fits is walked, so the rarer comes first; the planner has no statistics and would have to guess. */
 const INDEXES: readonly (readonly [Condition['column'], string])[] = [
   ['target', 'calls_by_target'],
+  ['actor', 'calls_by_actor'],
+  ['token_sha', 'calls_by_sha'],
+  ['token_name', 'calls_by_token'],
   ['principal', 'calls_by_principal'],
   ['principal_name', 'calls_by_principal_name'],
+  ['user_name', 'calls_by_user'],
   ['project', 'calls_by_project'],
+  ['kind', 'calls_by_kind'],
 ]
 
-export function newestIn(db: DatabaseSync): FindNewest {
-  return (where, limit) => {
-    const walked = INDEXES.find(([name]) => where.some(({ column }) => column === name))?.[1]
-    const sql = `SELECT * FROM calls INDEXED BY ${walked ?? 'calls_by_time'}
-      WHERE ${where.map(({ column, is }) => `${column} ${is} ?`).join(' AND ')} ORDER BY at_ms DESC, n DESC LIMIT ?`
-    const rows = db.prepare(sql).all(...where.map(({ value }) => value), limit)
-    return rows.map((row) => ({ key: String(row['n']), n: row['n'] as number, row: auditRowOf(row) }))
+/** Kinds that most rows are of: their index is the last resort. That of any other finds few rows. */
+const COMMON: ReadonlySet<unknown> = new Set(['tool_call', 'request'])
+
+function walkedFor(where: readonly Condition[]): string {
+  const equals = where.filter(({ is }) => is === '=')
+  if (equals.some(({ column, value }) => column === 'kind' && !COMMON.has(value))) return 'calls_by_kind'
+  return INDEXES.find(([name]) => equals.some(({ column }) => column === name))?.[1] ?? 'calls_by_time'
+}
+
+const conditionsText = (where: readonly Condition[]): string =>
+  where.map(({ column, is }) => `${column} ${is} ?`).join(' AND ')
+
+export function searchIn(db: DatabaseSync): Index {
+  const values = (where: readonly Condition[]) => where.map(({ value }) => value)
+  return {
+    any(condition) {
+      const sql = `SELECT 1 FROM calls INDEXED BY ${walkedFor([condition])} WHERE ${conditionsText([condition])} LIMIT 1`
+      return db.prepare(sql).get(condition.value) !== undefined
+    },
+    firstSha(from, below) {
+      const sql = 'SELECT min(token_sha) AS sha FROM calls WHERE token_sha >= ? AND token_sha < ?'
+      return (db.prepare(sql).get(from, below)?.['sha'] as string | null | undefined) ?? undefined
+    },
+    newest(where, limit) {
+      const sql = `SELECT * FROM calls INDEXED BY ${walkedFor(where)}
+        WHERE ${conditionsText(where)} ORDER BY at_ms DESC, n DESC LIMIT ?`
+      const rows = db.prepare(sql).all(...values(where), limit)
+      return rows.map((row) => ({ n: row['n'] as number, row: auditRowOf(row) }))
+    },
+    sessions(where, most) {
+      const requests = `SELECT * FROM calls INDEXED BY ${walkedFor(where)}
+        WHERE ${conditionsText(where)} AND ${IS_REQUEST} ORDER BY at_ms DESC, n DESC LIMIT ?`
+      return db.prepare(sessionsStatement(requests)).all(...values(where), most) as unknown as SessionRow[]
+    },
   }
 }

@@ -1,13 +1,14 @@
 import type { SegmentRow } from './chain.ts'
 import { decodeBody } from './encode.ts'
 import type { Entry, Intent, Outcome } from './entry.ts'
+import { kindOf } from './event-kind.ts'
 
 /** The record once more, cut into rows that can be searched: one for each call, with its outcome where it is known. */
 
 // oxfmt-ignore
 export const COLUMNS = [
   'n', 'at_ms', 'id', 'event', 'principal', 'principal_name', 'project', 'server', 'target', 'session', 'decision',
-  'reason', 'status', 'duration_ms', 'code', 'count',
+  'reason', 'status', 'duration_ms', 'code', 'count', 'user_name', 'token_name', 'token_sha', 'actor', 'kind',
 ] as const
 
 type Row = readonly (string | number | null)[]
@@ -44,16 +45,46 @@ function callRow(n: number, entry: Intent, outcome: Outcome | undefined): Row {
   const { id, event, principal, principalName, project, server, target, session, decision, reason } = entry
   const who = [principal, principalName, project ?? null, server ?? null, target ?? null, session ?? null]
   const end = [outcome?.status ?? null, outcome?.durationMs ?? null, outcome?.code ?? null]
-  return [n, Math.trunc(entry.atMs), id, event, ...who, decision, reason ?? null, ...end, null]
+  const behind = [entry.user ?? null, entry.token ?? null, entry.tokenSha ?? null, entry.actor ?? null]
+  const kind = kindOf(event, decision)
+  return [
+    n,
+    Math.trunc(entry.atMs),
+    id,
+    event,
+    ...who,
+    decision,
+    reason ?? null,
+    ...end,
+    null,
+    ...behind,
+    kind,
+  ]
 }
 
 function otherRow(n: number, entry: Exclude<Entry, Intent | Outcome>): Row {
   const gap = entry.type === 'gap'
-  const of = gap ? ['gap', '-', '-'] : ['refusals', '-', entry.source]
+  const event = gap ? 'gap' : (entry.event ?? 'refusals')
+  const account = gap ? null : (entry.account ?? null)
   const reason = gap ? `entries lost since ${new Date(entry.sinceMs).toISOString()}` : entry.reason
-  const none = [null, null, null, null, 'deny', reason, null, null, null]
+  const what = [null, null, account, null, 'deny', reason, null, null, null]
   const count = gap ? entry.entriesLost : entry.count
-  return [n, Math.trunc(entry.atMs), `${of[0]}-${n}`, ...of, ...none, count]
+  const who = ['-', gap ? '-' : entry.source]
+  const id = `${entry.type}-${n}`
+  return [
+    n,
+    Math.trunc(entry.atMs),
+    id,
+    event,
+    ...who,
+    ...what,
+    count,
+    null,
+    null,
+    null,
+    null,
+    kindOf(event, 'deny'),
+  ]
 }
 
 /** The listing goes on where the record was damaged, and says so in the place of what was there. */

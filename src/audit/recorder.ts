@@ -8,9 +8,11 @@ import { createHistoryLink } from './history-link.ts'
 import type { HistoryWorkerData } from './history-messages.ts'
 import { createSegmentQueue, type QueueState, type SegmentQueue } from './queue.ts'
 import { chainFolder, ensureChainName } from './postgres/chain-folder.ts'
-import type { AuditFilter, AuditRow } from './query.ts'
+import type { AuditRow } from './query.ts'
+import type { AuditFilter } from './readings.ts'
 import { createRefusalCounter } from './refusals.ts'
 import { createRetention } from './retention.ts'
+import type { AuditSessions } from './sessions.ts'
 import { newestSetAside } from './set-aside.ts'
 
 export interface RecorderOptions {
@@ -52,6 +54,8 @@ export interface RecorderStats extends QueueState, AnchorState {
 export interface AuditRecorder extends Recorder {
   /** The newest entries that match, oldest first, up to everything committed when it is asked. */
   query(filter: AuditFilter): Promise<AuditRow[]>
+  /** Sessions and callers of the requests that match, the one used last at the end. */
+  sessions(filter: AuditFilter): Promise<AuditSessions>
   stats(): RecorderStats
   /** Moves what is older than the retention into archive files now. @returns segments moved */
   retain(): Promise<number>
@@ -126,6 +130,7 @@ export async function openRecorder(options: RecorderOptions): Promise<AuditRecor
       await link.anchor()
     },
     query: history.query,
+    sessions: history.sessions,
     retain: retention.run,
     stats: () => {
       const state = queue.state()

@@ -86,6 +86,11 @@ export const VERBS: readonly Verb[] = [
     load: async () => (await import('./commands/audit.ts')).audit,
   },
   {
+    path: ['audit', 'sessions'],
+    summary: 'Show who was connected where, from when to when',
+    load: async () => (await import('./commands/audit-sessions.ts')).auditSessions,
+  },
+  {
     path: ['logs'],
     summary: "Show the daemon's log, or what a stdio server wrote",
     load: async () => (await import('./commands/logs.ts')).logs,

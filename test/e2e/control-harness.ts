@@ -91,7 +91,10 @@ export async function openControl(home: string): Promise<Control> {
       }),
     },
     logs: { daemon: () => lines(['one\n', 'two\n']), server: (name) => lines([`${name}\n`]) },
-    audit: { query: () => Promise.resolve([]) },
+    audit: {
+      query: () => Promise.resolve([]),
+      sessions: () => Promise.resolve({ items: [], complete: true }),
+    },
     grants: await openGrants({
       store,
       sealer,

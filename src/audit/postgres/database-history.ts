@@ -1,8 +1,8 @@
 import { writeArchive } from '../archive.ts'
 import { MAX_BEHIND_SEGMENTS, type History } from '../history.ts'
-import { queryRows } from '../query.ts'
+import { queryRows, querySessions, type Index } from '../query.ts'
 import { readChain } from './chain-rows.ts'
-import { chainsBehind, fillSlice, forget, newestIn } from './index-table.ts'
+import { chainsBehind, fillSlice, forget, searchIn } from './index-table.ts'
 import { createSession } from './session.ts'
 
 const STATEMENT_MS = 60_000
@@ -32,6 +32,14 @@ export function createDatabaseHistory({ home, chain, databaseUrl }: DatabaseHist
     while (await fillSlice(session, name));
   }
 
+  /** Asks the index with all that is on the record by now. */
+  const ask = <T>(question: (index: Index) => Promise<T>): Promise<T> =>
+    inTurn(async () => {
+      // What a daemon wrote before it ended may not be in the index, and nobody else would take it in.
+      for (const { name } of await chainsBehind(query)) await fillAll(name)
+      return question(searchIn(query))
+    })
+
   return {
     async fill(busy) {
       const behind = await inTurn(() => chainsBehind(query))
@@ -40,12 +48,8 @@ export function createDatabaseHistory({ home, chain, databaseUrl }: DatabaseHist
       // Questions that arrived meanwhile come between two slices.
       while (await inTurn(() => fillSlice(session, chain)));
     },
-    query: (filter) =>
-      inTurn(async () => {
-        // What a daemon wrote before it ended may not be in the index, and nobody else would take it in.
-        for (const { name } of await chainsBehind(query)) await fillAll(name)
-        return queryRows(newestIn(query), filter)
-      }),
+    query: (filter) => ask((index) => queryRows(index, filter)),
+    sessions: (filter) => ask((index) => querySessions(index, filter)),
     archive: (cutoffMs, nowMs) =>
       inTurn(async () => {
         const record = readChain(query, chain)

@@ -1,7 +1,9 @@
 import { sameMac, type SegmentRow } from '../chain.ts'
 import { SLICE_ENTRIES } from '../history.ts'
 import { COLUMNS, indexRows, rowNumber } from '../index-rows.ts'
-import { auditRowOf, type FindNewest } from '../query.ts'
+import { auditRowOf, type Index } from '../query.ts'
+import type { Condition } from '../readings.ts'
+import { IS_REQUEST, sessionsStatement, type SessionRow } from '../sessions.ts'
 import { readChain } from './chain-rows.ts'
 import type { Query, Session } from './session.ts'
 
@@ -92,13 +94,35 @@ export async function forget(query: Query, chain: string, toSeq: number): Promis
   await query('DELETE FROM audit_calls WHERE chain = $1 AND n < $2', [chain, rowNumber(toSeq + 1, 0)])
 }
 
-export const newestIn =
-  (query: Query): FindNewest =>
-  async (where, limit) => {
-    const conditions = where.map(({ column, is }, i) => `${column} ${is} $${i + 1}`).join(' AND ')
-    const rows = await query<{ chain: string; n: number }>(
-      `SELECT * FROM audit_calls WHERE ${conditions} ORDER BY at_ms DESC, n DESC, chain DESC LIMIT $${where.length + 1}`,
-      [...where.map(({ value }) => storable(value)), limit],
+const conditionsText = (where: readonly Condition[]): string =>
+  where.map(({ column, is }, i) => `${column} ${is} $${i + 1}`).join(' AND ')
+
+const valuesOf = (where: readonly Condition[]) => where.map(({ value }) => storable(value))
+
+export const searchIn = (query: Query): Index => ({
+  async any(condition) {
+    const sql = `SELECT 1 FROM audit_calls WHERE ${conditionsText([condition])} LIMIT 1`
+    return (await query(sql, valuesOf([condition]))).length > 0
+  },
+  async firstSha(from, below) {
+    const sql = 'SELECT min(token_sha) AS sha FROM audit_calls WHERE token_sha >= $1 AND token_sha < $2'
+    const [row] = await query<{ sha: string | null }>(sql, [from, below])
+    return row?.sha ?? undefined
+  },
+  async newest(where, limit) {
+    const rows = await query<{ n: number }>(
+      `SELECT * FROM audit_calls WHERE ${conditionsText(where)}
+       ORDER BY at_ms DESC, n DESC, chain DESC LIMIT $${where.length + 1}`,
+      [...valuesOf(where), limit],
     )
-    return rows.map((row) => ({ key: `${row.chain} ${row.n}`, n: row.n, row: auditRowOf(row) }))
-  }
+    return rows.map((row) => ({ n: row.n, row: auditRowOf(row) }))
+  },
+  sessions: (where, most) =>
+    query<SessionRow>(
+      sessionsStatement(
+        `SELECT * FROM audit_calls WHERE ${conditionsText(where)} AND ${IS_REQUEST}
+         ORDER BY at_ms DESC, n DESC, chain DESC LIMIT $${where.length + 1}`,
+      ),
+      [...valuesOf(where), most],
+    ),
+})

@@ -1,12 +1,32 @@
 import { RecordRefused, type Query } from './session.ts'
 
 /** Counted up with the tables; a database of a newer version is refused. */
-const VERSION = 1
+const VERSION = 2
 
 /** `pg_advisory_xact_lock` key: any number that nobody else is likely to use in this database. */
 const LOCK_KEY = 74_117_412
 
 // Chain names sort by their bytes. `n` of a call is made of its segment and its place in it, so it follows the chain.
+const CALLS = `
+  CREATE TABLE audit_calls (
+    chain text COLLATE "C" NOT NULL, n bigint NOT NULL, at_ms bigint NOT NULL, id text NOT NULL, event text NOT NULL,
+    principal text COLLATE "C" NOT NULL, principal_name text COLLATE "C" NOT NULL, project text COLLATE "C",
+    server text, target text COLLATE "C", session text, decision text NOT NULL, reason text, status text,
+    duration_ms double precision, code text, count bigint, user_name text COLLATE "C", token_name text COLLATE "C",
+    token_sha text COLLATE "C", actor text COLLATE "C", kind text COLLATE "C" NOT NULL, PRIMARY KEY (chain, n)
+  );
+  CREATE INDEX audit_calls_by_time ON audit_calls (at_ms);
+  CREATE INDEX audit_calls_by_project ON audit_calls (project, at_ms);
+  CREATE INDEX audit_calls_by_principal ON audit_calls (principal, at_ms);
+  CREATE INDEX audit_calls_by_principal_name ON audit_calls (principal_name, at_ms);
+  CREATE INDEX audit_calls_by_target ON audit_calls (target, at_ms);
+  CREATE INDEX audit_calls_by_user ON audit_calls (user_name, at_ms) WHERE user_name IS NOT NULL;
+  CREATE INDEX audit_calls_by_token ON audit_calls (token_name, at_ms) WHERE token_name IS NOT NULL;
+  CREATE INDEX audit_calls_by_sha ON audit_calls (token_sha, at_ms) WHERE token_sha IS NOT NULL;
+  CREATE INDEX audit_calls_by_actor ON audit_calls (actor, at_ms) WHERE actor IS NOT NULL;
+  CREATE INDEX audit_calls_by_kind ON audit_calls (kind, at_ms);
+  CREATE INDEX audit_calls_open ON audit_calls (id) WHERE status IS NULL;`
+
 const SCHEMA = `
   CREATE TABLE audit_schema (version integer NOT NULL);
   INSERT INTO audit_schema VALUES (${VERSION});
@@ -22,18 +42,19 @@ const SCHEMA = `
   CREATE TABLE audit_filled (
     chain text COLLATE "C" PRIMARY KEY, seq bigint NOT NULL, mac bytea NOT NULL
   );
-  CREATE TABLE audit_calls (
-    chain text COLLATE "C" NOT NULL, n bigint NOT NULL, at_ms bigint NOT NULL, id text NOT NULL, event text NOT NULL,
-    principal text COLLATE "C" NOT NULL, principal_name text COLLATE "C" NOT NULL, project text COLLATE "C",
-    server text, target text COLLATE "C", session text, decision text NOT NULL, reason text, status text,
-    duration_ms double precision, code text, count bigint, PRIMARY KEY (chain, n)
-  );
-  CREATE INDEX audit_calls_by_time ON audit_calls (at_ms);
-  CREATE INDEX audit_calls_by_project ON audit_calls (project, at_ms);
-  CREATE INDEX audit_calls_by_principal ON audit_calls (principal, at_ms);
-  CREATE INDEX audit_calls_by_principal_name ON audit_calls (principal_name, at_ms);
-  CREATE INDEX audit_calls_by_target ON audit_calls (target, at_ms);
-  CREATE INDEX audit_calls_open ON audit_calls (id) WHERE status IS NULL`
+  ${CALLS}`
+
+/**
+ * The index of an older version is made again from the segments, which stay as they are. A daemon of that version that
+ * still runs goes on writing its chain; only its listing waits for its own upgrade. Locked in the order in which
+ * `fillSlice` locks.
+ */
+const RENEW_INDEX = `
+  LOCK TABLE audit_filled IN EXCLUSIVE MODE;
+  DELETE FROM audit_filled;
+  DROP TABLE audit_calls;
+  ${CALLS}
+  UPDATE audit_schema SET version = ${VERSION}`
 
 /** @returns the version of the tables, undefined where there are none */
 export async function schemaVersion(query: Query): Promise<number | undefined> {
@@ -48,6 +69,7 @@ export async function ensureSchema(query: Query): Promise<void> {
   await query(`SELECT pg_advisory_xact_lock(${LOCK_KEY})`)
   const version = await schemaVersion(query)
   if (version === undefined) await query(SCHEMA)
+  else if (version < VERSION) await query(RENEW_INDEX)
   else if (version > VERSION)
     throw new RecordRefused('newer', 'the record was written by a newer version of Castellan')
 }

@@ -5,6 +5,7 @@ import type { Principal } from '../../access/principal.ts'
 import { KINDS } from '../../kinds/registry.ts'
 import { asFault, Fault, toHttp } from '../../lib/fault.ts'
 import type { Log } from '../../lib/log.ts'
+import { auditRoutes, type AuditRouteDeps } from './audit-routes.ts'
 import { applyRoute, changeRoutes, type ChangeRouteDeps } from './change-routes.ts'
 import { daemonRoutes, type DaemonRouteDeps } from './daemon-routes.ts'
 import { kindFor } from './find.ts'
@@ -15,7 +16,7 @@ import { createApiRecord, type ApiRecord, type ApiRecordDeps } from './record.ts
 import { isKindRoute, json, readQuery, type Call, type Route } from './route.ts'
 
 export interface ControlApiDeps
-  extends Omit<DaemonRouteDeps, 'record'>, Pick<GrantRouteDeps, 'grants'>, ApiRecordDeps {
+  extends Omit<DaemonRouteDeps, 'record'>, AuditRouteDeps, Pick<GrantRouteDeps, 'grants'>, ApiRecordDeps {
   readonly changes: ChangeRouteDeps['changes']
   readonly authenticator: Authenticator
   readonly log: Log
@@ -37,6 +38,7 @@ export function controlRoutes(deps: ControlApiDeps, record: ApiRecord): readonly
   const routes: readonly Route[] = [
     ...kindInfoRoutes(() => routes, deps.version.version),
     ...daemonRoutes(all),
+    ...auditRoutes(all),
     ...grantRoutes(all),
     applyRoute(all),
     ...readRoutes(all).toSorted(

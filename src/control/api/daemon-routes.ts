@@ -1,19 +1,14 @@
-import type { Clock } from '../../lib/clock.ts'
-import { Fault } from '../../lib/fault.ts'
-import { momentMs } from '../../lib/time-text.ts'
-import { renderAudit } from '../render/audit.ts'
 import { renderStatus, type StatusReport } from '../render/status.ts'
 import { kindFor, listStored, findStored } from './find.ts'
 import { present } from './present.ts'
 import type { ReadDeps } from './read-routes.ts'
 import type { ApiRecord } from './record.ts'
 import { flag, json, oneOf, text, wholeNumber, type Call, type FixedRoute } from './route.ts'
-import type { AuditSource, LogSource, StatusSource, VersionInfo } from './sources.ts'
+import type { LogSource, StatusSource, VersionInfo } from './sources.ts'
 
 export interface DaemonRouteDeps extends ReadDeps {
   readonly status: StatusSource
   readonly logs: LogSource
-  readonly audit: AuditSource
   readonly record: ApiRecord
   readonly version: VersionInfo
   /** Ends the daemon; called after the answer to the request has been made. */
@@ -22,7 +17,7 @@ export interface DaemonRouteDeps extends ReadDeps {
 
 const LOG_QUERY = { tail: 'How many of the last lines; default 100.', follow: 'true: go on with what comes.' }
 
-/** The daemon itself: status, version, record, logs. */
+/** The daemon itself: status, version, logs. */
 export const daemonRoutes = (deps: DaemonRouteDeps): readonly FixedRoute[] => [
   {
     method: 'GET',
@@ -44,23 +39,6 @@ export const daemonRoutes = (deps: DaemonRouteDeps): readonly FixedRoute[] => [
     permission: { verb: 'view', kind: 'daemon' },
     answer: { status: 200, types: ['application/json'] },
     handle: () => json(deps.version),
-  },
-  {
-    method: 'GET',
-    path: '/api/v1/audit',
-    summary: 'Entries of the record, newest last.',
-    query: {
-      project: 'Only of this project.',
-      principal: 'Only of this principal: its name or key.',
-      tool: 'Only of this tool.',
-      since: 'Not before: a duration back from now (1h, 7d) or a date.',
-      until: 'Not after, likewise.',
-      limit: 'How many at most; default 100.',
-      output: 'One of table, wide, json, yaml; default json.',
-    },
-    permission: { verb: 'view', kind: 'audit' },
-    answer: { status: 200, types: ['application/json', 'application/yaml', 'text/plain'] },
-    handle: (call) => auditEntries(deps, call),
   },
   {
     method: 'GET',
@@ -109,30 +87,6 @@ async function statusReport(deps: DaemonRouteDeps): Promise<StatusReport> {
     servers: await shown('servers'),
     projects: await shown('projects'),
   }
-}
-
-async function auditEntries(deps: DaemonRouteDeps, { query }: Call): Promise<Response> {
-  const output = oneOf('output', query['output'] ?? 'json', ['table', 'wide', 'json', 'yaml'])
-  const rows = await deps.audit.query({
-    project: query['project'],
-    principal: query['principal'],
-    tool: query['tool'],
-    sinceMs: timeOf('since', query['since'], deps.clock),
-    untilMs: timeOf('until', query['until'], deps.clock),
-    limit: wholeNumber('limit', query['limit'], { max: 10_000, fallback: 100 }),
-  })
-  if (output === 'json') return json({ items: rows })
-  if (output !== 'yaml') return text(renderAudit(rows, { wide: output === 'wide' }))
-  const { stringify } = await import('yaml')
-  return text(stringify(rows), 'application/yaml')
-}
-
-/** @throws Fault `invalid` */
-function timeOf(name: string, value: string | undefined, clock: Clock): number | undefined {
-  if (value === undefined) return undefined
-  const atMs = momentMs(value, clock.nowMs())
-  if (atMs !== undefined) return atMs
-  throw new Fault('invalid', { problems: [`${name}: must be a duration such as 1h or 7d, or a date (UTC)`] })
 }
 
 const logRequest = (request: Request, query: Call['query']) => ({

@@ -1,4 +1,6 @@
-import type { AuditFilter, AuditRow } from '../../audit/query.ts'
+import type { AuditRow } from '../../audit/query.ts'
+import type { AuditFilter } from '../../audit/readings.ts'
+import type { AuditSessions } from '../../audit/sessions.ts'
 import type { Project } from '../../kinds/project.ts'
 import type { ServerStatus } from '../../kinds/server.ts'
 
@@ -48,4 +50,6 @@ export interface LogSource {
 export interface AuditSource {
   /** The newest that fit, newest last. */
   query(filter: AuditFilter): Promise<readonly AuditRow[]>
+  /** Sessions and callers of the requests that fit, the one used last at the end. */
+  sessions(filter: AuditFilter): Promise<AuditSessions>
 }

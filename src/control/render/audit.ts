@@ -1,11 +1,19 @@
 import type { AuditRow } from '../../audit/query.ts'
+import type { AuditSession, AuditSessions } from '../../audit/sessions.ts'
 import { alignColumns, oneLine } from './format.ts'
 
-type AuditColumn = readonly [header: string, of: (row: AuditRow) => string | undefined, wide?: boolean]
+type Column<Row> = readonly [header: string, of: (row: Row) => string | undefined, wide?: boolean]
+
+/** What is enough to see whether two are the same, and to find one with `--token`. */
+const SHORT_SHA = 12
+
+const time = (atMs: number): string => new Date(atMs).toISOString()
 
 // oxfmt-ignore
-const COLUMNS: readonly AuditColumn[] = [
-  ['TIME',      (row) => new Date(row.atMs).toISOString()],
+const ENTRY: readonly Column<AuditRow>[] = [
+  ['TIME',      (row) => time(row.atMs)],
+  ['USER',      (row) => row.user],
+  ['TOKEN',     (row) => row.token],
   ['PRINCIPAL', (row) => row.principalName],
   ['PROJECT',   (row) => row.project],
   ['EVENT',     (row) => row.event],
@@ -14,14 +22,49 @@ const COLUMNS: readonly AuditColumn[] = [
   ['DECISION',  (row) => row.decision],
   ['STATUS',    (row) => row.status],
   ['MS',        (row) => (typeof row.durationMs === 'number' ? row.durationMs.toFixed(1) : undefined)],
+  ['COUNT',     (row) => row.count?.toString(), true],
   ['REASON',    (row) => row.reason ?? row.code],
+  ['KIND',      (row) => row.kind,      true],
   ['KEY',       (row) => row.principal, true],
+  ['ACTOR',     (row) => row.actor,     true],
+  ['SHA256',    (row) => row.tokenSha?.slice(0, SHORT_SHA), true],
+  ['SESSION',   (row) => row.session,   true],
   ['ID',        (row) => row.id,        true],
 ]
 
+// oxfmt-ignore
+const SESSION: readonly Column<AuditSession>[] = [
+  ['SESSION',   (row) => row.session?.slice(0, SHORT_SHA)],
+  ['PROJECT',   (row) => row.project],
+  ['USER',      (row) => row.user],
+  ['TOKEN',     (row) => row.token],
+  ['PRINCIPAL', (row) => row.principalName],
+  ['FIRST',     (row) => time(row.firstAtMs)],
+  ['LAST',      (row) => time(row.lastAtMs)],
+  ['CALLS',     (row) => String(row.calls)],
+  ['DENIED',    (row) => String(row.denied)],
+  ['REQUESTS',  (row) => String(row.requests), true],
+  ['KEY',       (row) => row.principal,        true],
+  ['ACTOR',     (row) => row.actor,            true],
+  ['SHA256',    (row) => row.tokenSha?.slice(0, SHORT_SHA), true],
+]
+
+interface Width {
+  readonly wide: boolean
+}
+
 /** Entries of the record, one a line. */
-export function renderAudit(rows: readonly AuditRow[], { wide }: { readonly wide: boolean }): string {
-  const columns = COLUMNS.filter(([, , onlyWide]) => wide || onlyWide !== true)
+export const renderAudit = (rows: readonly AuditRow[], width: Width): string => renderRows(ENTRY, rows, width)
+
+/** Sessions of the record, one a line; a last line where there would be more to count. */
+export const renderSessions = ({ items, complete }: AuditSessions, width: Width): string =>
+  renderRows(SESSION, items, width) +
+  (complete
+    ? ''
+    : '\nOnly the newest requests are counted: choose fewer with --since, --project, --user or --token.\n')
+
+function renderRows<Row>(all: readonly Column<Row>[], rows: readonly Row[], { wide }: Width): string {
+  const columns = all.filter(([, , onlyWide]) => wide || onlyWide !== true)
   const cell = (value: string | undefined): string => {
     const text = oneLine(value ?? '', wide ? undefined : 60)
     return text === '' ? '-' : text
