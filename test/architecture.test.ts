@@ -320,7 +320,8 @@ describe.each(KINDS.map((definition) => [definition.kind, definition] as const))
       const words = [kind, kind.toLowerCase(), definition.plural, ...definition.short]
       expect(words.map((word) => findKind(word)?.kind)).toEqual(words.map(() => kind))
       expect(KINDS.filter(({ uidPrefix }) => uidPrefix === definition.uidPrefix)).toHaveLength(1)
-      expect(bySrcPath.has(`src/kinds/${kind.toLowerCase()}.ts`)).toBe(true)
+      const file = kind.replace(/(?<=[a-z])[A-Z]/g, '-$&').toLowerCase()
+      expect(bySrcPath.has(`src/kinds/${file}.ts`)).toBe(true)
     })
 
     test('admission: its example is a valid manifest, and refers to kinds that exist and come before it', () => {

@@ -7,18 +7,36 @@ const ADMIN = `csa_${'A'.repeat(43)}`
 const NOW = 1_000_000
 const minted = mintToken()
 const SECRET = minted.secret.reveal()
-const ENTRY: TokenEntry = { uid: 'tok_1', name: 'laptop', project: 'demo', revoked: false }
+const ENTRY: TokenEntry = {
+  kind: 'token',
+  uid: 'tok_1',
+  name: 'laptop',
+  project: 'demo',
+  revoked: false,
+  owner: undefined,
+}
 
 const authenticatorWith = (entry: TokenEntry | undefined, nowMs = NOW) =>
   createAuthenticator({
-    tokens: { byDigest: (digest) => (digest === minted.digest ? entry : undefined) },
+    credentials: {
+      byDigest: (digest) => (digest === minted.digest ? entry : undefined),
+      owner: () => undefined,
+    },
     admin: { digest: hash('sha256', ADMIN, 'buffer') },
     clock: { nowMs: () => nowMs, tickMs: () => 0 },
   })
 
 test('a token becomes its principal, the admin credential the local admin', () => {
   const authenticator = authenticatorWith(ENTRY)
-  const principal = { kind: 'token', key: 'token:tok_1', uid: 'tok_1', name: 'laptop', project: 'demo' }
+  const principal = {
+    kind: 'token',
+    key: 'token:tok_1',
+    uid: 'tok_1',
+    name: 'laptop',
+    project: 'demo',
+    owner: undefined,
+    digest: minted.digest,
+  }
   expect(authenticator.authenticate(`Bearer ${SECRET}`)).toEqual({ ok: true, value: principal })
   expect(authenticator.authenticate(`bearer  ${SECRET}`)).toEqual({ ok: true, value: principal })
   expect(authenticator.authenticate(`Bearer ${ADMIN}`)).toMatchObject({

@@ -2,26 +2,45 @@ import { hash, timingSafeEqual } from 'node:crypto'
 import { Fault } from '../lib/fault.ts'
 import type { Clock } from '../lib/clock.ts'
 import { err, ok, type Result } from '../lib/result.ts'
-import type { LocalAdmin, Principal } from './principal.ts'
+import type { OwnerEntry } from './access-view.ts'
+import type { LocalAdmin, Principal, TokenOwner } from './principal.ts'
 
 /** What is known of a Token, without its secret. */
 export interface TokenEntry {
+  readonly kind: 'token'
   readonly uid: string
   readonly name: string
   readonly project: string
   /** Absent: it never expires. */
   readonly expiresAtMs?: number | undefined
   readonly revoked: boolean
+  readonly owner: (TokenOwner & { readonly uid: string }) | undefined
 }
 
-/** The Tokens as they are now: a change is visible in the next call, so nothing here is cached. */
-export interface TokenTable {
+/** A user who is signed in, without the credential. */
+export interface SignInEntry {
+  readonly kind: 'sign-in'
+  readonly uid: string
+  readonly user: { readonly name: string; readonly uid: string }
+  readonly expiresAtMs: number
+}
+
+/** What was issued, as it is now: a change is visible in the next call, so nothing here is cached. */
+export interface CredentialTable {
   /** @param digest SHA-256 of the whole credential, as lower-case hex */
-  byDigest(digest: string): TokenEntry | undefined
+  byDigest(digest: string): TokenEntry | SignInEntry | undefined
+  owner(owner: TokenOwner): OwnerEntry | undefined
 }
 
 /** Why a credential was refused: for the record only. The public answer is the same for all of them. */
-type AuthRefusalReason = 'no-credential' | 'malformed' | 'unset-variable' | 'unknown' | 'expired' | 'revoked'
+type AuthRefusalReason =
+  | 'no-credential'
+  | 'malformed'
+  | 'unset-variable'
+  | 'unknown'
+  | 'expired'
+  | 'revoked'
+  | 'owner-gone'
 
 export interface AuthRefusal {
   readonly reason: AuthRefusalReason
@@ -37,7 +56,7 @@ export interface Authenticator {
 }
 
 export interface AuthenticatorDeps {
-  readonly tokens: TokenTable
+  readonly credentials: CredentialTable
   /** SHA-256 of the local admin credential, raw. */
   readonly admin: { readonly digest: Uint8Array }
   readonly clock: Clock
@@ -57,10 +76,14 @@ const REFUSED = {
   unknown: refuse('unknown'),
   expired: refuse('expired'),
   revoked: refuse('revoked'),
+  ownerGone: refuse('owner-gone'),
 } as const
 
-/** RFC 6750 section 2.1, narrowed to the two credentials that we issue: a prefix and 256 bits in base64url. */
-const CREDENTIAL = /^bearer +(cs[at]_[A-Za-z0-9_-]{43})$/i
+/**
+ * RFC 6750 section 2.1, narrowed to the credentials that we issue, a prefix and 256 bits in base64url: `cst_` of a
+ * Token, `css_` of a sign-in, `csa_` of the administrator of the host.
+ */
+const CREDENTIAL = /^bearer +(cs[ast]_[A-Za-z0-9_-]{43})$/i
 /**
  * What agents send when the variable that should hold the credential is not set: nothing at all after the scheme, or
  * the placeholder as it was written (`${TOKEN}`, `$TOKEN`, `${env:TOKEN}`).
@@ -73,7 +96,7 @@ const UNSET = /^(?:bearer *)?(?:\$\{[^}]*\}|\$[A-Za-z_][A-Za-z0-9_]*)?$/i
  * Tokens are found by the digest of 256 random bits: the time a look-up takes says nothing that helps to guess one.
  * The admin credential is compared in constant time.
  */
-export function createAuthenticator({ tokens, admin, clock }: AuthenticatorDeps): Authenticator {
+export function createAuthenticator({ credentials, admin, clock }: AuthenticatorDeps): Authenticator {
   function authenticateAdmin(credential: string): Result<Principal, AuthRefusal> {
     const digest = hash('sha256', credential, 'buffer')
     return timingSafeEqual(digest, admin.digest) ? LOCAL_ADMIN : REFUSED.unknown
@@ -90,20 +113,39 @@ export function createAuthenticator({ tokens, admin, clock }: AuthenticatorDeps)
     return digest
   }
 
-  function authenticateToken(
+  function authenticateIssued(
     credential: string,
     connection: object | undefined,
   ): Result<Principal, AuthRefusal> {
-    const entry = tokens.byDigest(digestOf(credential, connection))
+    const digest = digestOf(credential, connection)
+    const entry = credentials.byDigest(digest)
     if (entry === undefined) return REFUSED.unknown
-    if (entry.revoked) return REFUSED.revoked
+    if (entry.kind === 'token' && entry.revoked) return REFUSED.revoked
     if (entry.expiresAtMs !== undefined && entry.expiresAtMs <= clock.nowMs()) return REFUSED.expired
+    return entry.kind === 'token' ? tokenOf(entry, digest) : userOf(entry, digest)
+  }
+
+  /** Whether it is the very one, and not another who was made by the same name since. */
+  function isActive(owner: TokenOwner & { readonly uid: string }): boolean {
+    const found = credentials.owner(owner)
+    return found !== undefined && found.uid === owner.uid && !found.disabled
+  }
+
+  function tokenOf(entry: TokenEntry, digest: string): Result<Principal, AuthRefusal> {
+    const { uid, name, project, owner } = entry
+    if (owner !== undefined && !isActive(owner)) return REFUSED.ownerGone
+    return ok({ kind: 'token', key: `token:${uid}`, uid, name, project, owner, digest })
+  }
+
+  function userOf({ uid, user }: SignInEntry, digest: string): Result<Principal, AuthRefusal> {
+    if (!isActive({ kind: 'User', name: user.name, uid: user.uid })) return REFUSED.ownerGone
     return ok({
-      kind: 'token',
-      key: `token:${entry.uid}`,
-      uid: entry.uid,
-      name: entry.name,
-      project: entry.project,
+      kind: 'user',
+      key: `user:${user.uid}`,
+      uid: user.uid,
+      name: user.name,
+      signIn: uid,
+      digest,
     })
   }
 
@@ -112,8 +154,8 @@ export function createAuthenticator({ tokens, admin, clock }: AuthenticatorDeps)
       if (authorization === undefined || authorization === '') return REFUSED.none
       const credential = CREDENTIAL.exec(authorization)?.[1]
       if (credential === undefined) return UNSET.test(authorization) ? REFUSED.unset : REFUSED.malformed
-      if (credential.startsWith('cst_')) return authenticateToken(credential, connection)
-      return credential.startsWith('csa_') ? authenticateAdmin(credential) : REFUSED.malformed
+      if (credential.startsWith('csa_')) return authenticateAdmin(credential)
+      return /^cs[st]_/.test(credential) ? authenticateIssued(credential, connection) : REFUSED.malformed
     },
   }
 }
@@ -121,6 +163,6 @@ export function createAuthenticator({ tokens, admin, clock }: AuthenticatorDeps)
 /** One public sentence for every refusal: what exactly was wrong goes to the record. */
 export const toFault = (refusal: AuthRefusal): Fault =>
   new Fault('unauthenticated', {
-    hint: 'send Authorization: Bearer <token>; castellan create token NAME -p PROJECT makes one',
+    hint: 'send Authorization: Bearer <token>; castellan create token NAME -p PROJECT makes one, castellan login signs in',
     detail: refusal,
   })

@@ -1,37 +1,128 @@
-import type { Principal, TokenPrincipal } from './principal.ts'
+import { EVERYTHING, type Binding } from '../kinds/binding.ts'
+import { subjectKey, type Subject, type SubjectKey } from '../kinds/subject.ts'
+import type { AccessIndex, AccessView } from './access-view.ts'
+import type { HeldRule } from './held-rule.ts'
+import type { Permission } from './permission.ts'
+import type { Principal } from './principal.ts'
+import { compileAccess, type ProjectAccess } from './project-access.ts'
+import { fenced, rightsOf, tokenRights, type Decision, type Rights } from './rights.ts'
 
-/** `view` reads, `create`, `edit` and `delete` change, `run` does something that is none of these. */
-export type Verb = 'view' | 'create' | 'edit' | 'delete' | 'run'
+/** The only authorizer (law 2): every surface asks this one, and nothing else decides. */
+export interface Authorizer {
+  decide(principal: Principal, permission: Permission): Decision
+  /** What the principal may do at this moment. Ask again for each request: it changes with every binding. */
+  rights(principal: Principal): Rights
+  /** The rights that a subject would have, whether or not anybody acts as it. */
+  rightsOf(subject: Subject): Rights
+  /** What the principal may use of a project over MCP; undefined: nothing. */
+  project(principal: Principal, project: string): ProjectAccess | undefined
+}
 
-/**
- * What a caller needs for what it wants to do. Every route and every step declares one.
- *
- * `kind` is the plural of a resource kind, or one of the daemon's own: `kinds` (what there is to know about kinds),
- * `daemon`, `audit`, `logs`. `name` and `project` are resolved names, never what was typed.
- */
-export type Permission =
-  | {
-      readonly verb: Verb
-      readonly kind: string
-      readonly name?: string | undefined
-      readonly project?: string | undefined
+export interface AuthorizerDeps {
+  readonly view: () => AccessView
+}
+
+/** What is worked out for one principal, for as long as no right changes. */
+interface Known {
+  readonly rights: Rights
+  readonly projects: Map<string, ProjectAccess | undefined>
+}
+
+const ADMIN = rightsOf(
+  EVERYTHING.map((rule) => ({ rule, from: 'administrator of the host', via: 'local-admin' })),
+)
+/** Principals whose rights are kept; beyond that they are worked out again. */
+const MAX_KNOWN = 20_000
+
+export function createAuthorizer({ view }: AuthorizerDeps): Authorizer {
+  let index: AccessIndex | undefined
+  let known = new Map<string, Known>()
+
+  function knownOf(principal: Principal): Known {
+    const now = view()
+    if (now.index !== index || known.size > MAX_KNOWN) {
+      index = now.index
+      known = new Map()
     }
-  | { readonly use: 'mcp'; readonly project: string }
+    let found = known.get(principal.key)
+    if (found === undefined) {
+      found = { rights: principalRights(now, principal), projects: new Map() }
+      known.set(principal.key, found)
+    }
+    return found
+  }
 
-/** `other-project`: a token outside its project. `no-right`: nothing gives this principal the permission. */
-export type Denial = { readonly reason: 'other-project' | 'no-right' }
+  return {
+    decide: (principal, permission) => knownOf(principal).rights.decide(permission, view()),
+    rights: (principal) => knownOf(principal).rights,
+    rightsOf: (subject) => subjectRights(view(), subject),
+    project(principal, name) {
+      const { rights, projects } = knownOf(principal)
+      if (!projects.has(name)) {
+        if (projects.size > MAX_KNOWN) projects.clear()
+        projects.set(name, compileAccess(rights.toolScopes(name)))
+      }
+      return projects.get(name)
+    },
+  }
+}
 
-const OTHER_PROJECT: Denial = { reason: 'other-project' }
-const NO_RIGHT: Denial = { reason: 'no-right' }
+function principalRights(view: AccessView, principal: Principal): Rights {
+  if (principal.kind === 'local-admin') return ADMIN
+  if (principal.kind === 'user') return subjectRights(view, { kind: 'User', name: principal.name })
+  if (principal.kind === 'subject') return subjectRights(view, principal.subject)
+  const found = view.token(principal.uid)
+  return found === undefined ? rightsOf([]) : rightsOfToken(view, found)
+}
+
+function subjectRights(view: AccessView, subject: Subject): Rights {
+  if (subject.kind !== 'Token') return rightsOf(heldBy(view, subject))
+  const found = view.tokenNamed(subject.project ?? '', subject.name)
+  return found === undefined ? rightsOf([]) : rightsOfToken(view, found)
+}
+
+function rightsOfToken(
+  view: AccessView,
+  { name, project, owner, bindings }: NonNullable<ReturnType<AccessView['token']>>,
+): Rights {
+  const label = `Token/${project}/${name}`
+  const own = (bindings ?? useOf(project)).map((rule) => ({ rule, from: label, via: label }))
+  const given = heldBy(view, { kind: 'Token', name, project })
+  const rules = [...own, ...given].map((held) => ({
+    rule: fenced(held.rule, project),
+    from: held.from,
+    via: held.via,
+  }))
+  return tokenRights(project, rightsOf(rules), owner === undefined ? ADMIN : subjectRights(view, owner))
+}
+
+/** What a Token that says nothing else is for. */
+const useOf = (project: string): readonly Binding[] => [
+  { role: 'run', resource: 'projects', name: project },
+  { role: 'view', resource: 'projects', name: project },
+]
+
+/** All that RoleBindings give to a subject, directly and through the groups that it belongs to. */
+function heldBy(view: AccessView, subject: Subject): readonly HeldRule[] {
+  return subjectsOf(view, subject).flatMap((via) =>
+    view.index
+      .bindingsOf(via)
+      .flatMap(({ name, rules }) => rules.map((rule) => ({ rule, from: `RoleBinding/${name}`, via }))),
+  )
+}
 
 /**
- * The only authorizer (law 2).
- *
- * @returns undefined when the principal may do it, the reason for the record otherwise
+ * A subject with every Group that it belongs to, through however many others. A circle of groups, which admission
+ * refuses, is walked once.
  */
-export function authorize(principal: Principal, permission: Permission): Denial | undefined {
-  if (principal.kind === 'local-admin') return undefined
-  const own: TokenPrincipal = principal
-  if (!('use' in permission)) return NO_RIGHT
-  return permission.project === own.project ? undefined : OTHER_PROJECT
+export function subjectsOf(
+  { index, owner }: Pick<AccessView, 'index' | 'owner'>,
+  subject: Subject,
+): readonly SubjectKey[] {
+  const claims = subject.kind === 'User' ? owner({ kind: 'User', name: subject.name })?.claims : undefined
+  const all = new Set<SubjectKey>([subjectKey(subject)])
+  for (const claim of claims ?? []) for (const name of index.groupsByClaim(claim)) all.add(`Group:${name}`)
+  // What is added while the set is walked is walked as well.
+  for (const member of all) for (const name of index.groupsOf(member)) all.add(`Group:${name}`)
+  return [...all]
 }

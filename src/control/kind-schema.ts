@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { ManifestMetadata, type KindDefinition } from '../kinds/define-kind.ts'
+import { ManifestMetadata, nameRule, type KindDefinition } from '../kinds/define-kind.ts'
 
 /** The part of JSON Schema 2020-12 that our kinds use. */
 export interface JsonSchema {
@@ -25,11 +25,21 @@ function derive(schema: z.ZodType): JsonSchema {
 
 export const specSchema = (definition: KindDefinition): JsonSchema => derive(definition.spec)
 export const statusSchema = (definition: KindDefinition): JsonSchema => derive(definition.status)
-export const metadataSchema = (): JsonSchema => derive(ManifestMetadata)
+
+/** `metadata` of this kind: its rule for names is in it. */
+export function metadataSchema(definition: KindDefinition): JsonSchema {
+  const metadata = derive(ManifestMetadata)
+  const { description } = metadata.properties?.['name'] ?? {}
+  const name: JsonSchema = {
+    ...derive(nameRule(definition)),
+    ...(description === undefined ? {} : { description }),
+  }
+  return { ...metadata, properties: { ...metadata.properties, name } }
+}
 
 /** A manifest of this kind, as an editor checks it. What the system adds is allowed and ignored. */
 export function manifestSchema(definition: KindDefinition): JsonSchema {
-  const metadata = metadataSchema()
+  const metadata = metadataSchema(definition)
   const { project, ...global } = metadata.properties ?? {}
   const scoped = definition.scope === 'project' && project !== undefined
   return {

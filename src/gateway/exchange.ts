@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Principal } from '../access/principal.ts'
+import type { ProjectAccess } from '../access/project-access.ts'
 import type { Segment } from '../audit/entry.ts'
 import type { AboutFault, FaultCode } from '../lib/fault.ts'
 import { NO_OFFER, type Offer } from '../protocol/client-offer.ts'
@@ -54,6 +55,9 @@ export interface Exchange {
   out: Outlet
   // identify
   principal: Principal | undefined
+  // enter
+  /** What the principal may use of the project. */
+  access: ProjectAccess | undefined
   // receive
   message: Message | undefined
   /** The messages of a batch, in place of the one message; each travels on as an exchange of its own. */
@@ -135,6 +139,7 @@ export function createExchange(about: {
     startedMs: about.startedMs,
     out: about.out,
     principal: undefined,
+    access: undefined,
     message: undefined,
     batch: undefined,
     connection: undefined,

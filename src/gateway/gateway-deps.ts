@@ -1,4 +1,5 @@
 import type { Authenticator } from '../access/authenticate.ts'
+import type { Authorizer } from '../access/authorize.ts'
 import type { Recorder } from '../audit/entry.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { BootEpoch } from '../lib/id.ts'
@@ -15,12 +16,13 @@ import type { SnapshotSource } from './snapshot.ts'
 export interface GatewayDeps {
   readonly snapshot: SnapshotSource
   readonly authenticator: Authenticator
+  readonly authorizer: Pick<Authorizer, 'project'>
   readonly recorder: Recorder
   readonly sessions: SessionStore
   /** Where our sessions at servers are remembered. */
   readonly upstreamSessions: UpstreamSessionLog
-  /** Whether a principal that opened a session may still use it. */
-  readonly isActive: (principal: string) => boolean
+  /** Whether a principal that opened something in a project may still use it; by the principal's key. */
+  readonly isActive: (principal: string, project: string) => boolean
   readonly runtime: Runtime
   readonly clock: Clock
   readonly epoch: BootEpoch

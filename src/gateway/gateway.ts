@@ -28,6 +28,9 @@ export interface Gateway {
   close(): Promise<void>
 }
 
+/** Kinds whose changes can end what a principal may use. */
+const RIGHTS: ReadonlySet<string> = new Set(['Token', 'User', 'ServiceAccount', 'Group', 'RoleBinding'])
+
 export function createGateway(deps: GatewayDeps): Gateway {
   const traffic = createTraffic()
   const parts = assemble(deps, traffic)
@@ -53,10 +56,10 @@ export function createGateway(deps: GatewayDeps): Gateway {
         if (kind === 'Project' && current.project(name) === undefined) sessions.cutProject(name)
         if (kind === 'Project') announcer.projectChanged(name)
         if (kind === 'Server') announcer.serverChanged(name)
-        if (kind !== 'Token') continue
-        sessions.endInactive()
-        announcer.endInactive()
       }
+      if (!changed.some(({ kind }) => RIGHTS.has(kind))) return
+      sessions.endInactive()
+      announcer.endInactive()
     },
     grantChanged(name) {
       const current = deps.snapshot.current()

@@ -83,7 +83,11 @@ export function stepTable(deps: GatewayDeps, parts: TableParts): StepTable {
   return {
     admit: createAdmit(createHostCheck(deps.hostNames)),
     identify: createIdentify(deps.authenticator),
-    enter: createEnter(deps.snapshot, createProjectCompiler()),
+    enter: createEnter({
+      snapshot: deps.snapshot,
+      authorizer: deps.authorizer,
+      compile: createProjectCompiler(),
+    }),
     receive,
     attach: sse.attach,
     classify: classifyExchange,

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { isUid } from '../lib/id.ts'
 
 /**
  * One definition per kind: types, REST verbs, OpenAPI, manifest validation and editor schema, CLI columns, `explain`
@@ -18,6 +19,10 @@ export interface KindDefinition<
   readonly short: readonly string[]
   /** `project`: `metadata.project` is required and names are unique within it. */
   readonly scope: 'global' | 'project'
+  /** What `metadata.name` may be; absent: `Name`. No rule may admit what looks like a uid. */
+  readonly name?: z.ZodType<string>
+  /** Made and changed by the system alone: a manifest of it is refused, reading and deleting are for everyone allowed. */
+  readonly systemMade?: boolean
   /** First letters of every uid: `srv`. */
   readonly uidPrefix: string
   /** One sentence for `explain`, OpenAPI and the reference page. */
@@ -100,6 +105,15 @@ export const Name = z
     'must be 1 to 40 of a-z, 0-9 and -, beginning and ending with a letter or digit',
   )
 
+/** Names of people and of what is made for them: mail addresses fit. */
+export const LongName = z
+  .string()
+  .regex(
+    /^[a-z0-9](?:[a-z0-9._@+-]{0,251}[a-z0-9])?$/,
+    'must be 1 to 253 of a-z, 0-9, ".", "_", "@", "+" and "-", beginning and ending with a letter or digit',
+  )
+  .refine((name) => !isUid(name), 'must not look like a uid')
+
 const LabelName = z
   .string()
   .regex(
@@ -111,9 +125,12 @@ const Labels = z
   .record(LabelName, z.string().max(1024))
   .refine((labels) => Object.keys(labels).length <= 64, 'at most 64 entries')
 
+/** The rule of a kind for `metadata.name`. */
+export const nameRule = ({ name }: Pick<KindDefinition, 'name'>): z.ZodType<string> => name ?? Name
+
 /** `metadata` as a user may write it. What the system adds is accepted and ignored, so that `get -o yaml` can be applied. */
 export const ManifestMetadata = z.strictObject({
-  name: Name.describe('Unique within the kind (and the project, for kinds that belong to one).'),
+  name: z.string().describe('Unique within the kind (and the project, for kinds that belong to one).'),
   project: Name.optional().describe('The project this belongs to; only for kinds that belong to one.'),
   labels: Labels.default({}).describe('Your own words for grouping and selecting.'),
   annotations: Labels.default({}).describe('Your own notes; never interpreted.'),

@@ -1,12 +1,29 @@
 import type { KindDefinition } from './define-kind.ts'
+import { Group } from './group.ts'
+import { IdentityProvider } from './identity-provider.ts'
 import { Project } from './project.ts'
+import { RoleBinding } from './role-binding.ts'
 import { Secret } from './secret.ts'
 import { Server } from './server.ts'
+import { ServiceAccount } from './service-account.ts'
+import { SignIn } from './sign-in.ts'
 import { Token } from './token.ts'
+import { User } from './user.ts'
 
 /** Every kind there is, in the order of `apply`. Adding one: its file, and a line here. */
 export const KINDS: readonly KindDefinition[] = (
-  [Secret, Server, Project, Token] as unknown as KindDefinition[]
+  [
+    User,
+    ServiceAccount,
+    Group,
+    Secret,
+    IdentityProvider,
+    Server,
+    Project,
+    Token,
+    RoleBinding,
+    SignIn,
+  ] as unknown as KindDefinition[]
 ).sort((a, b) => a.applyOrder - b.applyOrder)
 
 const BY_WORD = new Map(

@@ -1,5 +1,6 @@
 import { z } from 'zod'
-import { defineKind, type ResourceOf, type SpecOf } from './define-kind.ts'
+import { Binding, bindingText } from './binding.ts'
+import { defineKind, LongName, type ResourceOf, type SpecOf } from './define-kind.ts'
 import { expiryOf } from './token-ttl.ts'
 
 export const Token = defineKind({
@@ -21,6 +22,22 @@ export const Token = defineKind({
       .describe(
         'How long it is valid, counted from its creation: `never`, a duration (`30d`, `12h`) or a date.',
       ),
+    owner: z
+      .strictObject({
+        kind: z.enum(['User', 'ServiceAccount']).describe('What it is.'),
+        name: LongName.describe('Its name.'),
+      })
+      .optional()
+      .describe(
+        'Whose it is: it can never do what they cannot. Set to whoever creates it; absent: the administrator of the host.',
+      ),
+    bindings: z
+      .array(Binding)
+      .max(1000)
+      .optional()
+      .describe(
+        'What it may do in its project, of what its owner may. Absent: use the project, with all of its tools; none: nothing but what RoleBindings give it.',
+      ),
     revoked: z.boolean().default(false).describe('A revoked token is refused at once; its record stays.'),
   }),
   status: z.strictObject({
@@ -30,7 +47,13 @@ export const Token = defineKind({
       .string()
       .optional()
       .describe('About when it was last used (written once a minute at most).'),
-    state: z.enum(['active', 'expired', 'revoked']),
+    state: z
+      .enum(['active', 'expired', 'revoked', 'orphaned'])
+      .describe('`orphaned`: its owner is gone or disabled.'),
+    ownerUid: z
+      .string()
+      .optional()
+      .describe('The very owner: one who is made again by the same name is another.'),
   }),
   applyOrder: 40,
   check: ({ ttl }) => {
@@ -47,6 +70,9 @@ export const Token = defineKind({
     ...(before.ttl === after.ttl
       ? []
       : ['spec.ttl: is fixed when a Token is created; make a new Token instead']),
+    ...(before.owner?.kind === after.owner?.kind && before.owner?.name === after.owner?.name
+      ? []
+      : ['spec.owner: is fixed when a Token is created; make a new Token instead']),
     ...(before.revoked && !after.revoked
       ? ['spec.revoked: cannot be taken back; make a new Token instead']
       : []),
@@ -59,6 +85,12 @@ export const Token = defineKind({
     { header: 'LAST USED', of: (token) => token.status.lastUsedAt ?? 'never' },
     { header: 'EXPIRES', of: (token) => token.status.expiresAt ?? 'never' },
     { header: 'STATUS', of: (token) => token.status.state },
+    {
+      header: 'OWNER',
+      wide: true,
+      of: ({ spec: { owner } }) => (owner === undefined ? undefined : `${owner.kind}:${owner.name}`),
+    },
+    { header: 'BINDINGS', wide: true, of: (token) => token.spec.bindings?.map(bindingText).join(' ') },
     { header: 'DESCRIPTION', wide: true, of: (token) => token.spec.description },
   ],
   example: { description: 'laptop of Ada', ttl: '30d' },

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http'
-import { authorize } from '../access/authorize.ts'
+import type { Authorizer } from '../access/authorize.ts'
 import { toFault, type Authenticator } from '../access/authenticate.ts'
 import type { RecorderStats } from '../audit/recorder.ts'
 import type { OpenThings } from '../gateway/open-things.ts'
@@ -8,6 +8,7 @@ import { faultAnswer, type Answer } from './http-front.ts'
 
 export interface MetricsDeps {
   readonly authenticator: Authenticator
+  readonly authorizer: Pick<Authorizer, 'decide'>
   readonly audit: () => RecorderStats
   readonly openThings: () => OpenThings
   readonly traffic: () => Iterable<{
@@ -23,7 +24,7 @@ export function createMetrics(deps: MetricsDeps): (request: IncomingMessage) => 
   return async (request) => {
     const who = deps.authenticator.authenticate(request.headers.authorization)
     if (!who.ok) return faultAnswer(toFault(who.error))
-    if (authorize(who.value, { verb: 'view', kind: 'daemon' }) !== undefined)
+    if (!deps.authorizer.decide(who.value, { verb: 'view', kind: 'daemon' }).allowed)
       return faultAnswer(new Fault('forbidden'))
     registry ??= createRegistry(deps)
     const { metrics, contentType } = await registry.then((one) => ({

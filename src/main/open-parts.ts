@@ -1,5 +1,6 @@
 import { homedir } from 'node:os'
 import { createAuthenticator } from '../access/authenticate.ts'
+import { createAuthorizer, type Authorizer } from '../access/authorize.ts'
 import { openLocalAdmin } from '../access/local-admin.ts'
 import { openRecorder, type AuditRecorder } from '../audit/recorder.ts'
 import { openSnapshot, type SnapshotSource } from '../control/snapshot/snapshot.ts'
@@ -28,6 +29,7 @@ export interface OpenedParts {
   readonly recorder: AuditRecorder
   readonly runtime: Runtime
   readonly authenticator: ReturnType<typeof createAuthenticator>
+  readonly authorizer: Authorizer
   readonly sealer: ReturnType<typeof createSealer>
   readonly uses: ReturnType<typeof createTokenUses>
   readonly epoch: ReturnType<typeof mintBootEpoch>
@@ -82,13 +84,15 @@ export async function openParts(config: ServeConfig, log: Log, closers: Closers)
   redact = serverLogRedactor(snapshot)
   const uses = createTokenUses(store.state, clock, log)
   closers.push(() => uses.close())
-  const authenticator = createAuthenticator({ tokens: snapshot.tokens, admin, clock })
+  const authenticator = createAuthenticator({ credentials: snapshot.credentials, admin, clock })
+  const authorizer = createAuthorizer({ view: snapshot.access })
   return {
     store,
     snapshot,
     recorder,
     runtime,
     authenticator,
+    authorizer,
     sealer,
     uses,
     stateKey: deriveKey(master, 'request-state'),

@@ -19,7 +19,7 @@ import { openPeers } from './peers/open-peers.ts'
 import { openParts, type Closers } from './open-parts.ts'
 import { createSessionStore } from './session-store.ts'
 import { createUpstreamSessionLog } from './upstream-session-log.ts'
-import { isActivePrincipal } from './active-principal.ts'
+import { activePrincipal } from './active-principal.ts'
 import { buildInfo } from './version.ts'
 
 export interface Daemon {
@@ -39,7 +39,7 @@ export async function serve(config: ServeConfig): Promise<Daemon> {
   const closers: Closers = [() => daemonLog.close()]
   try {
     const parts = await openParts(config, log, closers)
-    const { store, snapshot, recorder, runtime, authenticator, sealer, uses, epoch } = parts
+    const { store, snapshot, recorder, runtime, authenticator, authorizer, sealer, uses, epoch } = parts
     const build = buildInfo()
     const hostNames = [config.host]
     const network = await openPeers(config.peers, {
@@ -75,9 +75,13 @@ export async function serve(config: ServeConfig): Promise<Daemon> {
       stateKey: parts.stateKey,
       peers: network.peers,
       authenticator: uses.watch(authenticator),
+      authorizer,
       sessions: createSessionStore(store.state, clock),
       upstreamSessions,
-      isActive: (principal) => isActivePrincipal(snapshot, principal, clock.nowMs()),
+      isActive: (key, project) => {
+        const principal = activePrincipal(snapshot, key, clock.nowMs())
+        return principal !== undefined && authorizer.project(principal, project) !== undefined
+      },
       us: { name: 'castellan', version: build.version },
     })
     closers.push(() => gateway.close())
@@ -104,6 +108,7 @@ export async function serve(config: ServeConfig): Promise<Daemon> {
       clock,
       log,
       authenticator,
+      authorizer,
       shutdown,
       bootEpoch: epoch,
       status: createStatusSource(snapshot, gateway.status, () => ({
@@ -133,6 +138,7 @@ export async function serve(config: ServeConfig): Promise<Daemon> {
     const api: FrontDeps['api'] = async (request, response) => (await control())(request, response)
     const metrics = createMetrics({
       authenticator,
+      authorizer,
       audit: () => recorder.stats(),
       traffic: () => gateway.traffic.entries(),
       openThings: gateway.openThings,

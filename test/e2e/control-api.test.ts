@@ -47,8 +47,7 @@ describe('who may', () => {
       const authorization = `Bearer ${String(secret)}`
       for (const [method, path] of [
         ['GET', 'servers'],
-        ['GET', 'openapi.json'],
-        ['POST', 'apply'],
+        ['GET', 'audit'],
         ['DELETE', 'tokens/bot'],
         ['POST', 'shutdown'],
       ] as const) {
@@ -58,10 +57,9 @@ describe('who may', () => {
         entries.map((entry) => entry.type === 'intent' && [entry.event, entry.decision, entry.reason]),
       ).toEqual([
         ['view servers', 'deny', 'no-right'],
-        ['view kinds', 'deny', 'no-right'],
-        ['run apply', 'deny', 'no-right'],
+        ['view audit', 'deny', 'no-right'],
         ['delete tokens', 'deny', 'no-right'],
-        ['run daemon', 'deny', 'no-right'],
+        ['run shutdown', 'deny', 'no-right'],
       ])
     }))
 })
@@ -86,7 +84,9 @@ describe('tokens', () => {
       expect((await call('GET', '/api/v1/tokens/bot')).json['status']).toMatchObject({ state: 'expired' })
       await call('PATCH', '/api/v1/tokens/bot', { spec: { revoked: true } })
       expect((await call('GET', `/api/v1/tokens/${uid}`)).json['status']).toMatchObject({ state: 'revoked' })
-      expect([...snapshot.state().tokens.values()].find(({ name }) => name === 'bot')?.revoked).toBe(true)
+      expect([...snapshot.state().credentials.values()]).toContainEqual(
+        expect.objectContaining({ name: 'bot', revoked: true }),
+      )
       const back = await call('PATCH', '/api/v1/tokens/bot', { spec: { revoked: false } })
       expect(back.json.error?.problems).toEqual([
         'spec.revoked: cannot be taken back; make a new Token instead',
@@ -182,7 +182,7 @@ test.each([
     undefined,
     {},
     404,
-    'did you mean servers? the kinds are secrets, servers, projects, tokens',
+    'did you mean servers? the kinds are users, serviceaccounts, groups, secrets, identityproviders, servers, projects, tokens, rolebindings, signins',
   ],
   [
     'an unknown address',

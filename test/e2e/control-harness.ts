@@ -2,6 +2,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createAuthenticator } from '../../src/access/authenticate.ts'
+import { createAuthorizer } from '../../src/access/authorize.ts'
 import { openLocalAdmin } from '../../src/access/local-admin.ts'
 import type { Entry, Recorder, Segment } from '../../src/audit/entry.ts'
 import { createControlApi, type ControlApi } from '../../src/control/api/control-api.ts'
@@ -71,7 +72,8 @@ export async function openControl(home: string): Promise<Control> {
   const entries: Entry[] = []
   const shutdowns = { count: 0 }
   const api = createControlApi({
-    authenticator: createAuthenticator({ tokens: snapshot.tokens, admin, clock }),
+    authenticator: createAuthenticator({ credentials: snapshot.credentials, admin, clock }),
+    authorizer: createAuthorizer({ view: snapshot.access }),
     changes: createChanges({ store, sealer, snapshot, clock }),
     snapshot,
     recorder: memoryRecorder(entries, disk),

@@ -1,4 +1,4 @@
-import { ManifestMetadata, type KindDefinition } from '../../kinds/define-kind.ts'
+import { ManifestMetadata, nameRule, type KindDefinition } from '../../kinds/define-kind.ts'
 import { findKind, KINDS } from '../../kinds/registry.ts'
 import { err, ok, type Result } from '../../lib/result.ts'
 import { metadataSchema, specSchema } from '../kind-schema.ts'
@@ -97,9 +97,11 @@ function validateMetadata(
 ): Result<Named, readonly string[]> {
   const parsed = ManifestMetadata.safeParse(value)
   if (!parsed.success) {
-    return err(problemsOf(parsed.error.issues, { at: 'metadata', schema: metadataSchema(), value }))
+    return err(problemsOf(parsed.error.issues, { at: 'metadata', schema: metadataSchema(definition), value }))
   }
   const { name, labels, annotations } = parsed.data
+  const ruled = nameRule(definition).safeParse(name)
+  if (!ruled.success) return err(ruled.error.issues.map(({ message }) => `metadata.name: ${message}`))
   if (expected.name !== undefined && expected.name !== name) {
     return err(['metadata.name: must be the name in the address; a name cannot be changed'])
   }

@@ -6,7 +6,7 @@ import type { PlanInput } from '../change/plan.ts'
 import { createPause } from '../pause.ts'
 import { parseManifests, parseOne, type ParsedDocument } from '../parse-manifests.ts'
 import { readBody } from './body.ts'
-import { findStored } from './find.ts'
+import { reachStored } from './find.ts'
 import { mergePatch } from './merge-patch.ts'
 import { present } from './present.ts'
 import type { ReadDeps } from './read-routes.ts'
@@ -47,7 +47,7 @@ export const changeRoutes = (deps: ChangeRouteDeps): readonly KindRoute[] => [
     permission: { verb: 'edit', kind: '{word}' },
     answer: OBJECT(200),
     handleKind: (call) => {
-      const { definition, name, project } = existing(deps, call)
+      const { definition, name, project } = existing(deps, call, 'edit')
       return changeOne(deps, call, {
         options: { only: 'replace' },
         status: 200,
@@ -65,7 +65,7 @@ export const changeRoutes = (deps: ChangeRouteDeps): readonly KindRoute[] => [
     answer: OBJECT(200),
     async handleKind(call) {
       const patch = await bodyOf(call)
-      const { definition, name, project, resource, revision } = existing(deps, call)
+      const { definition, name, project, resource, revision } = existing(deps, call, 'edit')
       return changeOne(deps, call, {
         options: { only: 'replace', madeFrom: revision },
         status: 200,
@@ -81,10 +81,10 @@ export const changeRoutes = (deps: ChangeRouteDeps): readonly KindRoute[] => [
     permission: { verb: 'delete', kind: '{word}' },
     answer: OBJECT(200),
     handleKind(call) {
-      const { definition, params, principal } = call
+      const { definition, params } = call
       const attempt = { verb: 'delete', kind: definition.plural, project: call.query['project'] } as const
-      return deps.record.change(principal, attempt, async (before) => {
-        const target = existing(deps, call)
+      return deps.record.change(call, attempt, async (before) => {
+        const target = existing(deps, call, 'delete')
         await deps.changes.remove({ definition, name: target.name, project: target.project ?? '' }, before)
         const name = params['name'] === target.name ? params['name'] : target.name
         return json({ kind: definition.kind, name, action: 'deleted' })
@@ -105,10 +105,11 @@ export const applyRoute = (deps: ChangeRouteDeps): FixedRoute => ({
   },
   takesBody: true,
   // Each change that comes of it needs its own permission besides.
-  permission: { verb: 'run', kind: 'apply' },
+  permission: { use: 'signed-in' },
   answer: OBJECT(200),
-  handle: ({ request, principal, query }) =>
-    deps.record.change(principal, { verb: 'run', kind: 'apply' }, async (before) => {
+  handle: (call) =>
+    deps.record.change(call, { verb: 'edit', kind: 'resources' }, async (before) => {
+      const { request, query } = call
       const dryRun = flag('dryRun', query['dryRun'])
       const { text, format } = await readBody(request)
       const inputs = await admitAll(await parseManifests(text, format), { project: query['project'] })
@@ -134,12 +135,13 @@ interface OneChange {
 
 function changeOne(
   deps: ChangeRouteDeps,
-  { definition, principal, query }: KindCall,
+  call: KindCall,
   { options, status, manifest }: OneChange,
 ): Promise<Response> {
+  const { definition, query } = call
   const verb = options.only === 'create' ? 'create' : 'edit'
   const attempt = { verb, kind: definition.plural, project: query['project'] } as const
-  return deps.record.change(principal, attempt, async (before) => {
+  return deps.record.change(call, attempt, async (before) => {
     const changed = await deps.changes.apply([{ where: '', manifest: await manifest() }], before, options)
     const stored = changed.flatMap((one) => (one.stored === undefined ? [] : [one.stored]))
     const [resource] = await present(deps, stored)
@@ -160,7 +162,8 @@ const expectationOf = ({ definition, query }: KindCall): Expectation => ({
 
 function existing(
   deps: ChangeRouteDeps,
-  { definition, params, query }: KindCall,
+  { definition, params, query, access }: KindCall,
+  verb: 'edit' | 'delete',
 ): {
   definition: KindDefinition
   name: string
@@ -169,7 +172,7 @@ function existing(
   revision: number
 } {
   const wanted = { definition, name: params['name'] ?? '', project: query['project'] }
-  const stored = findStored(deps.snapshot.state(), wanted)
+  const stored = reachStored({ state: deps.snapshot.state(), access }, verb, wanted)
   return {
     definition,
     name: stored.resource.metadata.name,

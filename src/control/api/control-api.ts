@@ -1,11 +1,14 @@
 import { Hono, type Context } from 'hono'
-import { authorize, type Permission } from '../../access/authorize.ts'
+import type { Authorizer } from '../../access/authorize.ts'
+import type { Permission } from '../../access/permission.ts'
 import { toFault, type Authenticator } from '../../access/authenticate.ts'
 import type { Principal } from '../../access/principal.ts'
 import { KINDS } from '../../kinds/registry.ts'
+import { parseSubject, subjectKey } from '../../kinds/subject.ts'
 import { asFault, Fault, toHttp } from '../../lib/fault.ts'
 import type { Log } from '../../lib/log.ts'
 import { auditRoutes, type AuditRouteDeps } from './audit-routes.ts'
+import { createCallAccess, type CallAccess } from './call-access.ts'
 import { applyRoute, changeRoutes, type ChangeRouteDeps } from './change-routes.ts'
 import { daemonRoutes, type DaemonRouteDeps } from './daemon-routes.ts'
 import { kindFor } from './find.ts'
@@ -13,12 +16,21 @@ import { grantRoutes, type GrantRouteDeps } from './grant-routes.ts'
 import { kindInfoRoutes } from './kind-info-routes.ts'
 import { readRoutes } from './read-routes.ts'
 import { createApiRecord, type ApiRecord, type ApiRecordDeps } from './record.ts'
-import { isKindRoute, json, readQuery, type Call, type Route } from './route.ts'
+import {
+  isKindRoute,
+  isPublicRoute,
+  json,
+  readQuery,
+  type Call,
+  type Route,
+  type RoutePermission,
+} from './route.ts'
 
 export interface ControlApiDeps
   extends Omit<DaemonRouteDeps, 'record'>, AuditRouteDeps, Pick<GrantRouteDeps, 'grants'>, ApiRecordDeps {
   readonly changes: ChangeRouteDeps['changes']
   readonly authenticator: Authenticator
+  readonly authorizer: Authorizer
   readonly log: Log
 }
 
@@ -90,19 +102,20 @@ interface Serving {
 type ApiContext = Context<{ Bindings: Caller }>
 
 async function serve(serving: Serving, route: Route, context: ApiContext): Promise<Response> {
-  const principal = identify(serving, context)
-  const call: Call = {
+  const asked = {
     request: context.req.raw,
-    principal,
+    source: context.env.source,
     params: context.req.param(),
     query: readQuery(new URL(context.req.url), route),
   }
+  if (isPublicRoute(route)) return route.handlePublic(asked)
+  const call: Call = { ...asked, ...identify(serving, context) }
   if (!isKindRoute(route)) {
-    permit(serving, principal, route.permission)
+    permit(call, route.permission)
     return route.handle(call)
   }
   const definition = kindFor(call.params['word'] ?? '')
-  permit(serving, principal, { verb: route.permission.verb, kind: definition.plural })
+  call.access.demandSome({ verb: route.permission.verb, kind: definition.plural })
   return route.handleKind({ ...call, definition })
 }
 
@@ -116,21 +129,47 @@ function serveUnknown(serving: Serving, context: ApiContext): Response {
   }
 }
 
-function identify({ deps, record }: Serving, context: ApiContext): Principal {
+function identify({ deps, record }: Serving, context: ApiContext): Pick<Call, 'principal' | 'access'> {
   const result = deps.authenticator.authenticate(context.req.header('authorization'))
-  if (result.ok) return result.value
-  record.unauthenticated(context.env.source, result.error.reason)
-  throw toFault(result.error)
+  if (!result.ok) {
+    record.unauthenticated(context.env.source, result.error.reason)
+    throw toFault(result.error)
+  }
+  const as = context.req.header('x-castellan-as')
+  const principal = as === undefined ? result.value : actAs({ deps, record }, result.value, as)
+  return { principal, access: accessOf({ deps, record }, principal) }
 }
 
-function permit({ record }: Serving, principal: Principal, permission: Permission): void {
-  const denial = authorize(principal, permission)
-  if (denial === undefined) return
-  if (!('use' in permission)) record.denied(principal, permission, denial.reason)
-  throw new Fault('forbidden', {
-    hint: 'the control API takes the admin credential; a project token is for its MCP endpoint',
-    detail: denial,
-  })
+const accessOf = ({ deps, record }: Serving, principal: Principal): CallAccess =>
+  createCallAccess(
+    {
+      authorizer: deps.authorizer,
+      denied: (permission, reason) => record.denied(principal, permission, reason),
+    },
+    principal,
+  )
+
+/** @throws Fault `forbidden`, `invalid` */
+function actAs(serving: Serving, actor: Principal, text: string): Principal {
+  accessOf(serving, actor).demand({ operation: 'impersonate' })
+  const subject = parseSubject(text)
+  if (subject === undefined || actor.kind === 'token' || actor.kind === 'subject')
+    throw new Fault('invalid', {
+      problems: ['X-Castellan-As: must be a subject, such as User:ada or Token:demo/laptop'],
+    })
+  return { kind: 'subject', key: `as:${subjectKey(subject)}`, name: subject.name, subject, actor }
+}
+
+/** What a route is about can be in its path; then its handler looks once more, with the name. */
+function permit({ access }: Call, permission: RoutePermission): void {
+  if ('use' in permission) return
+  const open = Object.values(permission).some((value) => /^\{\w+\}$/.test(value))
+  if (!open) return access.demand(permission)
+  access.demandSome(
+    'operation' in permission
+      ? { operation: permission.operation }
+      : { verb: permission.verb, kind: permission.kind },
+  )
 }
 
 function refuse(log: Log, thrown: unknown): Response {

@@ -1,5 +1,6 @@
 import { renderStatus, type StatusReport } from '../render/status.ts'
-import { kindFor, listStored, findStored } from './find.ts'
+import type { CallAccess } from './call-access.ts'
+import { kindFor, listStored, reachStored } from './find.ts'
 import { present } from './present.ts'
 import type { ReadDeps } from './read-routes.ts'
 import type { ApiRecord } from './record.ts'
@@ -22,13 +23,13 @@ export const daemonRoutes = (deps: DaemonRouteDeps): readonly FixedRoute[] => [
   {
     method: 'GET',
     path: '/api/v1/status',
-    summary: 'The daemon, its servers and projects.',
+    summary: 'The daemon, and the servers and projects that the caller sees.',
     query: { output: 'table or json; default json.' },
-    permission: { verb: 'view', kind: 'daemon' },
+    permission: { use: 'signed-in' },
     answer: { status: 200, types: ['application/json', 'text/plain'] },
-    async handle({ query }) {
+    async handle({ query, access }) {
       const output = oneOf('output', query['output'] ?? 'json', ['table', 'json'])
-      const report = await statusReport(deps)
+      const report = await statusReport(deps, access)
       return output === 'json' ? json(report) : text(renderStatus(report))
     },
   },
@@ -36,7 +37,7 @@ export const daemonRoutes = (deps: DaemonRouteDeps): readonly FixedRoute[] => [
     method: 'GET',
     path: '/api/v1/version',
     summary: 'What runs.',
-    permission: { verb: 'view', kind: 'daemon' },
+    permission: { use: 'signed-in' },
     answer: { status: 200, types: ['application/json'] },
     handle: () => json(deps.version),
   },
@@ -45,7 +46,7 @@ export const daemonRoutes = (deps: DaemonRouteDeps): readonly FixedRoute[] => [
     path: '/api/v1/logs',
     summary: 'The log of the daemon.',
     query: LOG_QUERY,
-    permission: { verb: 'view', kind: 'logs' },
+    permission: { operation: 'logs' },
     answer: { status: 200, types: ['text/plain'] },
     handle: ({ request, query }) => text(stream(deps.logs.daemon(logRequest(request, query)))),
   },
@@ -54,11 +55,12 @@ export const daemonRoutes = (deps: DaemonRouteDeps): readonly FixedRoute[] => [
     path: '/api/v1/servers/{name}/logs',
     summary: 'What a stdio Server wrote to its standard error.',
     query: LOG_QUERY,
-    permission: { verb: 'view', kind: 'logs' },
+    permission: { operation: 'logs', kind: 'servers', name: '{name}' },
     answer: { status: 200, types: ['text/plain'] },
-    handle({ request, query, params }) {
+    handle({ request, query, params, access }) {
       const wanted = { definition: kindFor('servers'), name: params['name'] ?? '', project: undefined }
-      const { resource } = findStored(deps.snapshot.state(), wanted)
+      const { resource } = reachStored({ state: deps.snapshot.state(), access }, 'view', wanted)
+      access.demand({ operation: 'logs', kind: 'servers', name: resource.metadata.name })
       return text(stream(deps.logs.server(resource.metadata.name, logRequest(request, query))))
     },
   },
@@ -66,20 +68,20 @@ export const daemonRoutes = (deps: DaemonRouteDeps): readonly FixedRoute[] => [
     method: 'POST',
     path: '/api/v1/shutdown',
     summary: 'Ends the daemon, after what it is doing.',
-    permission: { verb: 'run', kind: 'daemon', name: 'shutdown' },
+    permission: { operation: 'shutdown' },
     answer: { status: 202, types: ['application/json'] },
-    handle: ({ principal }) =>
-      deps.record.act(principal, { verb: 'run', kind: 'daemon', name: 'shutdown' }, () => {
+    handle: (call) =>
+      deps.record.act(call, { verb: 'run', kind: 'daemon', name: 'shutdown' }, () => {
         setImmediate(deps.shutdown)
         return Promise.resolve(json({ action: 'stopping' }, 202))
       }),
   },
 ]
 
-async function statusReport(deps: DaemonRouteDeps): Promise<StatusReport> {
+async function statusReport(deps: DaemonRouteDeps, access: CallAccess): Promise<StatusReport> {
   const daemon = deps.status.daemon()
   const shown = (plural: string) =>
-    present(deps, listStored(deps.snapshot.state(), kindFor(plural), undefined))
+    present(deps, listStored(deps.snapshot.state(), kindFor(plural), undefined).filter(access.sees))
   return {
     ...daemon,
     version: deps.version.version,

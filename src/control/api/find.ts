@@ -1,3 +1,4 @@
+import type { Verb } from '../../access/permission.ts'
 import type { KindDefinition } from '../../kinds/define-kind.ts'
 import { findKind, KINDS } from '../../kinds/registry.ts'
 import { Fault } from '../../lib/fault.ts'
@@ -5,6 +6,8 @@ import { isUid } from '../../lib/id.ts'
 import { nearest } from '../admission/nearest.ts'
 import type { State } from '../snapshot/state.ts'
 import { keyOf, type Stored } from '../stored.ts'
+import type { CallAccess } from './call-access.ts'
+import { notFound, type Wanted } from './wanted.ts'
 
 /** @throws Fault `not_found` that lists the kinds */
 export function kindFor(word: string): KindDefinition {
@@ -19,11 +22,28 @@ export function kindFor(word: string): KindDefinition {
   throw new Fault('not_found', { hint: meant === undefined ? kinds : `did you mean ${meant}? ${kinds}` })
 }
 
-export interface Wanted {
-  readonly definition: KindDefinition
-  /** A name or a uid. */
-  readonly name: string
-  readonly project: string | undefined
+/**
+ * The object that a caller means, if they may do this with it.
+ *
+ * @throws Fault `not_found` also for what they may not know of, `forbidden`, or `invalid` when several projects that
+ *   they see into have one by that name
+ */
+export function reachStored(
+  { state, access }: { readonly state: State; readonly access: Pick<CallAccess, 'reach' | 'sees'> },
+  verb: Verb,
+  wanted: Wanted,
+): Stored {
+  const found = candidates(state, wanted)
+  const seen = found.length > 1 ? found.filter(access.sees) : found
+  return access.reach(verb, wanted, only(seen) ?? found[0])
+}
+
+function only(found: readonly Stored[]): Stored | undefined {
+  if (found.length < 2) return found[0]
+  throw new Fault('invalid', {
+    problems: ['project: several projects have one by that name'],
+    hint: 'say which with ?project=NAME (on the command line: -p NAME)',
+  })
 }
 
 /**
@@ -31,12 +51,16 @@ export interface Wanted {
  *
  * @throws Fault `not_found`, or `invalid` when several projects have one by that name
  */
-export function findStored(state: State, { definition, name, project }: Wanted): Stored {
-  const found = isUid(name)
-    ? byUid(state, { definition, name, project })
-    : byName(state, { definition, name, project })
+export function findStored(state: State, wanted: Wanted): Stored {
+  const found = only(candidates(state, wanted))
   if (found !== undefined) return found
-  throw new Fault('not_found', { hint: `castellan get ${definition.plural} lists those that there are` })
+  throw notFound(wanted.definition)
+}
+
+function candidates(state: State, wanted: Wanted): readonly Stored[] {
+  if (!isUid(wanted.name)) return byName(state, wanted)
+  const found = byUid(state, wanted)
+  return found === undefined ? [] : [found]
 }
 
 function byUid(state: State, { definition, name, project }: Wanted): Stored | undefined {
@@ -47,18 +71,12 @@ function byUid(state: State, { definition, name, project }: Wanted): Stored | un
     : undefined
 }
 
-function byName(state: State, { definition, name, project }: Wanted): Stored | undefined {
+function byName(state: State, { definition, name, project }: Wanted): readonly Stored[] {
   const ofKind = state.resources.get(definition.kind)
-  if (definition.scope === 'global') return ofKind?.get(keyOf('', name))
-  if (project !== undefined) return ofKind?.get(keyOf(project, name))
-  const found = [...(ofKind?.values() ?? [])].filter(({ resource }) => resource.metadata.name === name)
-  if (found.length > 1) {
-    throw new Fault('invalid', {
-      problems: ['project: several projects have one by that name'],
-      hint: 'say which with ?project=NAME (on the command line: -p NAME)',
-    })
-  }
-  return found[0]
+  if (definition.scope === 'project' && project === undefined)
+    return [...(ofKind?.values() ?? [])].filter(({ resource }) => resource.metadata.name === name)
+  const found = ofKind?.get(keyOf(definition.scope === 'global' ? '' : (project ?? ''), name))
+  return found === undefined ? [] : [found]
 }
 
 /** All of a kind, or of one project, by project and name in the order of their bytes. */

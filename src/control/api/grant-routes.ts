@@ -63,18 +63,14 @@ export const grantRoutes = (deps: GrantRouteDeps): readonly FixedRoute[] => [
     summary: 'Forgets a grant, and tells its authorization server where that can be told.',
     permission: { verb: 'delete', kind: 'grants' },
     answer: JSON_ANSWER,
-    handle({ principal, params }) {
+    handle(call) {
+      const { params } = call
       const name = params['name'] ?? ''
-      return deps.record.act(
-        principal,
-        { verb: 'delete', kind: 'grants', name: safeName(name) },
-        async () => {
-          const gone = await deps.grants.revoke(name)
-          if (gone === undefined)
-            throw new Fault('not_found', { hint: 'castellan grant list shows the names' })
-          return json({ name, ...gone })
-        },
-      )
+      return deps.record.act(call, { verb: 'delete', kind: 'grants', name: safeName(name) }, async () => {
+        const gone = await deps.grants.revoke(name)
+        if (gone === undefined) throw new Fault('not_found', { hint: 'castellan grant list shows the names' })
+        return json({ name, ...gone })
+      })
     },
   },
 ]
@@ -108,7 +104,7 @@ async function startAuthorization(deps: GrantRouteDeps, call: Call): Promise<Res
   if (spec.transport === 'stdio')
     throw new Fault('invalid', { problems: ['server: a stdio server takes its credentials from spec.env'] })
   const name = `oauth:${given.name}`
-  return deps.record.act(call.principal, { verb: 'create', kind: 'grants', name }, async () => {
+  return deps.record.act(call, { verb: 'create', kind: 'grants', name }, async () => {
     const started = await deps.grants.start({
       name,
       server: { name: given.server, url: spec.url },

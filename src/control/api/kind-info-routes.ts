@@ -11,7 +11,7 @@ export const kindInfoRoutes = (routes: () => readonly Route[], version: string):
     method: 'GET',
     path: '/api/v1/kinds',
     summary: 'The kinds, with the words that stand for each.',
-    permission: { verb: 'view', kind: 'kinds' },
+    permission: { use: 'signed-in' },
     answer: { status: 200, types: ['application/json'] },
     handle: () =>
       json(KINDS.map(({ kind, plural, short, scope, summary }) => ({ kind, plural, short, scope, summary }))),
@@ -21,7 +21,7 @@ export const kindInfoRoutes = (routes: () => readonly Route[], version: string):
     path: '/api/v1/explain/{word}',
     summary: 'A kind or one of its fields, for reading.',
     query: { path: 'A field, such as spec.env.' },
-    permission: { verb: 'view', kind: 'kinds' },
+    permission: { use: 'signed-in' },
     answer: { status: 200, types: ['text/plain'] },
     handle: async ({ params, query }) =>
       text(await renderExplanation(kindFor(params['word'] ?? ''), query['path'] ?? '')),
@@ -30,7 +30,7 @@ export const kindInfoRoutes = (routes: () => readonly Route[], version: string):
     method: 'GET',
     path: '/api/v1/schema/{word}',
     summary: 'JSON Schema of the manifest, for editors.',
-    permission: { verb: 'view', kind: 'kinds' },
+    permission: { use: 'signed-in' },
     answer: { status: 200, types: ['application/json'] },
     handle: ({ params }) =>
       json({
@@ -42,7 +42,7 @@ export const kindInfoRoutes = (routes: () => readonly Route[], version: string):
     method: 'GET',
     path: '/api/v1/openapi.json',
     summary: 'This description.',
-    permission: { verb: 'view', kind: 'kinds' },
+    permission: { use: 'signed-in' },
     answer: { status: 200, types: ['application/json'] },
     handle: () => json(renderOpenApi(routes(), version)),
   },

@@ -7,7 +7,7 @@ import { renderYaml } from '../render/yaml.ts'
 import type { SnapshotSource } from '../snapshot/snapshot.ts'
 import type { State } from '../snapshot/state.ts'
 import type { Stored } from '../stored.ts'
-import { findStored, listStored } from './find.ts'
+import { listStored, reachStored } from './find.ts'
 import { present, type PresentDeps } from './present.ts'
 import { json, oneOf, text, type KindRoute } from './route.ts'
 
@@ -27,9 +27,10 @@ export const readRoutes = (deps: ReadDeps): readonly KindRoute[] => [
     query: { output: `One of ${OUTPUTS.join(', ')}; default json.`, project: PROJECT },
     permission: { verb: 'view', kind: '{word}' },
     answer: { status: 200, types: TYPES },
-    async handleKind({ definition, query }) {
+    async handleKind({ definition, query, access }) {
       const output = oneOf('output', query['output'] ?? 'json', OUTPUTS)
-      const all = await present(deps, listStored(deps.snapshot.state(), definition, query['project']))
+      const seen = listStored(deps.snapshot.state(), definition, query['project']).filter(access.sees)
+      const all = await present(deps, seen)
       if (output !== 'json') return asText(definition, all, output)
       return json({ apiVersion: 'castellan/v1', kind: `${definition.kind}List`, items: all })
     },
@@ -41,14 +42,18 @@ export const readRoutes = (deps: ReadDeps): readonly KindRoute[] => [
     query: { output: `One of ${OUTPUTS.join(', ')}, describe; default json.`, project: PROJECT },
     permission: { verb: 'view', kind: '{word}' },
     answer: { status: 200, types: TYPES },
-    async handleKind({ definition, params, query }) {
+    async handleKind({ definition, params, query, access }) {
       const output = oneOf('output', query['output'] ?? 'json', [...OUTPUTS, 'describe'])
       const state = deps.snapshot.state()
-      const stored = findStored(state, { definition, name: params['name'] ?? '', project: query['project'] })
+      const stored = reachStored({ state, access }, 'view', {
+        definition,
+        name: params['name'] ?? '',
+        project: query['project'],
+      })
       const shown = await present(deps, [stored])
       const [resource] = shown
       if (output === 'describe' && resource !== undefined) {
-        return text(renderDescription(resource, { usedBy: usersOf(state, stored) }))
+        return text(renderDescription(resource, { usedBy: usersOf(state, stored, access.sees) }))
       }
       return output === 'json' || output === 'describe' ? json(resource) : asText(definition, shown, output)
     },
@@ -60,8 +65,8 @@ export const readRoutes = (deps: ReadDeps): readonly KindRoute[] => [
     query: { project: PROJECT },
     permission: { verb: 'view', kind: '{word}' },
     answer: { status: 200, types: ['text/plain'] },
-    handleKind({ definition, query }) {
-      const all = listStored(deps.snapshot.state(), definition, query['project'])
+    handleKind({ definition, query, access }) {
+      const all = listStored(deps.snapshot.state(), definition, query['project']).filter(access.sees)
       return text(all.map(({ resource }) => `${resource.metadata.name}\n`).join(''))
     },
   },
@@ -78,16 +83,21 @@ async function asText(
 }
 
 /** Who refers to a resource, by label; the first hundred. */
-function usersOf(state: State, { definition, project, resource }: Stored): readonly string[] {
+function usersOf(
+  state: State,
+  { definition, project, resource }: Stored,
+  sees: (stored: Stored) => boolean,
+): readonly string[] {
   if (project !== '') return []
   const labels: string[] = []
   for (const ofKind of state.resources.values()) {
-    for (const { definition: kind, project: of, resource: other } of ofKind.values()) {
+    for (const user of ofKind.values()) {
+      const { definition: kind, project: of, resource: other } = user
       const after = { definition: kind, project: of, name: other.metadata.name, spec: other.spec }
       const refers = referencesOf(after).some(
         (target) => target.kind === definition.kind && target.name === resource.metadata.name,
       )
-      if (refers) labels.push(labelOf(after))
+      if (refers && sees(user)) labels.push(labelOf(after))
     }
   }
   return labels.sort().slice(0, 100)

@@ -1,10 +1,11 @@
-import type { Principal } from '../../access/principal.ts'
-import { authorize, type Permission, type Verb } from '../../access/authorize.ts'
+import type { Permission, Verb } from '../../access/permission.ts'
+import { whoIs, type Principal } from '../../access/principal.ts'
 import type { Intent, Recorder } from '../../audit/entry.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { asFault, Fault } from '../../lib/fault.ts'
 import type { BootEpoch } from '../../lib/id.ts'
 import type { BeforeChange } from '../change/change.ts'
+import { guardChange, type Caller } from './guard-change.ts'
 
 export interface ApiRecordDeps {
   readonly recorder: Pick<Recorder, 'accepts' | 'intent' | 'outcome' | 'refused'>
@@ -14,7 +15,8 @@ export interface ApiRecordDeps {
 
 /** One thing that is done, or refused: `create servers` of a name. */
 interface Act {
-  readonly verb: Verb
+  /** A role, or what happened to a sign-in. */
+  readonly verb: Verb | 'sign-in' | 'sign-out'
   /** Plural of the kind, or one of the daemon's own words. */
   readonly kind: string
   readonly name?: string | undefined
@@ -26,10 +28,10 @@ export interface ApiRecord {
    * Does `work` with its intents on the record: they are durable before anything changes. What is refused before
    * there was an intent leaves a denial.
    */
-  change<T>(principal: Principal, attempt: Act, work: (before: BeforeChange) => Promise<T>): Promise<T>
+  change<T>(by: Caller, attempt: Act, work: (before: BeforeChange) => Promise<T>): Promise<T>
   /** The same for something that changes no resource, such as a shutdown. */
-  act<T>(principal: Principal, act: Act, work: () => Promise<T>): Promise<T>
-  denied(principal: Principal, act: Act, reason: string): void
+  act<T>(by: Pick<Caller, 'principal'>, act: Act, work: () => Promise<T>): Promise<T>
+  denied(principal: Principal, permission: Permission, reason: string): void
   unauthenticated(source: string, reason: string): void
 }
 
@@ -48,14 +50,13 @@ export function createApiRecord({ recorder, bootEpoch, clock }: ApiRecordDeps): 
     id: `${bootEpoch}-c${(counter += 1)}`,
     atMs: clock.nowMs(),
     event: `${act.verb} ${act.kind}`,
-    principal: principal.key,
-    principalName: principal.name,
+    ...whoIs(principal),
     project: act.project,
     target: act.name,
     decision,
     reason,
   })
-  const denied: ApiRecord['denied'] = (principal, act, reason) =>
+  const deny = (principal: Principal, act: Act, reason: string): void =>
     void recorder.intent(intentOf(principal, act, 'deny', reason))
 
   /** Queues the intents of one change and waits until all of them are on disk. */
@@ -88,15 +89,16 @@ export function createApiRecord({ recorder, bootEpoch, clock }: ApiRecordDeps): 
       return value
     } catch (thrown) {
       const { code } = asFault(thrown)
-      if (ids.length === 0) denied(principal, attempt, code)
-      else finish('error', code)
+      // A denial by the authorizer is on the record already, with what was wanted.
+      if (ids.length === 0 && code !== 'forbidden') deny(principal, attempt, code)
+      if (ids.length > 0) finish('error', code)
       throw thrown
     }
   }
 
   return {
-    change: (principal, attempt, work) =>
-      run(principal, attempt, (announceActs) =>
+    change: (by, attempt, work) =>
+      run(by.principal, attempt, (announceActs) =>
         work((steps) => {
           const acts = steps.map(({ verb, manifest: { definition, name, project } }) => ({
             verb,
@@ -104,22 +106,21 @@ export function createApiRecord({ recorder, bootEpoch, clock }: ApiRecordDeps): 
             name,
             project: project === '' ? undefined : project,
           }))
-          for (const act of acts) requirePermission(principal, act)
+          for (const step of steps) guardChange(by, step)
           return announceActs(acts)
         }),
       ),
-    act: (principal, act, work) =>
+    act: ({ principal }, act, work) =>
       run(principal, act, async (announceActs) => {
         await announceActs([act])
         return work()
       }),
-    denied,
+    denied: (principal, permission, reason) => deny(principal, actOf(permission), reason),
     unauthenticated: (source, reason) => recorder.refused(source, reason),
   }
 }
 
-/** @throws Fault `forbidden` */
-function requirePermission(principal: Principal, permission: Permission): void {
-  const denial = authorize(principal, permission)
-  if (denial !== undefined) throw new Fault('forbidden', { detail: denial })
-}
+const actOf = (permission: Permission): Act =>
+  'operation' in permission
+    ? { verb: 'run', kind: permission.operation, name: permission.name, project: permission.project }
+    : permission

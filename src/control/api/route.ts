@@ -1,8 +1,9 @@
-import type { Permission, Verb } from '../../access/authorize.ts'
+import type { Permission, Verb } from '../../access/permission.ts'
 import type { Principal } from '../../access/principal.ts'
 import type { KindDefinition } from '../../kinds/define-kind.ts'
 import { Fault } from '../../lib/fault.ts'
 import { nearest } from '../admission/nearest.ts'
+import type { CallAccess } from './call-access.ts'
 
 type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
 
@@ -10,6 +11,10 @@ type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
 export interface Call {
   readonly request: Request
   readonly principal: Principal
+  /** What the principal may do; the route's own permission has been checked. */
+  readonly access: CallAccess
+  /** Where the request comes from: an address without its port. */
+  readonly source: string
   /** Of the route's path, decoded: `name`, `word`. */
   readonly params: Readonly<Record<string, string>>
   /** Of those that the route declares; others have been refused. */
@@ -34,10 +39,19 @@ interface RouteBase {
   readonly answer: { readonly status: number; readonly types: readonly string[] }
 }
 
+/** `signed-in`: for whoever is known, about themselves or about nothing in particular. */
+export type RoutePermission = Permission | { readonly use: 'signed-in' }
+
 /** A route on one fixed thing. */
 export interface FixedRoute extends RouteBase {
-  readonly permission: Permission
+  readonly permission: RoutePermission
   readonly handle: (call: Call) => Promise<Response> | Response
+}
+
+/** A route that is there to find out who somebody is, so nobody has been authenticated yet. */
+export interface PublicRoute extends RouteBase {
+  readonly permission: { readonly use: 'public' }
+  readonly handlePublic: (call: Omit<Call, 'principal' | 'access'>) => Promise<Response> | Response
 }
 
 /** A route on any kind: what is needed is the verb on that kind. */
@@ -46,9 +60,10 @@ export interface KindRoute extends RouteBase {
   readonly handleKind: (call: KindCall) => Promise<Response> | Response
 }
 
-export type Route = FixedRoute | KindRoute
+export type Route = FixedRoute | KindRoute | PublicRoute
 
 export const isKindRoute = (route: Route): route is KindRoute => 'handleKind' in route
+export const isPublicRoute = (route: Route): route is PublicRoute => 'handlePublic' in route
 
 /** @throws Fault `invalid` for a parameter that the route does not have: a misspelt one must not be ignored */
 export function readQuery(url: URL, route: Route): Readonly<Record<string, string>> {

@@ -15,9 +15,16 @@ import { createPlannedView } from './view.ts'
 import { writeChange } from './write.ts'
 
 /** What is about to be done, for the record. Resolves once that is durable; a rejection stops the change. */
-export type BeforeChange = (
-  steps: readonly { readonly verb: 'create' | 'edit' | 'delete'; readonly manifest: Target }[],
-) => Promise<void>
+export type BeforeChange = (steps: readonly ChangeStep[]) => Promise<void>
+
+export interface ChangeStep {
+  readonly verb: 'create' | 'edit' | 'delete'
+  readonly manifest: Target
+  /** As it is stored; undefined for what is created. */
+  readonly before: Stored | undefined
+  /** As it will be stored; undefined for what is deleted. */
+  readonly spec: unknown
+}
 
 type Target = Pick<Admitted, 'definition' | 'name' | 'project'>
 
@@ -95,7 +102,12 @@ async function apply(
   if (options.dryRun === true || changing.length === 0) return plan.changes.map(asUnwritten)
   // The intent is on the record before anything happens, as it is for a call that is forwarded.
   await before(
-    changing.map(({ manifest, action }) => ({ verb: action === 'created' ? 'create' : 'edit', manifest })),
+    changing.map(({ manifest, action, before: stored, spec }) => ({
+      verb: action === 'created' ? 'create' : 'edit',
+      manifest,
+      before: stored,
+      spec,
+    })),
   )
   return commit(deps, ordered, { options, nowMs })
 }
@@ -167,8 +179,8 @@ function refuse({ changes, problems, conflicts }: Plan, { only, madeFrom }: Appl
 }
 
 async function remove(deps: ChangesDeps, target: Target, before: BeforeChange): Promise<void> {
-  await checkRemoval(deps.store.control, target)
-  await before([{ verb: 'delete', manifest: target }])
+  const found = await checkRemoval(deps.store.control, target)
+  await before([{ verb: 'delete', manifest: target, before: found, spec: undefined }])
   const done = await inTransaction(deps.store, async (tx) => {
     const stored = await checkRemoval(tx, target)
     const revision = await bumpRevision(tx)

@@ -42,6 +42,8 @@ export interface PlanDeps {
   readonly db: ControlDb
   readonly sealer: Pick<Sealer, 'open'>
   readonly nowMs: number
+  /** Whether kinds that only the system makes may be made. */
+  readonly bySystem?: boolean | undefined
 }
 
 /** Compares manifests with what is stored. Reads only; the same plan is made again inside the transaction. */
@@ -100,7 +102,11 @@ async function planOne(
     forget: secrets.forget,
     action: actionOf(manifest, before, specChanged),
   }
-  return { change, problems: [...secrets.problems, ...refusals(change, deps.nowMs)] }
+  const refused = definition.systemMade === true && deps.bySystem !== true && change.action !== 'unchanged'
+  const problems = refused
+    ? [`kind: a ${definition.kind} is made by the system; it can be read and deleted`]
+    : [...secrets.problems, ...refusals(change, deps.nowMs)]
+  return { change, problems }
 }
 
 function refusals({ manifest, before, spec, specChanged }: PlannedChange, nowMs: number): readonly string[] {

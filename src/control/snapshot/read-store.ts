@@ -4,6 +4,7 @@ import { listAllSealed, listSealed } from '../../store/sealed.ts'
 import type { ControlDb, ControlTransaction, SealedRow, TokenRow } from '../../store/tables.ts'
 import { findTokens } from '../../store/tokens.ts'
 import { toStored, type Stored } from '../stored.ts'
+import { hasCredential } from './credential-entry.ts'
 import type { Contents, Delta, State } from './state.ts'
 
 /* The store as the snapshot reads it. Each function reads one revision, whoever writes meanwhile. */
@@ -51,7 +52,7 @@ async function tokensOf(
   tx: ControlTransaction,
   rows: ReadonlyMap<string, Stored>,
 ): Promise<ReadonlyMap<string, TokenRow>> {
-  const uids = [...rows].filter(([, { resource }]) => resource.kind === 'Token').map(([uid]) => uid)
+  const uids = [...rows].filter(([, { resource }]) => hasCredential(resource.kind)).map(([uid]) => uid)
   return new Map((await findTokens(tx, uids)).map((row) => [row.uid, row]))
 }
 

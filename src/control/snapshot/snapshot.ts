@@ -1,10 +1,12 @@
-import type { TokenTable } from '../../access/authenticate.ts'
+import type { AccessView } from '../../access/access-view.ts'
+import type { CredentialTable } from '../../access/authenticate.ts'
 import type { SecretValue } from '../../lib/secret-value.ts'
 import type { Sealer } from '../../secrets/sealing.ts'
 import type { ControlDb } from '../../store/tables.ts'
 import type { Stored } from '../stored.ts'
 import { differences, readContents, readMoved, type Moved } from './read-store.ts'
 import { applyDeltas, buildState, type Delta, type State } from './state.ts'
+import { accessViewOf, ownerIn } from './access-view.ts'
 import type { ProjectView, ServerView } from './views.ts'
 
 /** One state of the configuration. Never changes; ask `current()` again for the next. */
@@ -30,7 +32,7 @@ interface SnapshotChange {
 export interface SnapshotSource {
   current(): Snapshot
   /** All stored resources and how to find one, for the control API. */
-  state(): State
+  readonly state: () => State
   /** Called after each change, before the request that made it is answered. Returns how to stop. */
   subscribe(listener: (change: SnapshotChange) => void): () => void
   /**
@@ -39,7 +41,9 @@ export interface SnapshotSource {
    * @throws Fault `unavailable` when it cannot be opened with the present master key
    */
   secretValue(secret: string, key: string): SecretValue | undefined
-  readonly tokens: TokenTable
+  readonly credentials: CredentialTable
+  /** What the authorizer has to know, at this moment. */
+  readonly access: () => AccessView
   /** Takes over what a transaction of this process has committed; resolves when it is visible. */
   apply(revision: number, deltas: readonly Delta[]): Promise<void>
   /** Brings in what other processes have committed; resolves when all of that is visible. */
@@ -59,11 +63,13 @@ export async function openSnapshot({ db, sealer }: SnapshotDeps): Promise<Snapsh
 function followSnapshot(db: ControlDb, first: State, sealer: Pick<Sealer, 'open'>): SnapshotSource {
   let state = first
   let view = viewOf(first)
+  let accessView = accessViewOf(first)
   const listeners = new Set<(change: SnapshotChange) => void>()
 
   function take(next: State, deltas: readonly Delta[]): void {
     state = next
     view = viewOf(state)
+    accessView = accessViewOf(state)
     const change = { revision: next.revision, changed: deltas.flatMap(changedOf) }
     for (const listener of listeners) listener(change)
   }
@@ -98,7 +104,11 @@ function followSnapshot(db: ControlDb, first: State, sealer: Pick<Sealer, 'open'
       const row = state.sealed.get(secret)?.get(key)
       return row === undefined ? undefined : sealer.open({ kind: 'Secret', uid: row.uid, field: key }, row)
     },
-    tokens: { byDigest: (digest) => state.tokens.get(digest) },
+    credentials: {
+      byDigest: (digest) => state.credentials.get(digest),
+      owner: (owner) => ownerIn(state, owner),
+    },
+    access: () => accessView,
     async apply(revision, deltas) {
       if (revision <= state.revision) return
       if (revision === state.revision + 1) return take(applyDeltas(state, revision, deltas), deltas)

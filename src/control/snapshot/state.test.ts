@@ -78,7 +78,7 @@ test('a delta arrives where a whole build of the same contents does', () => {
   const [built, applied] = [whole(), applyDeltas(empty, 7, deltas)]
   for (const name of ['demo', 'other']) expect(applied.projects.get(name)).toEqual(built.projects.get(name))
   for (const name of ['plain', 'keyed']) expect(applied.servers.get(name)).toEqual(built.servers.get(name))
-  expect(applied.tokens.get('d1')).toEqual(built.tokens.get('d1'))
+  expect(applied.credentials.get('d1')).toEqual(built.credentials.get('d1'))
   expect(applied.projects.get('demo')?.missing).toEqual(['gone'])
 })
 
@@ -122,8 +122,8 @@ test('a token is revoked and removed at once', () => {
       after: stored('Token', 'laptop', { revoked: true }, { project: 'demo', generation: 2 }),
     },
   ])
-  expect(revoked.tokens.get('d1')).toMatchObject({ revoked: true, project: 'demo' })
-  expect(applyDeltas(revoked, 9, [{ before: LAPTOP, after: undefined }]).tokens.size).toBe(0)
+  expect(revoked.credentials.get('d1')).toMatchObject({ revoked: true, project: 'demo' })
+  expect(applyDeltas(revoked, 9, [{ before: LAPTOP, after: undefined }]).credentials.size).toBe(0)
 })
 
 test('a sharded map keeps its older selves', () => {

@@ -1,8 +1,9 @@
-import type { TokenEntry } from '../../access/authenticate.ts'
+import type { SignInEntry, TokenEntry } from '../../access/authenticate.ts'
 import { KINDS } from '../../kinds/registry.ts'
-import type { TokenSpec } from '../../kinds/token.ts'
 import type { SealedRow, TokenRow } from '../../store/tables.ts'
 import { keyOf, type Stored } from '../stored.ts'
+import { accessAfter, buildAccess, type IndexedAccess } from './access-index.ts'
+import { credentialEntry, hasCredential } from './credential-entry.ts'
 import { shardedMap, type ShardedMap } from './sharded-map.ts'
 import { secretsOf, viewProject, viewServer, type ProjectView, type ServerView } from './views.ts'
 
@@ -15,9 +16,11 @@ export interface State {
   /** By name of the Secret, then by key. Never opened here. */
   readonly sealed: ShardedMap<ReadonlyMap<string, SealedRow>>
   /** By digest. */
-  readonly tokens: ShardedMap<TokenEntry>
-  /** Token uid to digest. */
+  readonly credentials: ShardedMap<TokenEntry | SignInEntry>
+  /** Uid of a Token or a SignIn to digest. */
   readonly digests: ShardedMap<string>
+  /** Who is given what; another object whenever rights may have changed. */
+  readonly access: IndexedAccess
   readonly servers: ShardedMap<ServerView>
   readonly projects: ShardedMap<ProjectView>
 }
@@ -28,7 +31,7 @@ export interface Delta {
   readonly after: Stored | undefined
   /** All sealed values that it has now, of kinds that have some. */
   readonly sealed?: readonly SealedRow[] | undefined
-  /** Of a new Token. */
+  /** Of a new Token or SignIn. */
   readonly token?: TokenRow | undefined
 }
 
@@ -48,8 +51,9 @@ const EMPTY: State = {
   resources: new Map(KINDS.map(({ kind }) => [kind, shardedMap()])),
   byUid: shardedMap(),
   sealed: shardedMap(),
-  tokens: shardedMap(),
+  credentials: shardedMap(),
   digests: shardedMap(),
+  access: buildAccess([]),
   servers: shardedMap(),
   projects: shardedMap(),
 }
@@ -60,7 +64,7 @@ export function buildState({ revision, resources, sealed, tokens }: Contents): S
   const sealedByName = new Map<string, Map<string, SealedRow>>()
   for (const row of sealed) {
     const owner = byUid.get(row.uid)
-    if (owner === undefined) continue
+    if (owner?.definition.secrets === undefined) continue
     const fields = sealedByName.get(nameOf(owner)) ?? new Map<string, SealedRow>()
     sealedByName.set(nameOf(owner), fields.set(row.field, row))
   }
@@ -68,7 +72,7 @@ export function buildState({ revision, resources, sealed, tokens }: Contents): S
     const stored = byUid.get(row.uid)
     return stored === undefined
       ? []
-      : [[row.digest, tokenEntry(stored, row.expires_at_ms ?? undefined)] as const]
+      : [[row.digest, credentialEntry(stored, row.expires_at_ms ?? undefined)] as const]
   })
   const ofKind = (kind: string): Stored[] => resources.filter(({ resource }) => resource.kind === kind)
   const base: State = {
@@ -82,7 +86,8 @@ export function buildState({ revision, resources, sealed, tokens }: Contents): S
     ),
     byUid: shardedMap(byUid),
     sealed: shardedMap(sealedByName),
-    tokens: shardedMap(known),
+    credentials: shardedMap(known),
+    access: buildAccess(resources),
     digests: shardedMap(tokens.map(({ uid, digest }) => [uid, digest] as const)),
   }
   const servers = shardedMap(
@@ -97,7 +102,7 @@ export function buildState({ revision, resources, sealed, tokens }: Contents): S
 /** The state after a committed transaction. Costs the same however much the state holds besides. */
 export function applyDeltas(state: State, revision: number, deltas: readonly Delta[]): State {
   let next: State = { ...state, revision }
-  for (const delta of deltas) next = applyTokens(applyResource(next, delta), delta)
+  for (const delta of deltas) next = applyCredential(applyResource(next, delta), delta)
   return refreshViews(next, deltas)
 }
 
@@ -112,6 +117,7 @@ function applyResource(state: State, { before, after, sealed }: Delta): State {
     resources: new Map(state.resources).set(kind, changed),
     byUid: after === undefined ? state.byUid.without(uidOf(one)) : state.byUid.with(uidOf(one), after),
     sealed: sealedAfter(state, one, { gone: after === undefined, sealed }),
+    access: accessAfter(state.access, before, after),
   }
 }
 
@@ -127,31 +133,23 @@ function sealedAfter(
     : state.sealed.with(nameOf(stored), new Map(sealed.map((row) => [row.field, row])))
 }
 
-function applyTokens(state: State, { before, after, token }: Delta): State {
+function applyCredential(state: State, { before, after, token }: Delta): State {
   const one = after ?? before
-  if (one?.resource.kind !== 'Token') return state
+  if (one === undefined || !hasCredential(one.resource.kind)) return state
   const uid = uidOf(one)
   const digest = token?.digest ?? state.digests.get(uid)
   if (digest === undefined) return state
   if (after === undefined) {
-    return { ...state, tokens: state.tokens.without(digest), digests: state.digests.without(uid) }
+    return { ...state, credentials: state.credentials.without(digest), digests: state.digests.without(uid) }
   }
   const expiresAtMs =
-    token === undefined ? state.tokens.get(digest)?.expiresAtMs : (token.expires_at_ms ?? undefined)
+    token === undefined ? state.credentials.get(digest)?.expiresAtMs : (token.expires_at_ms ?? undefined)
   return {
     ...state,
-    tokens: state.tokens.with(digest, tokenEntry(after, expiresAtMs)),
+    credentials: state.credentials.with(digest, credentialEntry(after, expiresAtMs)),
     digests: state.digests.with(uid, digest),
   }
 }
-
-const tokenEntry = (stored: Stored, expiresAtMs: number | undefined): TokenEntry => ({
-  uid: uidOf(stored),
-  name: nameOf(stored),
-  project: stored.project,
-  expiresAtMs,
-  revoked: (stored.resource.spec as TokenSpec).revoked,
-})
 
 /** Views of the servers and projects that a delta touches, directly or through what they name. */
 function refreshViews(state: State, deltas: readonly Delta[]): State {

@@ -1,8 +1,30 @@
 import { need, type Exchange, type Refusal } from '../exchange.ts'
 import { isOffered } from '../route/route.ts'
 
-/** The rules of the project on one tool. What is not offered does not exist, as far as the caller can tell. */
+/**
+ * The rules of the project, and the rights of the caller, on one tool, or on what else a server offers. What is not
+ * offered does not exist, as far as the caller can tell.
+ */
 export function authorizeCall(x: Exchange): Refusal | undefined {
-  if (isOffered(need(x.project, 'project'), need(x.route, 'route'))) return undefined
-  return { code: 'not_found', hint: 'tools/list says which tools there are', detail: 'denied by spec.tools' }
+  const route = need(x.route, 'route')
+  const access = need(x.access, 'access')
+  if (ON_TOOLS.has(x.kind)) {
+    if (!isOffered(need(x.project, 'project'), route)) return refusal('denied by spec.tools')
+    return access.all || access.tool(route.exposed, route.server.name) ? undefined : refusal(NO_RIGHT)
+  }
+  if (access.all) return undefined
+  // A URI does not say whose it is, so several servers may be asked: those that the caller may use.
+  const [server, ...others] = [route.server, ...route.others].filter(({ name }) => access.server(name))
+  if (server === undefined) return refusal(NO_RIGHT, x.kind)
+  x.route = { ...route, server, others }
+  return undefined
 }
+
+const ON_TOOLS: ReadonlySet<string> = new Set(['tools/call', 'tasks/get', 'tasks/update', 'tasks/cancel'])
+const NO_RIGHT = 'no right on it'
+
+const refusal = (detail: string, kind?: Exchange['kind']): Refusal => ({
+  code: kind?.startsWith('resources/') === true ? 'resource_not_found' : 'not_found',
+  hint: 'the lists say what there is',
+  detail,
+})

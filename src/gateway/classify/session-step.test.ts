@@ -40,7 +40,15 @@ function exchange({ id, version, era = 'legacy', kind = 'tools/list', server }: 
   const x = createExchange({ request: { headers }, target: { project: 'demo', server } } as never)
   x.era = era
   x.kind = kind
-  x.principal = { kind: 'token', key: 'token:a', uid: 'a', name: 'a', project: 'demo' }
+  x.principal = {
+    kind: 'token',
+    key: 'token:a',
+    uid: 'a',
+    name: 'a',
+    project: 'demo',
+    owner: undefined,
+    digest: '',
+  }
   return x
 }
 

@@ -57,7 +57,7 @@ export interface SessionsDeps {
   /** Told when a session has ended, whatever ended it. */
   readonly onEnd: (session: Session) => void
   /** Whether who opened a session may still use it. */
-  readonly isActive: (principal: string) => boolean
+  readonly isActive: (principal: string, project: string) => boolean
   /** A session looks left behind: what servers hold for it can go. It may still be used again. */
   readonly onRest: (session: Session) => void
   /** As of now: each says how long its idle sessions live. */
@@ -78,7 +78,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
 
   function endInactive(): void {
     for (const session of known.values()) {
-      if (!deps.isActive(session.principal)) cut(session)
+      if (!deps.isActive(session.principal, session.project)) cut(session)
     }
   }
 

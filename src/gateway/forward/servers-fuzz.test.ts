@@ -392,7 +392,15 @@ function clientOf(era: Era, kind: string, capabilities: string) {
     x.era = era
     x.kind = 'tools/call'
     x.message = read(text)
-    x.principal = { kind: 'token', key: 'token:a', uid: 'a', name: 'a', project: 'p' }
+    x.principal = {
+      kind: 'token',
+      key: 'token:a',
+      uid: 'a',
+      name: 'a',
+      project: 'p',
+      owner: undefined,
+      digest: '',
+    }
     x.offer = offer
     if (era === 'legacy') x.session = session
     x.route = {

@@ -1,8 +1,19 @@
 import type { Authenticator } from '../../access/authenticate.ts'
-import { authorize } from '../../access/authorize.ts'
+import type { Authorizer } from '../../access/authorize.ts'
 import { need, type Exchange, type Refusal } from '../exchange.ts'
 import type { SnapshotSource } from '../snapshot.ts'
 import type { CompileProject } from '../route/compiled-project.ts'
+
+const OTHER_PROJECT: Refusal = {
+  code: 'forbidden',
+  hint: 'it belongs to another project',
+  detail: 'other-project',
+}
+const NO_TOOLS: Refusal = {
+  code: 'forbidden',
+  hint: 'the token, or its owner, has no right to use the project; castellan auth can-i run projects says why',
+  detail: 'no-right',
+}
 
 /** Who is calling, from the Authorization header alone. Runs before the body is read. */
 export function createIdentify(authenticator: Authenticator): (x: Exchange) => Refusal | undefined {
@@ -16,19 +27,33 @@ export function createIdentify(authenticator: Authenticator): (x: Exchange) => R
 
 const HINT = 'send Authorization: Bearer <token>; castellan create token NAME -p PROJECT makes one'
 
-/** Whether this principal may use this endpoint at all; a token learns nothing of other projects, not even that they exist. */
-export function createEnter(
-  snapshot: SnapshotSource,
-  compile: CompileProject,
-): (x: Exchange) => Refusal | undefined {
+export interface EnterDeps {
+  readonly snapshot: SnapshotSource
+  readonly authorizer: Pick<Authorizer, 'project'>
+  readonly compile: CompileProject
+}
+
+/**
+ * Whether this principal may use anything of this endpoint. Of what they may not use they do not learn whether it
+ * exists: a token hears the same of every project but its own, everybody else the same as of one that is not there.
+ */
+export function createEnter({
+  snapshot,
+  authorizer,
+  compile,
+}: EnterDeps): (x: Exchange) => Refusal | undefined {
   return (x) => {
     const { project: name, server } = x.target
-    const denial = authorize(need(x.principal, 'principal'), { use: 'mcp', project: name })
-    if (denial !== undefined)
-      return { code: 'forbidden', hint: 'it belongs to another project', detail: denial.reason }
+    const principal = need(x.principal, 'principal')
+    x.access = authorizer.project(principal, name)
+    if (x.access === undefined && principal.kind === 'token')
+      return principal.project === name ? NO_TOOLS : OTHER_PROJECT
     const view = snapshot.current().project(name)
-    if (view === undefined)
-      return { code: 'no_endpoint', hint: 'the project has been deleted, or its name is misspelt' }
+    if (view === undefined || x.access === undefined)
+      return {
+        code: 'no_endpoint',
+        hint: 'the project has been deleted, its name is misspelt, or you have no right to use it',
+      }
     const project = compile(view)
     if (server !== undefined && !project.servers.has(server)) {
       return { code: 'no_endpoint', hint: 'no server of the project has that name' }

@@ -47,7 +47,16 @@ function setUp(durability: Durability = 'before-reply') {
     const target = { project: 'demo', server: undefined }
     const x = createExchange({ request, response: {} as ServerResponse, target, startedMs: 98.5, out })
     x.kind = kind
-    if (known) x.principal = { kind: 'token', key: 'token:t', uid: 't', name: 'laptop', project: 'demo' }
+    if (known)
+      x.principal = {
+        kind: 'token',
+        key: 'token:t',
+        uid: 't',
+        name: 'laptop',
+        project: 'demo',
+        owner: undefined,
+        digest: '',
+      }
     const spec = Project.spec.parse({ audit: { durability } })
     x.project = createProjectCompiler()({ uid: 'prj', name: 'demo', spec, servers: [] })
     return x
@@ -114,6 +123,9 @@ test('intent and outcome say who, what, where and how long, and nothing of what 
       event: 'tools/call',
       principal: 'token:t',
       principalName: 'laptop',
+      user: undefined,
+      token: 'laptop',
+      tokenSha: '',
       project: 'demo',
       server: 'one',
       target: 'one__echo',

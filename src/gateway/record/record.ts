@@ -1,6 +1,7 @@
 import type { Recorder } from '../../audit/entry.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { BootEpoch } from '../../lib/id.ts'
+import { whoIs } from '../../access/principal.ts'
 import { need, type Exchange, type Refusal } from '../exchange.ts'
 
 export interface RecordDeps {
@@ -35,8 +36,7 @@ export function createRecord({ recorder, clock, epoch }: RecordDeps): Record {
       id,
       atMs: clock.nowMs(),
       event: x.kind,
-      principal: principal.key,
-      principalName: principal.name,
+      ...whoIs(principal),
       project: x.target.project,
       server: x.route?.server.name ?? x.target.server,
       target: x.route?.exposed.slice(0, 512),

@@ -37,6 +37,7 @@ export function createAnswerList(aggregator: Aggregator): (x: Exchange) => Promi
     const server = x.target.server === undefined ? undefined : project.servers.get(x.target.server)
     const rendered = await aggregator.list({
       project,
+      access: need(x.access, 'access'),
       server,
       scope: scopeOf(x),
       kind: need(KIND_OF[x.kind], 'kind'),

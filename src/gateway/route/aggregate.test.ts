@@ -1,3 +1,4 @@
+import { FULL_ACCESS } from '../../access/project-access.ts'
 import { expect, test } from 'vitest'
 import { createScriptedServers, scriptedView } from '../../../test/fixtures/scripted-servers.ts'
 import { Project } from '../../kinds/project.ts'
@@ -65,6 +66,7 @@ function project(servers: readonly ServerView[], spec: object = {}): CompiledPro
 
 const query = (over: Partial<ListQuery> = {}): ListQuery => ({
   project: project([ONE, TWO]),
+  access: FULL_ACCESS,
   server: undefined,
   scope: { principal: 'token:a', session: 's' },
   kind: 'tools',

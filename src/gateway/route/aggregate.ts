@@ -1,3 +1,4 @@
+import type { ProjectAccess } from '../../access/project-access.ts'
 import type { BootEpoch } from '../../lib/id.ts'
 import { bridgeListedItem } from '../../protocol/bridge/listed-item.ts'
 import { SERVER_INFO_KEY } from '../../protocol/envelope.ts'
@@ -14,6 +15,8 @@ import type { ProjectUris, ServerUris, UriTable } from './project-uris.ts'
 /** What is wanted: one list of one endpoint, for a client of one era. */
 export interface ListQuery {
   readonly project: CompiledProject
+  /** What the caller may use of it: the rest is left out. */
+  readonly access: ProjectAccess
   /** Absent: the aggregated endpoint, with prefixed names. */
   readonly server: ServerView | undefined
   readonly scope: Scope
@@ -115,10 +118,10 @@ export function createAggregator(deps: AggregatorDeps): Aggregator {
     const taken = new Set<string>()
     for (const [i, server] of servers.entries()) {
       const list = lists[i]
-      if (list === undefined) continue
+      if (list === undefined || !mayList(query, server)) continue
       const from = deps.pool.health(server).info?.era ?? 'legacy'
       const renames = uris?.of(server.name)
-      for (const [name, item] of namedItems(query, list, renames)) {
+      for (const [name, item] of namedItems(query, { server, list, renames })) {
         if (taken.has(name)) continue
         taken.add(name)
         const edits = name === item.key ? [] : [{ ...item.keyAt, text: JSON.stringify(name) }]
@@ -134,17 +137,29 @@ export function createAggregator(deps: AggregatorDeps): Aggregator {
   return { list }
 }
 
-function cacheKey({ project, server, scope, kind, era }: ListQuery): string {
+/** Tools are left out one by one. */
+const mayList = ({ access, kind }: ListQuery, server: ServerView): boolean =>
+  access.all || kind === 'tools' || access.server(server.name)
+
+function cacheKey({ project, access, server, scope, kind, era }: ListQuery): string {
   const servers = server === undefined ? project.view.servers : [server]
   const own = servers.some(hasOwnLists)
-  return `${kind} ${era} ${server?.name ?? ''} ${own ? `${scope.principal} ${scope.session ?? ''}` : ''}`
+  return `${kind} ${era} ${server?.name ?? ''} ${own ? `${scope.principal} ${scope.session ?? ''}` : ''} ${access.key}`
 }
+
+interface OneServer {
+  readonly server: ServerView
+  readonly list: ServerList
+  readonly renames: ServerUris | undefined
+}
+
+const offers = ({ project, access }: ListQuery, exposed: string, server: ServerView): boolean =>
+  project.offers(exposed) && (access.all || access.tool(exposed, server.name))
 
 /** Items with the name each has on this endpoint. A URI that two have and that must stay is its first server's. */
 function* namedItems(
   query: ListQuery,
-  list: ServerList,
-  renames: ServerUris | undefined,
+  { server, list, renames }: OneServer,
 ): Generator<readonly [name: string, item: ListedItem]> {
   if (query.kind === 'resources') {
     for (const item of list.items) yield [renames?.expose(item.key) ?? item.key, item]
@@ -155,7 +170,7 @@ function* namedItems(
     return
   }
   for (const [exposed, item] of list.exposed) {
-    if (query.kind === 'tools' && !query.project.offers(exposed)) continue
+    if (query.kind === 'tools' && !offers(query, exposed, server)) continue
     yield [query.server === undefined ? exposed : item.key, item]
   }
 }
@@ -174,8 +189,9 @@ const pageEdits = ({ text, pages }: ListedItem, renames: ServerUris): Edit[] =>
  */
 function modernMembers(query: ListQuery, lists: readonly ServerList[], serverInfo: string): string {
   const hints = lists.reduce((all, list) => strictest(all, list.hints), NO_HINTS)
-  const { project, server, kind } = query
-  const filtered = kind === 'tools' && (filters(project.view.spec.tools) || filters(server?.spec.tools))
+  const { project, access, server, kind } = query
+  const filtered =
+    !access.all || (kind === 'tools' && (filters(project.view.spec.tools) || filters(server?.spec.tools)))
   const isPublic = server !== undefined && lists.length > 0 && hints.isPublic && !filtered
   const ttlMs = Math.min(TTL_MS, hints.ttlMs ?? TTL_MS)
   const scope = isPublic ? 'public' : 'private'

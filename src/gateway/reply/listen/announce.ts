@@ -54,7 +54,7 @@ export interface AnnouncerDeps {
   readonly pool: () => Pool
   readonly catalog: () => Catalog
   readonly snapshot: SnapshotSource
-  readonly isActive: (principal: string) => boolean
+  readonly isActive: (principal: string, project: string) => boolean
   readonly log: Log
 }
 

@@ -20,7 +20,7 @@ export interface ListensDeps {
   readonly catalog: Catalog
   readonly snapshot: SnapshotSource
   /** Whether who opened a listen may still be here: a stream is not asked again who it is for. */
-  readonly isActive: (principal: string) => boolean
+  readonly isActive: (principal: string, project: string) => boolean
 }
 
 /** The open `subscriptions/listen` streams of modern clients. */
@@ -50,7 +50,7 @@ export function createListens(deps: ListensDeps): Listens {
   timer.unref()
 
   function endInactive(): void {
-    for (const listen of open) if (!deps.isActive(listen.principal)) listen.end()
+    for (const listen of open) if (!deps.isActive(listen.principal, listen.project)) listen.end()
   }
 
   function enter(listen: ListenStream): void {

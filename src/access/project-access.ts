@@ -1,0 +1,43 @@
+import { compileGlobs } from '../protocol/glob.ts'
+
+/** What one list of rights gives in one project: all of it, or tools and whole servers by glob. Plain data. */
+export type ToolScope = 'all' | { readonly tools: readonly string[]; readonly servers: readonly string[] }
+
+/** What a principal may use of a project; the same object as long as nothing changes, so caches may key on `key`. */
+export interface ProjectAccess {
+  /** Equal for equal access. `''`: all of it. */
+  readonly key: string
+  readonly all: boolean
+  /** What has to be met, every one of them: a token's own rights, and those of its owner. */
+  readonly scopes: readonly ToolScope[]
+  /** @param exposed the name of the tool on the aggregated endpoint */
+  tool(exposed: string, server: string): boolean
+  /** All of a server: its prompts and resources too. */
+  server(name: string): boolean
+}
+
+export const FULL_ACCESS: ProjectAccess = {
+  key: '',
+  all: true,
+  scopes: ['all'],
+  tool: () => true,
+  server: () => true,
+}
+
+/** @param scopes each has to be met; undefined among them: nothing in the project may be used */
+export function compileAccess(scopes: readonly (ToolScope | undefined)[]): ProjectAccess | undefined {
+  if (scopes.length === 0 || scopes.includes(undefined)) return undefined
+  const narrow = scopes.filter((scope) => scope !== 'all' && scope !== undefined)
+  if (narrow.length === 0) return FULL_ACCESS
+  const compiled = narrow.map(({ tools, servers }) => ({
+    tools: compileGlobs(tools),
+    servers: compileGlobs(servers),
+  }))
+  return {
+    key: JSON.stringify(narrow.map(({ tools, servers }) => [tools.toSorted(), servers.toSorted()])),
+    all: false,
+    scopes: narrow,
+    tool: (exposed, server) => compiled.every((scope) => scope.servers(server) || scope.tools(exposed)),
+    server: (name) => compiled.every((scope) => scope.servers(name)),
+  }
+}

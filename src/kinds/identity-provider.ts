@@ -1,0 +1,80 @@
+import { z } from 'zod'
+import { defineKind, Name, type ResourceOf, type SpecOf } from './define-kind.ts'
+
+const SecretKey = z.strictObject({
+  name: Name.describe('The Secret.'),
+  key: z.string().min(1).max(128).describe('The key in it.'),
+})
+
+export const IdentityProvider = defineKind({
+  kind: 'IdentityProvider',
+  plural: 'identityproviders',
+  short: ['identityprovider', 'idp'],
+  scope: 'global',
+  uidPrefix: 'idp',
+  summary: 'An OpenID Connect provider at which users sign in.',
+  spec: z.strictObject({
+    issuer: z
+      .url({ protocol: /^https?$/ })
+      .max(2048)
+      .describe('Its issuer identifier, as its discovery document says; https, but on a loopback address.'),
+    clientId: z.string().min(1).max(255).describe('Who we are there.'),
+    clientSecret: z
+      .strictObject({ secretRef: SecretKey.describe('Where it is kept.') })
+      .optional()
+      .describe('What proves it; absent: a public client (PKCE is used always).'),
+    scopes: z
+      .array(z.string().regex(/^[\x21\x23-\x5b\x5d-\x7e]{1,100}$/, 'must be a scope'))
+      .max(50)
+      .default(['openid', 'profile', 'email'])
+      .describe('What is asked for; `openid` is always among them.'),
+    usernameClaim: z
+      .string()
+      .min(1)
+      .max(100)
+      .default('email')
+      .describe('The claim that becomes the name of the User.'),
+    groupsClaim: z.string().min(1).max(100).default('groups').describe('The claim that names groups.'),
+    users: z
+      .enum(['create', 'existing'])
+      .default('create')
+      .describe('Whether a first sign-in makes a User, or only Users who were made before may sign in.'),
+    domains: z
+      .array(z.string().regex(/^[a-z0-9.-]{1,253}$/, 'must be a domain in lower case'))
+      .max(100)
+      .default([])
+      .describe('Only verified mail addresses in these domains; empty: everyone that it knows.'),
+  }),
+  status: z.strictObject({}),
+  applyOrder: 15,
+  references: ({ clientSecret }) =>
+    clientSecret === undefined
+      ? []
+      : [
+          {
+            kind: 'Secret',
+            name: clientSecret.secretRef.name,
+            key: clientSecret.secretRef.key,
+            path: 'spec.clientSecret.secretRef',
+          },
+        ],
+  check: ({ issuer }) => {
+    const { protocol, hostname, search, hash, username, password } = new URL(issuer)
+    const isLoopback =
+      hostname === 'localhost' || hostname === '[::1]' || /^127(?:\.\d{1,3}){3}$/.test(hostname)
+    return [
+      ...(protocol === 'https:' || isLoopback ? [] : ['spec.issuer: must be https']),
+      ...(search + hash + username + password === '' ? [] : ['spec.issuer: must be a plain address']),
+    ]
+  },
+  columns: [
+    { header: 'NAME', of: (provider) => provider.metadata.name },
+    { header: 'ISSUER', of: (provider) => provider.spec.issuer },
+    { header: 'USERS', of: (provider) => provider.spec.users },
+    { header: 'CLIENT', wide: true, of: (provider) => provider.spec.clientId },
+  ],
+  example: { issuer: 'https://login.example.com', clientId: 'castellan' },
+})
+
+export type IdentityProvider = ResourceOf<typeof IdentityProvider>
+export type IdentityProviderSpec = SpecOf<typeof IdentityProvider>
