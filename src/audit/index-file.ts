@@ -2,9 +2,9 @@ import { closeSync, openSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { sameMac, type SegmentRow } from './chain.ts'
-import { COLUMNS, indexRows, rowNumber } from './index-rows.ts'
+import { CALLER_COLUMNS, COLUMNS, indexRows, rowNumber } from './index-rows.ts'
 import { auditRowOf, type Index } from './query.ts'
-import type { Condition } from './readings.ts'
+import { conditionText, hasIndex, RARE_DECISION, RARE_KIND, type Condition } from './readings.ts'
 import type { RecordReader } from './record-file.ts'
 import { IS_REQUEST, sessionsStatement, type SessionRow } from './sessions.ts'
 
@@ -37,12 +37,14 @@ const SCHEMA = `
   CREATE INDEX calls_by_principal ON calls (principal, at_ms);
   CREATE INDEX calls_by_principal_name ON calls (principal_name, at_ms);
   CREATE INDEX calls_by_target ON calls (target, at_ms);
-  CREATE INDEX calls_by_user ON calls (user_name, at_ms) WHERE user_name IS NOT NULL;
-  CREATE INDEX calls_by_token ON calls (token_name, at_ms) WHERE token_name IS NOT NULL;
-  CREATE INDEX calls_by_sha ON calls (token_sha, at_ms) WHERE token_sha IS NOT NULL;
   CREATE INDEX calls_by_actor ON calls (actor, at_ms) WHERE actor IS NOT NULL;
-  CREATE INDEX calls_by_kind ON calls (kind, at_ms);
+  CREATE INDEX calls_by_kind ON calls (kind, at_ms) WHERE ${RARE_KIND};
+  CREATE INDEX calls_by_decision ON calls (decision, at_ms) WHERE ${RARE_DECISION};
   CREATE INDEX calls_open ON calls (id) WHERE status IS NULL;
+  CREATE TABLE callers (
+    principal TEXT NOT NULL, user_name TEXT NOT NULL, token_name TEXT NOT NULL, token_sha TEXT NOT NULL,
+    PRIMARY KEY (principal, user_name, token_name, token_sha)
+  ) STRICT, WITHOUT ROWID;
   CREATE TABLE filled (only INTEGER PRIMARY KEY CHECK (only = 1), seq INTEGER NOT NULL, mac BLOB NOT NULL) STRICT;
   INSERT INTO filled VALUES (1, 0, x'');
   PRAGMA user_version = ${VERSION};
@@ -125,8 +127,12 @@ function createRowWriter(db: DatabaseSync): (segments: readonly SegmentRow[]) =>
   const update = db.prepare(
     'UPDATE calls SET status = ?, duration_ms = ?, code = ? WHERE id = ? AND status IS NULL',
   )
+  const keep = db.prepare(
+    `INSERT INTO callers (${CALLER_COLUMNS.join(', ')}) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING`,
+  )
   return (segments) => {
-    const { rows, late } = indexRows(segments)
+    const { rows, callers, late } = indexRows(segments)
+    for (const caller of callers) keep.run(...caller)
     for (const row of rows) insert.run(...row)
     for (const { of, status, durationMs, code } of late) update.run(status, durationMs, code ?? null, of)
   }
@@ -134,28 +140,22 @@ function createRowWriter(db: DatabaseSync): (segments: readonly SegmentRow[]) =>
 
 /** The first that fits is walked, so the rarer comes first; the planner has no statistics and would have to guess. */
 const INDEXES: readonly (readonly [Condition['column'], string])[] = [
+  ['kind', 'calls_by_kind'],
   ['target', 'calls_by_target'],
   ['actor', 'calls_by_actor'],
-  ['token_sha', 'calls_by_sha'],
-  ['token_name', 'calls_by_token'],
+  ['decision', 'calls_by_decision'],
   ['principal', 'calls_by_principal'],
   ['principal_name', 'calls_by_principal_name'],
-  ['user_name', 'calls_by_user'],
   ['project', 'calls_by_project'],
-  ['kind', 'calls_by_kind'],
 ]
 
-/** Kinds that most rows are of: their index is the last resort. That of any other finds few rows. */
-const COMMON: ReadonlySet<unknown> = new Set(['tool_call', 'request'])
-
 function walkedFor(where: readonly Condition[]): string {
-  const equals = where.filter(({ is }) => is === '=')
-  if (equals.some(({ column, value }) => column === 'kind' && !COMMON.has(value))) return 'calls_by_kind'
-  return INDEXES.find(([name]) => equals.some(({ column }) => column === name))?.[1] ?? 'calls_by_time'
+  const indexed = where.filter(hasIndex)
+  return INDEXES.find(([name]) => indexed.some(({ column }) => column === name))?.[1] ?? 'calls_by_time'
 }
 
 const conditionsText = (where: readonly Condition[]): string =>
-  where.map(({ column, is }) => `${column} ${is} ?`).join(' AND ')
+  where.map((condition) => conditionText(condition, '?')).join(' AND ')
 
 export function searchIn(db: DatabaseSync): Index {
   const values = (where: readonly Condition[]) => where.map(({ value }) => value)
@@ -164,9 +164,12 @@ export function searchIn(db: DatabaseSync): Index {
       const sql = `SELECT 1 FROM calls INDEXED BY ${walkedFor([condition])} WHERE ${conditionsText([condition])} LIMIT 1`
       return db.prepare(sql).get(condition.value) !== undefined
     },
-    firstSha(from, below) {
-      const sql = 'SELECT min(token_sha) AS sha FROM calls WHERE token_sha >= ? AND token_sha < ?'
-      return (db.prepare(sql).get(from, below)?.['sha'] as string | null | undefined) ?? undefined
+    callers(where, limit) {
+      const sql = `SELECT DISTINCT principal FROM callers WHERE ${conditionsText(where)} LIMIT ?`
+      return db
+        .prepare(sql)
+        .all(...values(where), limit)
+        .map((row) => row['principal'] as string)
     },
     newest(where, limit) {
       const sql = `SELECT * FROM calls INDEXED BY ${walkedFor(where)}

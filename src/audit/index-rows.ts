@@ -11,11 +11,16 @@ export const COLUMNS = [
   'reason', 'status', 'duration_ms', 'code', 'count', 'user_name', 'token_name', 'token_sha', 'actor', 'kind',
 ] as const
 
+/** What is not there is an empty text: together they are a key. */
+export const CALLER_COLUMNS = ['principal', 'user_name', 'token_name', 'token_sha'] as const
+
 type Row = readonly (string | number | null)[]
 
 export interface IndexRows {
   /** Values in the order of `COLUMNS`. */
   readonly rows: readonly Row[]
+  /** Each caller with a user or a token once, in order; values in the order of `CALLER_COLUMNS`. */
+  readonly callers: readonly (readonly string[])[]
   /** Outcomes of calls whose intent lies in an earlier slice. */
   readonly late: readonly Outcome[]
 }
@@ -38,7 +43,18 @@ export function indexRows(segments: readonly SegmentRow[]): IndexRows {
       outcomes.delete(entry.id)
     }
   }
-  return { rows, late: [...outcomes.values()] }
+  return { rows, callers: callersOf(entries.map(([, entry]) => entry)), late: [...outcomes.values()] }
+}
+
+function callersOf(entries: readonly Entry[]): string[][] {
+  const callers = new Map<string, string[]>()
+  for (const entry of entries) {
+    if (entry.type !== 'intent' || (entry.user ?? entry.token) === undefined) continue
+    const caller = [entry.principal, entry.user ?? '', entry.token ?? '', entry.tokenSha ?? '']
+    callers.set(caller.join('\0'), caller)
+  }
+  // In one order, so that two who write them at once never wait for each other.
+  return [...callers].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, caller]) => caller)
 }
 
 function callRow(n: number, entry: Intent, outcome: Outcome | undefined): Row {

@@ -46,12 +46,36 @@ export interface Condition {
   readonly value: string | number
 }
 
+/**
+ * Most rows are requests, and most are allowed: the indexes on these columns leave them out. A statement has to repeat
+ * such a clause word for word to use its index.
+ */
+export const RARE_KIND = `kind NOT IN ('tool_call', 'request')`
+export const RARE_DECISION = `decision = 'deny'`
+
+const rareOf = ({ column, value }: Condition): string | undefined => {
+  if (column === 'kind') return value === 'tool_call' || value === 'request' ? undefined : RARE_KIND
+  return column === 'decision' && value === 'deny' ? RARE_DECISION : undefined
+}
+
+/** Whether there is an index that finds the rows of this condition alone. */
+export const hasIndex = (condition: Condition): boolean =>
+  condition.is === '=' &&
+  (rareOf(condition) !== undefined || !['decision', 'kind', 'server'].includes(condition.column))
+
+/** @param place where the value is filled in: `?`, `$1` */
+export function conditionText(condition: Condition, place: string): string {
+  const text = `${condition.column} ${condition.is} ${place}`
+  const rare = rareOf(condition)
+  return rare === undefined ? text : `${text} AND ${rare}`
+}
+
 /** What finding out about a filter asks of the index. */
 export interface Probe {
   /** Whether any row meets the condition. */
   any(condition: Condition): Soon<boolean>
-  /** The first of the digests in the index that is not before `from` and before `below`. */
-  firstSha(from: string, below: string): Soon<string | undefined>
+  /** Keys of callers that meet the conditions on user and token, at most `limit`. */
+  callers(where: readonly Condition[], limit: number): Soon<readonly string[]>
 }
 
 /**
@@ -60,18 +84,18 @@ export interface Probe {
  * with OR would sort everything that fits.
  */
 export async function readingsOf(probe: Probe, filter: AuditFilter): Promise<Condition[][]> {
-  const { principal, token, tool } = filter
+  const { principal, tool } = filter
   // A way that nothing fits is dropped here: together with another condition it would be looked for in all rows.
   const fitting = async (ways: readonly Condition[][]): Promise<Condition[][]> => {
     const kept: Condition[][] = []
     for (const way of ways) if (way[0] === undefined || (await probe.any(way[0]))) kept.push(way)
     return kept
   }
-  const tokens = await fitting(token === undefined ? [[]] : await tokenReadings(probe, token))
+  const credentials = await credentialReadings(probe, filter)
   const principals = await fitting(principal === undefined ? [[]] : principalReadings(principal))
   const tools = await fitting(tool === undefined ? [[]] : toolReadings(tool))
   const always = conditionsOf(filter)
-  return tokens.flatMap((which) =>
+  return credentials.flatMap((which) =>
     principals.flatMap((who) => tools.map((what) => always.concat(which, who, what))),
   )
 }
@@ -83,8 +107,8 @@ const not = (column: Condition['column'], value: string): Condition => ({
   value,
 })
 
-function conditionsOf({ sinceMs, untilMs, project, user, kind, decision }: AuditFilter): Condition[] {
-  const fields = { project, user_name: user, kind, decision } as const
+function conditionsOf({ sinceMs, untilMs, project, kind, decision }: AuditFilter): Condition[] {
+  const fields = { project, kind, decision } as const
   const equals = Object.entries(fields) as [Condition['column'], string | undefined][]
   return [
     { column: 'at_ms', is: '>=', value: sinceMs ?? Number.MIN_SAFE_INTEGER },
@@ -106,19 +130,34 @@ function toolReadings(tool: string): Condition[][] {
   return [plain, [equal('target', tool.slice(cut + 2)), equal('server', tool.slice(0, cut))]]
 }
 
-const SHA_PREFIX = /^[0-9a-f]{8,64}$/
-/** Tokens that a prefix may stand for: with 8 digits a second one is a rarity. */
-const MAX_SHAS = 4
+/** Callers that are looked for one by one; those of somebody with more are met soon enough on the way through all rows. */
+const MAX_CALLERS = 64
 
-async function tokenReadings(probe: Probe, token: string): Promise<Condition[][]> {
-  const ways = [[equal('token_name', token)]]
-  const prefix = token.toLowerCase()
-  if (!SHA_PREFIX.test(prefix)) return ways
-  // `g` comes after all digits that begin with the prefix, `!` before any that goes on from a whole digest.
-  let sha = await probe.firstSha(prefix, `${prefix}g`)
-  while (sha !== undefined && ways.length <= MAX_SHAS) {
-    ways.push([equal('token_sha', sha), not('token_name', token)])
-    sha = await probe.firstSha(`${sha}!`, `${prefix}g`)
+/** Users and tokens have no index of their own: the callers that they stand for have one. */
+async function credentialReadings(probe: Probe, filter: AuditFilter): Promise<Condition[][]> {
+  const { user, token, principal } = filter
+  if (user === undefined && token === undefined) return [[]]
+  const of = user === undefined ? [] : [equal('user_name', user)]
+  const readings: Condition[][] = []
+  for (const credential of token === undefined ? [[]] : tokenReadings(token)) {
+    const way = [...of, ...credential]
+    const callers = await probe.callers(way, MAX_CALLERS + 1)
+    if (callers.length > MAX_CALLERS || (callers.length > 0 && principal !== undefined)) readings.push(way)
+    else for (const caller of callers) readings.push([...way, equal('principal', caller)])
   }
-  return ways
+  return readings
+}
+
+const SHA_PREFIX = /^[0-9a-f]{8,64}$/
+
+function tokenReadings(token: string): Condition[][] {
+  const named = [equal('token_name', token)]
+  const prefix = token.toLowerCase()
+  if (!SHA_PREFIX.test(prefix)) return [named]
+  // `g` comes after every digit: all digests that begin with the prefix lie between.
+  const digests: Condition[] = [
+    { column: 'token_sha', is: '>=', value: prefix },
+    { column: 'token_sha', is: '<', value: `${prefix}g` },
+  ]
+  return [named, [...digests, not('token_name', token)]]
 }

@@ -1,13 +1,18 @@
 import { readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import { afterEach, describe, expect, test } from 'vitest'
 import type { AuditRecorder, RecorderOptions } from '../../src/audit/recorder.ts'
 import { setAside } from '../../src/audit/set-aside.ts'
 import { freshHome, openTest, recordEach, verifyTest } from './audit-fixture.ts'
 import { postgresPlaces, sqlitePlaces } from './audit-places.ts'
 import { recordContract } from './audit-record.ts'
+import { searchContract } from './audit-search.ts'
 
-describe.each([sqlitePlaces(), postgresPlaces()])('on $name', recordContract)
+describe.each([sqlitePlaces(), postgresPlaces()])('on $name', (places) => {
+  recordContract(places)
+  searchContract(places)
+})
 
 /* What only the files of a home can meet. */
 
@@ -51,21 +56,31 @@ test('is readable by its owner only, and so are its anchors, its index and its a
   expect(files.filter(([, open]) => open !== 0)).toEqual([])
 })
 
-test('a query answers from an index that was deleted, or is not one', async () => {
+test('a query answers from an index that was deleted, is not one, or is of an older version', async () => {
   const at = home()
   const first = await start(at)
   await recordEach(first, ['b-1'])
   await first.query({ limit: 1 })
   await stop(first)
-  for (const damage of ['', 'no database '.repeat(1000)]) {
-    const db = join(at, 'audit-index.db')
-    rmSync(db)
-    if (damage !== '') writeFileSync(db, damage)
+  const db = join(at, 'audit-index.db')
+  const damages = [
+    () => rmSync(db),
+    () => writeFileSync(db, 'no database '.repeat(1000)),
+    () => makeOlder(db),
+  ]
+  for (const damage of damages) {
+    damage()
     const again = await start(at)
     expect(await again.query({ limit: 5 })).toMatchObject([{ id: 'b-1' }])
     await stop(again)
   }
 })
+
+function makeOlder(index: string): void {
+  const db = new DatabaseSync(index)
+  db.exec('ALTER TABLE calls RENAME COLUMN kind TO other; PRAGMA user_version = 1')
+  db.close()
+}
 
 test('a record that was set aside is kept whole, and the new one names it', async () => {
   const at = home()

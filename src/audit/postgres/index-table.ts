@@ -1,8 +1,8 @@
 import { sameMac, type SegmentRow } from '../chain.ts'
 import { SLICE_ENTRIES } from '../history.ts'
-import { COLUMNS, indexRows, rowNumber } from '../index-rows.ts'
+import { CALLER_COLUMNS, COLUMNS, indexRows, rowNumber } from '../index-rows.ts'
 import { auditRowOf, type Index } from '../query.ts'
-import type { Condition } from '../readings.ts'
+import { conditionText, type Condition } from '../readings.ts'
 import { IS_REQUEST, sessionsStatement, type SessionRow } from '../sessions.ts'
 import { readChain } from './chain-rows.ts'
 import type { Query, Session } from './session.ts'
@@ -20,6 +20,10 @@ const INSERT = `
   INSERT INTO audit_calls (chain, ${COLUMNS.join(', ')})
   SELECT $1, * FROM unnest(${COLUMNS.map((column, i) => `$${i + 2}::${TYPES[column] ?? 'text'}[]`).join(', ')})
   ON CONFLICT (chain, n) DO NOTHING`
+
+const KEEP = `
+  INSERT INTO audit_callers (${CALLER_COLUMNS.join(', ')})
+  SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) ON CONFLICT DO NOTHING`
 
 const UPDATE = `
   UPDATE audit_calls AS call SET status = late.status, duration_ms = late.duration_ms, code = late.code
@@ -72,7 +76,12 @@ async function claimIndex(query: Query, chain: string): Promise<number> {
 }
 
 async function write(query: Query, chain: string, segments: readonly SegmentRow[]): Promise<void> {
-  const { rows, late } = indexRows(segments)
+  const { rows, callers, late } = indexRows(segments)
+  if (callers.length > 0)
+    await query(
+      KEEP,
+      CALLER_COLUMNS.map((_, i) => callers.map((caller) => storable(caller[i] ?? ''))),
+    )
   const columns = COLUMNS.map((_, i) => rows.map((row) => storable(row[i] ?? null)))
   if (rows.length > 0) await query(INSERT, [chain, ...columns])
   if (late.length === 0) return
@@ -95,7 +104,7 @@ export async function forget(query: Query, chain: string, toSeq: number): Promis
 }
 
 const conditionsText = (where: readonly Condition[]): string =>
-  where.map(({ column, is }, i) => `${column} ${is} $${i + 1}`).join(' AND ')
+  where.map((condition, i) => conditionText(condition, `$${i + 1}`)).join(' AND ')
 
 const valuesOf = (where: readonly Condition[]) => where.map(({ value }) => storable(value))
 
@@ -104,10 +113,10 @@ export const searchIn = (query: Query): Index => ({
     const sql = `SELECT 1 FROM audit_calls WHERE ${conditionsText([condition])} LIMIT 1`
     return (await query(sql, valuesOf([condition]))).length > 0
   },
-  async firstSha(from, below) {
-    const sql = 'SELECT min(token_sha) AS sha FROM audit_calls WHERE token_sha >= $1 AND token_sha < $2'
-    const [row] = await query<{ sha: string | null }>(sql, [from, below])
-    return row?.sha ?? undefined
+  async callers(where, limit) {
+    const sql = `SELECT DISTINCT principal FROM audit_callers WHERE ${conditionsText(where)} LIMIT $${where.length + 1}`
+    const rows = await query<{ principal: string }>(sql, [...valuesOf(where), limit])
+    return rows.map(({ principal }) => principal)
   },
   async newest(where, limit) {
     const rows = await query<{ n: number }>(

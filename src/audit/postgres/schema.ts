@@ -1,3 +1,4 @@
+import { RARE_DECISION, RARE_KIND } from '../readings.ts'
 import { RecordRefused, type Query } from './session.ts'
 
 /** Counted up with the tables; a database of a newer version is refused. */
@@ -20,12 +21,14 @@ const CALLS = `
   CREATE INDEX audit_calls_by_principal ON audit_calls (principal, at_ms);
   CREATE INDEX audit_calls_by_principal_name ON audit_calls (principal_name, at_ms);
   CREATE INDEX audit_calls_by_target ON audit_calls (target, at_ms);
-  CREATE INDEX audit_calls_by_user ON audit_calls (user_name, at_ms) WHERE user_name IS NOT NULL;
-  CREATE INDEX audit_calls_by_token ON audit_calls (token_name, at_ms) WHERE token_name IS NOT NULL;
-  CREATE INDEX audit_calls_by_sha ON audit_calls (token_sha, at_ms) WHERE token_sha IS NOT NULL;
   CREATE INDEX audit_calls_by_actor ON audit_calls (actor, at_ms) WHERE actor IS NOT NULL;
-  CREATE INDEX audit_calls_by_kind ON audit_calls (kind, at_ms);
-  CREATE INDEX audit_calls_open ON audit_calls (id) WHERE status IS NULL;`
+  CREATE INDEX audit_calls_by_kind ON audit_calls (kind, at_ms) WHERE ${RARE_KIND};
+  CREATE INDEX audit_calls_by_decision ON audit_calls (decision, at_ms) WHERE ${RARE_DECISION};
+  CREATE INDEX audit_calls_open ON audit_calls (id) WHERE status IS NULL;
+  CREATE TABLE audit_callers (
+    principal text COLLATE "C" NOT NULL, user_name text COLLATE "C" NOT NULL, token_name text COLLATE "C" NOT NULL,
+    token_sha text COLLATE "C" NOT NULL, PRIMARY KEY (principal, user_name, token_name, token_sha)
+  );`
 
 const SCHEMA = `
   CREATE TABLE audit_schema (version integer NOT NULL);
