@@ -29,6 +29,9 @@ export interface CommitLink {
 export interface CommitEvents {
   committed(): void
   failed(reason: string): void
+  /** Nothing is being written, and nothing could be. */
+  unreachable(reason: string): void
+  reachable(): void
 }
 
 export interface AnchorState {
@@ -125,6 +128,10 @@ function createEar(log: Log, events: CommitEvents) {
         return events.committed()
       case 'failed':
         return events.failed(message.reason)
+      case 'unreachable':
+        return events.unreachable(message.reason)
+      case 'reachable':
+        return events.reachable()
       case 'anchored':
         if (anchorProblem !== undefined) log.info('anchors of the audit record are written again')
         anchoredSeq = message.seq

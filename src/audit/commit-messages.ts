@@ -51,6 +51,9 @@ export type FromCommitWorker =
   | { readonly type: 'refused'; readonly why: RefusedStart; readonly detail: string }
   | { readonly type: 'committed' }
   | { readonly type: 'failed'; readonly reason: string }
+  /** Said while nothing is being written: what comes next would not be taken, or would be again. */
+  | { readonly type: 'unreachable'; readonly reason: string }
+  | { readonly type: 'reachable' }
   | { readonly type: 'anchored'; readonly seq: number; readonly atMs: number }
   | { readonly type: 'not-anchored'; readonly reason: string }
   /** Answer to `anchor`: whatever could be anchored is. */

@@ -2,6 +2,7 @@ import { parentPort, workerData } from 'node:worker_threads'
 import { appendAnchor, makeAnchor, tidyAnchors } from './anchors.ts'
 import { createChain, sameMac } from './chain.ts'
 import { checkpointStatement, recoverTip, type Tip } from './recover.ts'
+import { watchReachability, type Reachability } from './reachability.ts'
 import type { ChainWriter } from './record.ts'
 import { isDamage, lockRecord, openWriter } from './record-file.ts'
 import { createSigner } from './signer.ts'
@@ -21,6 +22,8 @@ import type {
 
 const REMOVE_ROWS = 100
 const REMOVE_PAUSE_MS = 20
+/** A commit that ended this long ago says that the next would be taken. */
+const JUST_NOW_MS = 1000
 
 const { home, chain: name, databaseUrl, macKey, signKey, anchorEveryMs } = workerData as CommitWorkerData
 const port = parentPort
@@ -30,6 +33,8 @@ const say = (message: FromCommitWorker): void => port.postMessage(message, [])
 const reasonOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
 const chain = createChain(name, macKey)
 const signer = createSigner(signKey)
+/** Of a record in a database, once it is open. */
+let reachability: Reachability | undefined
 
 async function start(): Promise<void> {
   let lock: ReturnType<typeof lockRecord>
@@ -55,7 +60,7 @@ async function open(): Promise<ChainWriter | undefined> {
   if (databaseUrl === undefined) return openWriter(home)
   // Loaded on use: a record in a file needs no driver.
   const { openChainTable } = await import('./postgres/chain-table.ts')
-  return openChainTable(databaseUrl, name)
+  return openChainTable(databaseUrl, name, () => reachability?.look())
 }
 
 function refuse(why: RefusedStart, detail: string): void {
@@ -67,9 +72,12 @@ function serve(writer: ChainWriter, start: Tip, lock: { release(): void }): void
   const committer = createCommitter(writer, start, () => anchors.due())
   const anchors = createAnchoring(writer, committer.tip)
   say({ type: 'open', seq: start.seq })
+  const { ping } = writer
+  if (ping !== undefined) reachability = watchReachability({ ping, isBusy: committer.isBusy, say, reasonOf })
   // What a crash has left without an anchor gets one now.
   if (start.seq > 0) anchors.due()
   const end = async (): Promise<void> => {
+    reachability?.stop()
     await committer.idle()
     await anchors.now()
     await writer.close()
@@ -98,6 +106,9 @@ function createCommitter(writer: ChainWriter, start: Tip, onCommit: () => void) 
   let doubtful = false
   let running: Promise<void> = Promise.resolve()
 
+  /** Since when nothing is under way, ms; undefined: a commit is. */
+  let idleSinceMs: number | undefined = Date.now()
+
   async function put({ count, firstAtMs, lastAtMs, body }: SegmentMessage): Promise<void> {
     const content = { seq: tip.seq + 1, count, firstAtMs, lastAtMs, body }
     const mac = chain.mac(content, tip.mac)
@@ -117,8 +128,12 @@ function createCommitter(writer: ChainWriter, start: Tip, onCommit: () => void) 
   return {
     tip: () => tip,
     commit(message: SegmentMessage): void {
-      running = put(message)
+      idleSinceMs = undefined
+      running = put(message).finally(() => {
+        idleSinceMs = Date.now()
+      })
     },
+    isBusy: () => idleSinceMs === undefined || Date.now() - idleSinceMs < JUST_NOW_MS,
     idle: () => running,
   }
 }

@@ -129,6 +129,26 @@ describe('the queue', () => {
     expect(second.committed).toBe(true)
   })
 
+  test('refuses while what comes next would not be taken, unless a segment is at the disk to show it', () => {
+    const { queue, posted, changes } = atDisk()
+    queue.unreachable('away')
+    queue.unreachable('still away')
+    expect([queue.accepts(), queue.state().failing?.reason, changes]).toEqual([false, 'away', [true]])
+    queue.reachable()
+    queue.reachable()
+    expect([queue.accepts(), changes]).toEqual([true, [true, false]])
+    queue.intent(intent('b-1'))
+    vi.advanceTimersByTime(0)
+    queue.unreachable('away')
+    expect(queue.accepts()).toBe(true)
+    queue.failed('full')
+    queue.reachable()
+    expect(queue.accepts()).toBe(false)
+    vi.advanceTimersByTime(250)
+    queue.committed()
+    expect([queue.accepts(), posted.length]).toEqual([true, 2])
+  })
+
   test('refuses what is above its bound, and says afterwards how much that was', () => {
     const { queue, posted } = atDisk(4)
     for (let i = 0; i < 8; i++) queue.intent(intent(`b-${i}`))

@@ -15,6 +15,9 @@ export interface SegmentQueue {
   readonly other: (entry: Gap | Refusals) => void
   readonly committed: () => void
   readonly failed: (reason: string) => void
+  /** The disk would take nothing, as far as is known without a segment there; what becomes of one says more. */
+  readonly unreachable: (reason: string) => void
+  readonly reachable: () => void
   /** Resolves once everything queued so far is on disk or has failed. */
   readonly settled: () => Promise<void>
   /** No more timers; what is queued stays unwritten. */
@@ -165,6 +168,16 @@ export function createSegmentQueue(options: QueueOptions): SegmentQueue {
     retry = setTimeout(() => options.post(again), RETRY_MS)
   }
 
+  function unreachable(reason: string): void {
+    if (atDisk !== undefined || failing !== undefined) return
+    failing = { sinceMs: options.nowMs(), reason }
+    options.changed(state())
+  }
+
+  function reachable(): void {
+    if (atDisk === undefined && failing !== undefined) recovered()
+  }
+
   function other(entry: Gap | Refusals): void {
     put(encodeOther(entry), entry.atMs)
     later()
@@ -186,6 +199,8 @@ export function createSegmentQueue(options: QueueOptions): SegmentQueue {
     other,
     committed,
     failed,
+    unreachable,
+    reachable,
     async settled() {
       const last = open.count > 0 ? open : (waiting.at(-1) ?? atDisk)
       if (last === undefined) return

@@ -36,5 +36,7 @@ export interface ChainWriter extends ChainReader {
   removeUpTo(toSeq: number, limit: number): Soon<number>
   /** Takes a copy of the newest anchor, for those who cannot read the home. Best effort: the one in the home counts. */
   keepAnchor(line: string): Soon<void>
+  /** Whether a row could be written now; rejects when not. Absent where asking would say no more than writing. */
+  readonly ping?: () => Promise<void>
   close(): Soon<void>
 }

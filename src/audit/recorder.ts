@@ -84,6 +84,8 @@ export async function openRecorder(options: RecorderOptions): Promise<AuditRecor
       indexing.due()
     },
     failed: (reason) => queue.failed(reason),
+    unreachable: (reason) => queue.unreachable(reason),
+    reachable: () => queue.reachable(),
   }
   const link = await openCommitLink({ ...place, macKey, signKey, anchorEveryMs }, log, {
     events,

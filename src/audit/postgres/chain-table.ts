@@ -14,15 +14,21 @@ const LOCK_POLL_MS = 50
 /**
  * One chain in the database, for its only writer. Its session holds an advisory lock; should that be lost on the way
  * (with the session, or to a pooler that shares sessions), the primary key still lets nobody write a number twice.
+ * @param onLost its session is gone; the next statement opens another one
  * @returns undefined while another session holds the chain
  * @throws Error with a sentence for the log
  */
-export async function openChainTable(url: string, chain: string): Promise<ChainWriter | undefined> {
+export async function openChainTable(
+  url: string,
+  chain: string,
+  onLost: () => void,
+): Promise<ChainWriter | undefined> {
   const lock = createChainLock(chain)
   const session = createSession({
     url,
     statementMs: STATEMENT_MS,
     prepare: lock.take,
+    onLost,
   })
   const { query } = session
   try {
@@ -59,6 +65,9 @@ export async function openChainTable(url: string, chain: string): Promise<ChainW
     async keepAnchor(line) {
       // The next anchor says as much and more.
       await query('UPDATE audit_chains SET anchor = $2 WHERE name = $1', [chain, line]).catch(() => [])
+    },
+    async ping() {
+      await query('SELECT 1')
     },
     close: () => session.close(),
   }

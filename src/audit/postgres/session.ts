@@ -21,9 +21,11 @@ export interface SessionOptions {
   readonly statementMs: number
   /** Runs on each new session before any other statement; when it fails, the session is given up. */
   readonly prepare?: (query: Query) => Promise<void>
+  /** A session that was open is lost. */
+  readonly onLost?: () => void
 }
 
-export function createSession({ url, statementMs, prepare }: SessionOptions): Session {
+export function createSession({ url, statementMs, prepare, onLost }: SessionOptions): Session {
   let open: Promise<Client> | undefined
   let closed = false
 
@@ -31,7 +33,9 @@ export function createSession({ url, statementMs, prepare }: SessionOptions): Se
     if (closed) throw new SessionFailure('the session with the database is closed')
     if (open !== undefined) return open
     const opening = connect(() => {
-      if (open === opening) open = undefined
+      if (open !== opening) return
+      open = undefined
+      if (!closed) onLost?.()
     })
     return (open = opening)
   }
