@@ -4,7 +4,7 @@ import { createAuthorizer, type Authorizer } from '../access/authorize.ts'
 import { openLocalAdmin } from '../access/local-admin.ts'
 import { openRecorder, type AuditRecorder } from '../audit/recorder.ts'
 import { openSnapshot, type SnapshotSource } from '../control/snapshot/snapshot.ts'
-import { systemClock as clock } from '../lib/clock.ts'
+import { systemClock, type Clock } from '../lib/clock.ts'
 import { mintBootEpoch } from '../lib/id.ts'
 import type { Log } from '../lib/log.ts'
 import { openRuntime, type RuntimeOptions } from '../runtime/open-runtime.ts'
@@ -16,6 +16,7 @@ import { claimMasterKey, keysInUse } from '../store/master-key.ts'
 import { openStore } from '../store/open.ts'
 import type { Store } from '../store/store.ts'
 import type { ServeConfig } from './config.ts'
+import { openDatabaseClock } from './database-clock.ts'
 import { serverLogRedactor } from './server-redaction.ts'
 import { createTokenUses } from './token-uses.ts'
 
@@ -25,6 +26,8 @@ export type Closers = (() => Promise<void> | void)[]
 /** What has files, threads or processes of its own. */
 export interface OpenedParts {
   readonly store: Store
+  /** The same for all daemons of a database. */
+  readonly clock: Clock
   readonly snapshot: SnapshotSource
   readonly recorder: AuditRecorder
   readonly runtime: Runtime
@@ -57,6 +60,8 @@ export async function openParts(config: ServeConfig, log: Log, closers: Closers)
     }),
     closers,
   )
+  const clock = await openDatabaseClock(store, systemClock, log)
+  closers.push(() => clock.close())
   const master = await agreeOnKey(
     { home, keyFile, given: masterKey },
     {
@@ -88,6 +93,7 @@ export async function openParts(config: ServeConfig, log: Log, closers: Closers)
   const authorizer = createAuthorizer({ view: snapshot.access })
   return {
     store,
+    clock,
     snapshot,
     recorder,
     runtime,

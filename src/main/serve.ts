@@ -1,7 +1,6 @@
 import type { AddressInfo } from 'node:net'
 import { followStore } from '../control/snapshot/follow.ts'
 import { createGateway } from '../gateway/gateway.ts'
-import { systemClock as clock } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
 import type { ServeConfig } from './config.ts'
 import { openDaemonLog } from './daemon-log.ts'
@@ -33,13 +32,14 @@ export interface Daemon {
 
 /** The only place where the planes meet: opens each, hands each what it needs, closes them in the opposite order. */
 export async function serve(config: ServeConfig): Promise<Daemon> {
-  const startedAtMs = clock.nowMs()
   const daemonLog = openDaemonLog(config.home, config.logLevel, config.logTo)
   const { log } = daemonLog
   const closers: Closers = [() => daemonLog.close()]
   try {
     const parts = await openParts(config, log, closers)
-    const { store, snapshot, recorder, runtime, authenticator, authorizer, sealer, uses, epoch } = parts
+    const { store, clock, snapshot, recorder, runtime, authenticator, authorizer, sealer, uses, epoch } =
+      parts
+    const startedAtMs = clock.nowMs()
     const build = buildInfo()
     const hostNames = [config.host]
     const network = await openPeers(config.peers, {
