@@ -32,7 +32,7 @@ export const NO_NAMES =
  */
 // oxfmt-ignore
 export const PLACES: Readonly<Record<string, readonly string[]>> = {
-  '@clack/prompts':      ['src/cli/commands/create-secret.ts'],
+  '@clack/prompts':      ['src/cli/ask.ts'],
   '@hono/node-server':   ['src/main/control-listener.ts'],
   'commander':           ['src/cli/program.ts'],
   'hono':                ['src/control/api/'],

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { buffer } from 'node:stream/consumers'
 import { callApi, jsonBody } from '../api.ts'
+import { askHidden, isTerminal } from '../ask.ts'
 import { printLines, type CliContext } from '../context.ts'
 import { defineCommand, list, text } from '../define-command.ts'
 import { unavailable, usage } from '../failure.ts'
@@ -76,10 +77,7 @@ function asText(bytes: Buffer): string {
 }
 
 async function ask(key: string, context: CliContext): Promise<string> {
-  if (context.stdin.isTTY !== true)
+  if (!isTerminal(context))
     throw usage('there is no terminal to ask on', 'use --from-stdin KEY or --from-file KEY=PATH')
-  const { isCancel, password } = await import('@clack/prompts')
-  const answer = await password({ message: `Value of ${key}`, input: context.stdin, output: context.stderr })
-  if (isCancel(answer)) throw unavailable('nothing was created', 'run it again to enter the values')
-  return answer
+  return askHidden(`Value of ${key}`, context)
 }
