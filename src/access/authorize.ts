@@ -97,7 +97,7 @@ function rightsOfToken(
 }
 
 /** What a Token that says nothing else is for. */
-const useOf = (project: string): readonly Binding[] => [
+export const useOf = (project: string): readonly Binding[] => [
   { role: 'run', resource: 'projects', name: project },
   { role: 'view', resource: 'projects', name: project },
 ]

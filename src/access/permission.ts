@@ -34,17 +34,24 @@ export interface Places {
   inProject(kind: string, name: string, project: string): boolean
 }
 
+/** What may be done to something that belongs to no project because it is used in one: no more than to use it. */
+const USE: ReadonlySet<Verb> = new Set(['view', 'run'])
+
 /** Whether something lies in a project. What has no name lies in none. */
 export function isIn(
   {
+    verb,
     kind,
     name,
     project,
-  }: Pick<ResourcePermission, 'name' | 'project'> & { readonly kind?: string | undefined },
+  }: { readonly verb?: Verb | undefined } & Pick<ResourcePermission, 'name' | 'project'> & {
+      readonly kind?: string | undefined
+    },
   wanted: string,
   places: Places,
 ): boolean {
   if (kind === 'projects') return name === wanted
   if (project !== undefined) return project === wanted
+  if (verb !== undefined && !USE.has(verb)) return false
   return kind !== undefined && name !== undefined && places.inProject(kind, name, wanted)
 }

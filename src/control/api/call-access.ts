@@ -12,7 +12,7 @@ import { notFound, type Wanted } from './wanted.ts'
 export interface CallAccess {
   decide(permission: Permission): Decision
   /** @throws Fault `forbidden`; the denial is on the record */
-  demand(permission: Permission): void
+  demand(permission: Permission, hint?: string): void
   /**
    * The same before it is known what it is about: whether there can be anything for which it holds.
    *
@@ -33,6 +33,9 @@ export interface CallAccess {
   coversSubject(subject: Subject): boolean
 }
 
+/** `detail` of a Fault whose denial has been recorded where it was decided. */
+export const DENIAL_RECORDED = { denial: 'recorded' }
+
 export interface CallAccessDeps {
   readonly authorizer: Authorizer
   /** A denial goes to the record. */
@@ -42,17 +45,17 @@ export interface CallAccessDeps {
 export function createCallAccess({ authorizer, denied }: CallAccessDeps, principal: Principal): CallAccess {
   const allows = (permission: Permission): boolean => authorizer.decide(principal, permission).allowed
 
-  function refuse(permission: Permission): never {
+  function refuse(permission: Permission, hint?: string): never {
     const decision = authorizer.decide(principal, permission)
     const reason = decision.allowed ? 'no-right' : decision.reason
     denied(permission, reason)
-    throw new Fault('forbidden', { hint: hintFor(permission, principal), detail: { reason } })
+    throw new Fault('forbidden', { hint: hint ?? hintFor(permission, principal), detail: DENIAL_RECORDED })
   }
 
   return {
     decide: (permission) => authorizer.decide(principal, permission),
-    demand(permission) {
-      if (!allows(permission)) refuse(permission)
+    demand(permission, hint) {
+      if (!allows(permission)) refuse(permission, hint)
     },
     demandSome(permission) {
       if (!authorizer.rights(principal).canEver(permission)) refuse(permission)

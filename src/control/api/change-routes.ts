@@ -7,6 +7,7 @@ import { createPause } from '../pause.ts'
 import { parseManifests, parseOne, type ParsedDocument } from '../parse-manifests.ts'
 import { readBody } from './body.ts'
 import { reachStored } from './find.ts'
+import { makerOptions } from './maker.ts'
 import { mergePatch } from './merge-patch.ts'
 import { present } from './present.ts'
 import type { ReadDeps } from './read-routes.ts'
@@ -18,7 +19,8 @@ export interface ChangeRouteDeps extends ReadDeps {
   readonly record: ApiRecord
 }
 
-const PROJECT = { project: 'The project, for kinds that belong to one.' }
+const FORCE = 'true: even if nobody is left who may do everything; for the administrator of the host.'
+const PROJECT = { project: 'The project, for kinds that belong to one.', force: FORCE }
 const OBJECT = (status: number) => ({ status, types: ['application/json'] })
 
 /** Changing one resource. */
@@ -85,7 +87,9 @@ export const changeRoutes = (deps: ChangeRouteDeps): readonly KindRoute[] => [
       const attempt = { verb: 'delete', kind: definition.plural, project: call.query['project'] } as const
       return deps.record.change(call, attempt, async (before) => {
         const target = existing(deps, call, 'delete')
-        await deps.changes.remove({ definition, name: target.name, project: target.project ?? '' }, before)
+        const { force } = makerOptions(call.principal, call.query['force'])
+        const meant = { definition, name: target.name, project: target.project ?? '' }
+        await deps.changes.remove(meant, before, { force: force === true })
         const name = params['name'] === target.name ? params['name'] : target.name
         return json({ kind: definition.kind, name, action: 'deleted' })
       })
@@ -102,6 +106,7 @@ export const applyRoute = (deps: ChangeRouteDeps): FixedRoute => ({
   query: {
     dryRun: 'true: only say what would be done.',
     project: 'Taken where a manifest names no project.',
+    force: FORCE,
   },
   takesBody: true,
   // Each change that comes of it needs its own permission besides.
@@ -113,7 +118,8 @@ export const applyRoute = (deps: ChangeRouteDeps): FixedRoute => ({
       const dryRun = flag('dryRun', query['dryRun'])
       const { text, format } = await readBody(request)
       const inputs = await admitAll(await parseManifests(text, format), { project: query['project'] })
-      const changed = await deps.changes.apply(inputs, before, { dryRun })
+      const maker = makerOptions(call.principal, query['force'])
+      const changed = await deps.changes.apply(inputs, before, { ...maker, dryRun })
       return json({ results: changed.map(resultOf) })
     }),
 })
@@ -142,7 +148,9 @@ function changeOne(
   const verb = options.only === 'create' ? 'create' : 'edit'
   const attempt = { verb, kind: definition.plural, project: query['project'] } as const
   return deps.record.change(call, attempt, async (before) => {
-    const changed = await deps.changes.apply([{ where: '', manifest: await manifest() }], before, options)
+    const maker = makerOptions(call.principal, query['force'])
+    const inputs = [{ where: '', manifest: await manifest() }]
+    const changed = await deps.changes.apply(inputs, before, { ...maker, ...options })
     const stored = changed.flatMap((one) => (one.stored === undefined ? [] : [one.stored]))
     const [resource] = await present(deps, stored)
     const secret = changed[0]?.secret

@@ -5,7 +5,7 @@ import { toFault, type Authenticator } from '../../access/authenticate.ts'
 import type { Principal } from '../../access/principal.ts'
 import { KINDS } from '../../kinds/registry.ts'
 import { parseSubject, subjectKey } from '../../kinds/subject.ts'
-import { asFault, Fault, toHttp } from '../../lib/fault.ts'
+import { asFault, Fault } from '../../lib/fault.ts'
 import type { Log } from '../../lib/log.ts'
 import { auditRoutes, type AuditRouteDeps } from './audit-routes.ts'
 import { createCallAccess, type CallAccess } from './call-access.ts'
@@ -13,13 +13,13 @@ import { applyRoute, changeRoutes, type ChangeRouteDeps } from './change-routes.
 import { daemonRoutes, type DaemonRouteDeps } from './daemon-routes.ts'
 import { kindFor } from './find.ts'
 import { grantRoutes, type GrantRouteDeps } from './grant-routes.ts'
-import { kindInfoRoutes } from './kind-info-routes.ts'
+import { faultRoute, kindInfoRoutes } from './kind-info-routes.ts'
 import { readRoutes } from './read-routes.ts'
 import { createApiRecord, type ApiRecord, type ApiRecordDeps } from './record.ts'
 import {
   isKindRoute,
   isPublicRoute,
-  json,
+  problem,
   readQuery,
   type Call,
   type Route,
@@ -49,6 +49,7 @@ export function controlRoutes(deps: ControlApiDeps, record: ApiRecord): readonly
   const all = { ...deps, record }
   const routes: readonly Route[] = [
     ...kindInfoRoutes(() => routes, deps.version.version),
+    faultRoute,
     ...daemonRoutes(all),
     ...auditRoutes(all),
     ...grantRoutes(all),
@@ -175,8 +176,5 @@ function permit({ access }: Call, permission: RoutePermission): void {
 function refuse(log: Log, thrown: unknown): Response {
   const fault = asFault(thrown)
   if (fault.code === 'internal') log.error({ err: thrown }, 'the control API met a bug')
-  const { status, body } = toHttp(fault)
-  const response = json(body, status)
-  if (status === 401) response.headers.set('www-authenticate', 'Bearer')
-  return response
+  return problem(fault)
 }

@@ -1,4 +1,5 @@
-import type { Principal } from '../../access/principal.ts'
+import { useOf } from '../../access/authorize.ts'
+import type { Principal, TokenOwner } from '../../access/principal.ts'
 import { fenced } from '../../access/rights.ts'
 import { bindingText, type Binding } from '../../kinds/binding.ts'
 import type { GroupSpec } from '../../kinds/group.ts'
@@ -8,7 +9,9 @@ import { subjectKey, type Subject } from '../../kinds/subject.ts'
 import type { TokenSpec } from '../../kinds/token.ts'
 import { Fault } from '../../lib/fault.ts'
 import type { ChangeStep } from '../change/change.ts'
+import type { Stored } from '../stored.ts'
 import type { CallAccess } from './call-access.ts'
+import { ownerFor } from './maker.ts'
 
 /** Who makes a change. */
 export interface Caller {
@@ -23,16 +26,22 @@ export interface Caller {
  * @throws Fault `forbidden`, `invalid`
  */
 export function guardChange(by: Caller, step: ChangeStep): void {
+  if (step.bySystem) return
   const { definition, name, project } = step.manifest
-  by.access.demand({
-    verb: step.verb,
+  const about = {
     kind: definition.plural,
     name,
     project: project === '' ? undefined : project,
-  })
+  }
+  // Which verb was needed says whether it is there: for those who may see it only.
+  const known = by.access.decide({ ...about, verb: 'view' }).allowed
+  by.access.demand({ ...about, verb: step.verb }, known ? undefined : UNKNOWN)
   guardReferences(by, step)
   guardRights(by, step)
 }
+
+const UNKNOWN =
+  'you have no right to make this change; castellan auth rights lists what you hold; nothing was changed'
 
 /** Whoever names a Server or a Secret in something of theirs gets to use it: so they must hold its use already. */
 function guardReferences({ access }: Caller, { manifest: { definition }, before, spec }: ChangeStep): void {
@@ -64,15 +73,11 @@ function guardRights(by: Caller, { manifest, before, spec }: ChangeStep): void {
   const { project } = manifest
   switch (manifest.definition.kind) {
     case 'RoleBinding':
-      return guardBindings(by, (spec as RoleBindingSpec | undefined)?.bindings ?? [], 'spec.bindings')
-    case 'Token': {
-      const { bindings = [] } = (spec ?? {}) as Partial<TokenSpec>
-      return guardBindings(
-        by,
-        bindings.map((binding) => fenced(binding, project)),
-        'spec.bindings',
-      )
-    }
+      return spec === undefined
+        ? undefined
+        : guardBindings(by, (spec as RoleBindingSpec).bindings, 'spec.bindings')
+    case 'Token':
+      return spec === undefined ? undefined : guardToken(by, spec as TokenSpec, { before, project })
     case 'Group':
       return guardMembers(by, manifest.name, [
         before?.resource.spec as GroupSpec | undefined,
@@ -106,6 +111,39 @@ function guardBindings({ access }: Caller, bindings: readonly Binding[], path: s
       problems: beyond.slice(0, 20),
       hint: 'nobody can give more than they hold; castellan auth rights lists what you hold',
     })
+}
+
+/** What a Token is to have, and whose it is to be. */
+function guardToken(
+  by: Caller,
+  spec: TokenSpec,
+  { before, project }: { readonly before: Stored | undefined; readonly project: string },
+): void {
+  const known = before?.resource.spec as TokenSpec | undefined
+  if (before !== undefined && JSON.stringify(known?.bindings) === JSON.stringify(spec.bindings)) return
+  const bindings = spec.bindings ?? useOf(project)
+  guardBindings(
+    by,
+    bindings.map((binding) => fenced(binding, project)),
+    'spec.bindings',
+  )
+  if (before === undefined) guardOwner(by, spec.owner)
+}
+
+/** A Token of somebody else is a way to act as them, as far as it goes. */
+function guardOwner({ principal, access }: Caller, owner: TokenOwner | undefined): void {
+  const own = ownerFor(principal)
+  if (principal.kind === 'local-admin' || (principal.kind === 'token' && owner === own)) return
+  if (owner !== undefined && owner.kind === own?.kind && owner.name === own.name) return
+  const may =
+    owner?.kind === 'ServiceAccount'
+      ? access.decide({ verb: 'edit', kind: 'serviceaccounts', name: owner.name }).allowed
+      : owner !== undefined && access.decide({ operation: 'impersonate' }).allowed
+  if (may) return
+  throw new Fault('forbidden', {
+    problems: ['spec.owner: you cannot make a token for somebody else'],
+    hint: 'leave it out: then it is yours; for a ServiceAccount you need role:edit,resource:serviceaccounts on it',
+  })
 }
 
 /** Whoever becomes a member gets what the group has. */

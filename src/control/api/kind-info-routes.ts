@@ -1,9 +1,11 @@
 import { KINDS } from '../../kinds/registry.ts'
+import { faultPage } from '../../lib/fault-pages.ts'
+import { FAULT_PAGES, Fault, faultCodes } from '../../lib/fault.ts'
 import { manifestSchema } from '../kind-schema.ts'
 import { renderExplanation } from '../render/explain.ts'
 import { renderOpenApi } from '../render/openapi.ts'
 import { kindFor } from './find.ts'
-import { json, text, type FixedRoute, type Route } from './route.ts'
+import { json, text, type FixedRoute, type PublicRoute, type Route } from './route.ts'
 
 /** What there is to know about the kinds. The same for every caller, and nothing about what is stored. */
 export const kindInfoRoutes = (routes: () => readonly Route[], version: string): readonly FixedRoute[] => [
@@ -47,3 +49,17 @@ export const kindInfoRoutes = (routes: () => readonly Route[], version: string):
     handle: () => json(renderOpenApi(routes(), version)),
   },
 ]
+
+/** What a code of a refusal means: where the `type` of its problem details leads. */
+export const faultRoute: PublicRoute = {
+  method: 'GET',
+  path: `${FAULT_PAGES}/{code}`,
+  summary: 'What the code of a refusal means, and what to do about it: the `type` of problem details leads here.',
+  permission: { use: 'public' },
+  answer: { status: 200, types: ['text/markdown'] },
+  handlePublic({ params }) {
+    const code = faultCodes().find((one) => one === params['code'])
+    if (code === undefined) throw new Fault('not_found', { hint: 'docs/errors.md lists the codes' })
+    return text(`${faultPage(code)}\n`, 'text/markdown; charset=utf-8')
+  },
+}

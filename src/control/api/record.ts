@@ -4,7 +4,8 @@ import type { Intent, Recorder } from '../../audit/entry.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { asFault, Fault } from '../../lib/fault.ts'
 import type { BootEpoch } from '../../lib/id.ts'
-import type { BeforeChange } from '../change/change.ts'
+import type { BeforeChange, ChangeStep } from '../change/change.ts'
+import { DENIAL_RECORDED } from './call-access.ts'
 import { guardChange, type Caller } from './guard-change.ts'
 
 export interface ApiRecordDeps {
@@ -88,9 +89,9 @@ export function createApiRecord({ recorder, bootEpoch, clock }: ApiRecordDeps): 
       finish('ok')
       return value
     } catch (thrown) {
-      const { code } = asFault(thrown)
+      const { code, detail } = asFault(thrown)
       // A denial by the authorizer is on the record already, with what was wanted.
-      if (ids.length === 0 && code !== 'forbidden') deny(principal, attempt, code)
+      if (ids.length === 0 && detail !== DENIAL_RECORDED) deny(principal, attempt, code)
       if (ids.length > 0) finish('error', code)
       throw thrown
     }
@@ -99,15 +100,11 @@ export function createApiRecord({ recorder, bootEpoch, clock }: ApiRecordDeps): 
   return {
     change: (by, attempt, work) =>
       run(by.principal, attempt, (announceActs) =>
-        work((steps) => {
-          const acts = steps.map(({ verb, manifest: { definition, name, project } }) => ({
-            verb,
-            kind: definition.plural,
-            name,
-            project: project === '' ? undefined : project,
-          }))
-          for (const step of steps) guardChange(by, step)
-          return announceActs(acts)
+        work({
+          permit: (steps) => {
+            for (const step of steps) guardChange(by, step)
+          },
+          announce: (steps) => announceActs(steps.map(actOfStep)),
         }),
       ),
     act: ({ principal }, act, work) =>
@@ -119,6 +116,13 @@ export function createApiRecord({ recorder, bootEpoch, clock }: ApiRecordDeps): 
     unauthenticated: (source, reason) => recorder.refused(source, reason),
   }
 }
+
+const actOfStep = ({ verb, manifest: { definition, name, project } }: ChangeStep): Act => ({
+  verb,
+  kind: definition.plural,
+  name,
+  project: project === '' ? undefined : project,
+})
 
 const actOf = (permission: Permission): Act =>
   'operation' in permission

@@ -1,7 +1,7 @@
 import type { Permission, Verb } from '../../access/permission.ts'
 import type { Principal } from '../../access/principal.ts'
 import type { KindDefinition } from '../../kinds/define-kind.ts'
-import { Fault } from '../../lib/fault.ts'
+import { Fault, toHttp } from '../../lib/fault.ts'
 import { nearest } from '../admission/nearest.ts'
 import type { CallAccess } from './call-access.ts'
 
@@ -117,6 +117,15 @@ export const json = (value: unknown, status = 200): Response =>
     status,
     headers: { ...HEADERS, 'content-type': 'application/json' },
   })
+
+/** A refusal as problem details (RFC 9457). */
+export function problem(fault: Fault): Response {
+  const { status, type, headers, body } = toHttp(fault)
+  return new Response(`${JSON.stringify(body)}\n`, {
+    status,
+    headers: { ...HEADERS, ...headers, 'content-type': type },
+  })
+}
 
 export const text = (
   value: string | ReadableStream<Uint8Array>,

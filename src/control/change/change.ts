@@ -1,3 +1,5 @@
+import type { TokenOwner } from '../../access/principal.ts'
+import type { Subject } from '../../kinds/subject.ts'
 import { Fault } from '../../lib/fault.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { SecretValue } from '../../lib/secret-value.ts'
@@ -9,21 +11,41 @@ import type { Admitted } from '../admission/validate.ts'
 import type { SnapshotSource } from '../snapshot/snapshot.ts'
 import type { Delta } from '../snapshot/state.ts'
 import type { Stored } from '../stored.ts'
-import { planChanges, type Action, type Plan, type PlannedChange, type PlanInput } from './plan.ts'
+import { losesAdministrators } from './administrators.ts'
+import { goesWith } from './cascade.ts'
+import {
+  LAST_ADMINISTRATOR,
+  planChanges,
+  type Action,
+  type Plan,
+  type PlannedChange,
+  type PlanInput,
+} from './plan.ts'
 import { labelOf, listLabels, referrersOf } from './references.ts'
 import { createPlannedView } from './view.ts'
 import { writeChange } from './write.ts'
 
-/** What is about to be done, for the record. Resolves once that is durable; a rejection stops the change. */
-export type BeforeChange = (steps: readonly ChangeStep[]) => Promise<void>
+/** Who makes a change has a say before it is made. */
+export interface BeforeChange {
+  /**
+   * Throws unless they may do all of it. Nothing of what is stored has been told them yet; asked again when nobody else
+   * can write any more, since what is there may have changed meanwhile.
+   */
+  readonly permit: (steps: readonly ChangeStep[]) => void
+  /** For the record: resolves once it is durable; a rejection stops the change. */
+  readonly announce: (steps: readonly ChangeStep[]) => Promise<void>
+}
 
 export interface ChangeStep {
-  readonly verb: 'create' | 'edit' | 'delete'
+  /** `view`: it stands as described already. */
+  readonly verb: 'create' | 'edit' | 'delete' | 'view'
   readonly manifest: Target
   /** As it is stored; undefined for what is created. */
   readonly before: Stored | undefined
   /** As it will be stored; undefined for what is deleted. */
   readonly spec: unknown
+  /** It comes or goes with something else, so nobody has asked for it. */
+  readonly bySystem: boolean
 }
 
 type Target = Pick<Admitted, 'definition' | 'name' | 'project'>
@@ -43,6 +65,11 @@ export interface ApplyOptions {
   readonly only?: 'create' | 'replace'
   /** The revision of the stored row that the manifest was made from. */
   readonly madeFrom?: number
+  /** See `PlanDeps`, as the rest. */
+  readonly bySystem?: boolean
+  readonly owner?: TokenOwner | undefined
+  readonly creator?: Subject | undefined
+  readonly force?: boolean
 }
 
 /** The only way in which resources change. One change after the other; each is all or nothing. */
@@ -54,7 +81,7 @@ export interface Changes {
     options?: ApplyOptions,
   ): Promise<readonly Changed[]>
   /** @throws Fault `conflict` that names who refers to it; `not_found` */
-  remove(target: Target, before: BeforeChange): Promise<void>
+  remove(target: Target, before: BeforeChange, options?: Pick<ApplyOptions, 'force'>): Promise<void>
 }
 
 export interface ChangesDeps {
@@ -68,7 +95,8 @@ export function createChanges(deps: ChangesDeps): Changes {
   const oneAfterTheOther = createQueue()
   return {
     apply: (inputs, before, options = {}) => oneAfterTheOther(() => apply(deps, inputs, { before, options })),
-    remove: (target, before) => oneAfterTheOther(() => remove(deps, target, before)),
+    remove: (target, before, options = {}) =>
+      oneAfterTheOther(() => remove(deps, target, { before, options })),
   }
 }
 
@@ -96,21 +124,29 @@ async function apply(
     (a, b) => a.manifest.definition.applyOrder - b.manifest.definition.applyOrder,
   )
   const nowMs = deps.clock.nowMs()
-  const plan = await planChanges({ db: deps.store.control, sealer: deps.sealer, nowMs }, ordered)
+  const plan = await planChanges({ ...options, db: deps.store.control, sealer: deps.sealer, nowMs }, ordered)
+  const asked = new Set(ordered.map(({ manifest }) => manifest))
+  const steps = plan.changes.map((change) =>
+    stepOf(change, options.bySystem === true || !asked.has(change.manifest)),
+  )
+  before.permit(steps)
   refuse(plan, options)
-  const changing = plan.changes.filter(({ action }) => action !== 'unchanged')
+  const changing = steps.filter(({ verb }) => verb !== 'view')
   if (options.dryRun === true || changing.length === 0) return plan.changes.map(asUnwritten)
   // The intent is on the record before anything happens, as it is for a call that is forwarded.
-  await before(
-    changing.map(({ manifest, action, before: stored, spec }) => ({
-      verb: action === 'created' ? 'create' : 'edit',
-      manifest,
-      before: stored,
-      spec,
-    })),
-  )
-  return commit(deps, ordered, { options, nowMs })
+  await before.announce(changing)
+  return commit(deps, ordered, { before, options, nowMs, asked })
 }
+
+const VERBS = { created: 'create', configured: 'edit', unchanged: 'view' } as const
+
+const stepOf = ({ manifest, action, before, spec }: PlannedChange, bySystem: boolean): ChangeStep => ({
+  verb: VERBS[action],
+  manifest,
+  before,
+  spec,
+  bySystem,
+})
 
 const asUnwritten = ({ manifest, action, before }: PlannedChange): Changed => ({
   manifest,
@@ -119,14 +155,23 @@ const asUnwritten = ({ manifest, action, before }: PlannedChange): Changed => ({
   secret: undefined,
 })
 
+interface Committing extends How {
+  readonly nowMs: number
+  /** What the caller has named; the rest comes with it. */
+  readonly asked: ReadonlySet<Admitted>
+}
+
 /** Plans again, now that nobody else can write, and writes that plan. */
 async function commit(
   deps: ChangesDeps,
   inputs: readonly PlanInput[],
-  { options, nowMs }: { options: ApplyOptions; nowMs: number },
+  { before, options, nowMs, asked }: Committing,
 ): Promise<readonly Changed[]> {
   const done = await inTransaction(deps.store, async (tx) => {
-    const plan = await planChanges({ db: tx, sealer: deps.sealer, nowMs }, inputs)
+    const plan = await planChanges({ ...options, db: tx, sealer: deps.sealer, nowMs }, inputs)
+    before.permit(
+      plan.changes.map((change) => stepOf(change, options.bySystem === true || !asked.has(change.manifest))),
+    )
     refuse(plan, options)
     if (plan.changes.every(({ action }) => action === 'unchanged')) {
       return { revision: undefined, deltas: [], changed: plan.changes.map(asUnwritten) }
@@ -178,23 +223,43 @@ function refuse({ changes, problems, conflicts }: Plan, { only, madeFrom }: Appl
   }
 }
 
-async function remove(deps: ChangesDeps, target: Target, before: BeforeChange): Promise<void> {
-  const found = await checkRemoval(deps.store.control, target)
-  await before([{ verb: 'delete', manifest: target, before: found, spec: undefined }])
+async function remove(deps: ChangesDeps, target: Target, { before, options }: How): Promise<void> {
+  await before.announce(await checkRemoval(deps.store.control, target, { before, options }))
   const done = await inTransaction(deps.store, async (tx) => {
-    const stored = await checkRemoval(tx, target)
+    const steps = await checkRemoval(tx, target, { before, options })
     const revision = await bumpRevision(tx)
-    await removeResource(tx, { uid: stored.resource.metadata.uid, revision, atMs: deps.clock.nowMs() })
-    return { revision, stored }
+    const going = steps.flatMap((step) => step.before ?? [])
+    for (const { resource } of going)
+      await removeResource(tx, { uid: resource.metadata.uid, revision, atMs: deps.clock.nowMs() })
+    return { revision, going }
   })
-  await deps.snapshot.apply(done.revision, [{ before: done.stored, after: undefined }])
+  await deps.snapshot.apply(
+    done.revision,
+    done.going.map((stored) => ({ before: stored, after: undefined })),
+  )
 }
 
-async function checkRemoval(db: Store['control'], { definition, project, name }: Target): Promise<Stored> {
+const removalOf = (stored: Stored, bySystem: boolean): ChangeStep => ({
+  verb: 'delete',
+  manifest: { definition: stored.definition, name: stored.resource.metadata.name, project: stored.project },
+  before: stored,
+  spec: undefined,
+  bySystem,
+})
+
+/** What goes: the target first, then what goes with it. */
+async function checkRemoval(
+  db: Store['control'],
+  { definition, project, name }: Target,
+  { before, options: { force } }: How,
+): Promise<readonly ChangeStep[]> {
   const view = createPlannedView(db)
   const stored = await view.stored(definition.kind, project, name)
   if (stored === undefined)
     throw new Fault('not_found', { hint: `there is no ${definition.kind} by that name` })
+  const going = [stored, ...(await goesWith({ definition, name }, view))]
+  const steps = going.map((one, i) => removalOf(one, i > 0))
+  before.permit(steps)
   const referrers = project === '' ? await referrersOf(definition.kind, name, view) : []
   if (referrers.length > 0) {
     throw new Fault('conflict', {
@@ -202,5 +267,8 @@ async function checkRemoval(db: Store['control'], { definition, project, name }:
       hint: 'change or delete those first; nothing was deleted',
     })
   }
-  return stored
+  view.drop(definition.kind, project, name)
+  if (force !== true && (await losesAdministrators([definition.kind], db, view)))
+    throw new Fault('conflict', { problems: [LAST_ADMINISTRATOR], hint: 'nothing was deleted' })
+  return steps
 }

@@ -3,7 +3,13 @@ import { SecretValue } from '../../lib/secret-value.ts'
 import { listSealed } from '../../store/sealed.ts'
 import type { ControlDb } from '../../store/tables.ts'
 import type { Sealer } from '../../secrets/sealing.ts'
+import type { TokenOwner } from '../../access/principal.ts'
+import type { Subject } from '../../kinds/subject.ts'
 import type { Admitted } from '../admission/validate.ts'
+import { accessProblems } from './access-rules.ts'
+import { losesAdministrators } from './administrators.ts'
+import { creatorBinding } from './cascade.ts'
+import { ownerProblems, settledSpec } from './token-owner.ts'
 import type { Stored } from '../stored.ts'
 import { danglingReferences, labelOf, listLabels, referrersOf } from './references.ts'
 import { createPlannedView, type PlannedView } from './view.ts'
@@ -44,6 +50,12 @@ export interface PlanDeps {
   readonly nowMs: number
   /** Whether kinds that only the system makes may be made. */
   readonly bySystem?: boolean | undefined
+  /** Whose a Token becomes that names no owner; absent: the administrator of the host. */
+  readonly owner?: TokenOwner | undefined
+  /** Who is given each Project that is made. */
+  readonly creator?: Subject | undefined
+  /** Even if nobody is left who may do everything. */
+  readonly force?: boolean | undefined
 }
 
 /** Compares manifests with what is stored. Reads only; the same plan is made again inside the transaction. */
@@ -51,20 +63,40 @@ export async function planChanges(deps: PlanDeps, inputs: readonly PlanInput[]):
   const view = createPlannedView(deps.db)
   const problems: string[] = [...duplicateProblems(inputs)]
   const changes: PlannedChange[] = []
-  for (const { where, manifest } of inputs) {
+  async function take({ where, manifest }: PlanInput): Promise<PlannedChange> {
     const { change, problems: found } = await planOne(deps, view, manifest)
     problems.push(...prefixed(where, found))
     changes.push(change)
-    view.put({ ...manifest, spec: change.spec })
+    view.put({ ...manifest, spec: change.spec, status: change.before?.resource.status })
+    return change
+  }
+  for (const input of inputs) {
+    const { action, manifest } = await take(input)
+    const given = action === 'created' && manifest.definition.kind === 'Project' ? deps.creator : undefined
+    if (given === undefined) continue
+    await take({ where: '', manifest: creatorBinding(manifest.name, given) })
   }
   const conflicts: string[] = []
-  for (const [i, { manifest, action, forget, spec }] of changes.entries()) {
+  const whereOf = new Map(inputs.map(({ where, manifest }) => [manifest, where]))
+  for (const { manifest, action, before, forget, spec } of changes) {
     if (action === 'unchanged') continue
-    problems.push(...prefixed(inputs[i]?.where ?? '', await danglingReferences({ ...manifest, spec }, view)))
+    const found = [
+      ...(await danglingReferences({ ...manifest, spec }, view)),
+      ...(await ownerProblems(manifest, { spec, before }, view)),
+      ...(await accessProblems(manifest, spec, view)),
+    ]
+    problems.push(...prefixed(whereOf.get(manifest) ?? '', found))
     if (forget.length > 0) conflicts.push(...(await forgottenKeys(manifest, forget, view)))
   }
+  const taking = changes.filter(({ action, before }) => action === 'configured' && before !== undefined)
+  const kinds = taking.map(({ manifest }) => manifest.definition.kind)
+  if (deps.force !== true && (await losesAdministrators(kinds, deps.db, view)))
+    conflicts.push(LAST_ADMINISTRATOR)
   return { changes, problems, conflicts }
 }
+
+export const LAST_ADMINISTRATOR =
+  'nobody would be left who may do everything; give all rights to another user first (castellan create rolebinding NAME --subject User:NAME --admin)'
 
 const prefixed = (where: string, problems: readonly string[]): string[] =>
   problems.map((problem) => (where === '' ? problem : `${where}: ${problem}`))
@@ -86,7 +118,8 @@ async function planOne(
 ): Promise<{ change: PlannedChange; problems: readonly string[] }> {
   const { definition } = manifest
   const before = await view.stored(definition.kind, manifest.project, manifest.name)
-  const spec = definition.secrets?.withhold(manifest.spec) ?? manifest.spec
+  const settled = settledSpec(manifest, before, deps.owner)
+  const spec = definition.secrets?.withhold(settled) ?? settled
   const secrets = await planSecrets(deps, manifest, before)
   const specChanged =
     before === undefined ||

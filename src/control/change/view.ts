@@ -9,6 +9,8 @@ export interface After {
   readonly name: string
   readonly project: string
   readonly spec: unknown
+  /** Of what is stored. */
+  readonly status?: unknown
 }
 
 /** The resources as they would be after a plan: what it changes lies over what is stored. */
@@ -16,6 +18,8 @@ export interface PlannedView {
   /** As it is stored now. */
   stored(kind: string, project: string, name: string): Promise<Stored | undefined>
   put(after: After): void
+  /** It is gone with the plan. */
+  drop(kind: string, project: string, name: string): void
   after(kind: string, project: string, name: string): Promise<After | undefined>
   afterAll(definition: KindDefinition): Promise<readonly After[]>
 }
@@ -27,12 +31,13 @@ const asAfter = ({ definition, resource, project }: Stored): After => ({
   name: resource.metadata.name,
   project,
   spec: resource.spec,
+  status: resource.status,
 })
 
 /** Reads each resource once, so that a plan judges one state. */
 export function createPlannedView(db: ControlDb): PlannedView {
   const stored = new Map<string, Stored | undefined>()
-  const overlay = new Map<string, After>()
+  const overlay = new Map<string, After | undefined>()
   const listed = new Map<string, readonly After[]>()
 
   async function findStored(kind: string, project: string, name: string): Promise<Stored | undefined> {
@@ -56,10 +61,10 @@ export function createPlannedView(db: ControlDb): PlannedView {
   return {
     stored: findStored,
     put: (after) => void overlay.set(idOf(after.definition.kind, after.project, after.name), after),
+    drop: (kind, project, name) => void overlay.set(idOf(kind, project, name), undefined),
     async after(kind, project, name) {
       const id = idOf(kind, project, name)
-      const planned = overlay.get(id)
-      if (planned !== undefined) return planned
+      if (overlay.has(id)) return overlay.get(id)
       const found = await findStored(kind, project, name)
       return found === undefined ? undefined : asAfter(found)
     },
@@ -67,7 +72,8 @@ export function createPlannedView(db: ControlDb): PlannedView {
       const untouched = (await listStored(definition)).filter(
         ({ name, project }) => !overlay.has(idOf(definition.kind, project, name)),
       )
-      return [...untouched, ...[...overlay.values()].filter((after) => after.definition === definition)]
+      const touched = [...overlay.values()].filter((after) => after?.definition === definition)
+      return [...untouched, ...touched.filter((after) => after !== undefined)]
     },
   }
 }

@@ -1,4 +1,5 @@
 import { mintToken } from '../../access/token.ts'
+import type { Token, TokenSpec } from '../../kinds/token.ts'
 import { expiryOf } from '../../kinds/token-ttl.ts'
 import { Fault } from '../../lib/fault.ts'
 import { mintUid } from '../../lib/id.ts'
@@ -10,6 +11,7 @@ import type { ControlTransaction, ResourceRow, SealedRow, TokenRow } from '../..
 import { insertToken } from '../../store/tokens.ts'
 import { toStored, type Stored } from '../stored.ts'
 import type { PlannedChange } from './plan.ts'
+import { ownerUid } from './token-owner.ts'
 
 /** What one write has done, for the snapshot and for the answer. */
 export interface Written {
@@ -32,7 +34,7 @@ export interface WriteDeps {
 export async function writeChange(deps: WriteDeps, change: PlannedChange): Promise<Written> {
   const uid =
     change.before?.resource.metadata.uid ?? mintUid(change.manifest.definition.uidPrefix, deps.nowMs)
-  const issued = issueToken(change, uid, deps.nowMs)
+  const issued = await issueToken(deps, change, uid)
   const row = toRow(change, deps, { uid, status: issued?.status })
   const written = change.before === undefined ? row : await replace(deps, change.before, row)
   if (change.before === undefined) await insertResource(deps.tx, row)
@@ -110,17 +112,18 @@ async function writeSealed(
 
 interface IssuedToken {
   readonly row: TokenRow
-  readonly status: { readonly prefix: string; readonly expiresAt?: string }
+  readonly status: Pick<Token['status'], 'prefix' | 'expiresAt' | 'ownerUid'>
   readonly secret: SecretValue
 }
 
-function issueToken(
+async function issueToken(
+  { tx, nowMs }: WriteDeps,
   { manifest, before, spec }: PlannedChange,
   uid: string,
-  nowMs: number,
-): IssuedToken | undefined {
+): Promise<IssuedToken | undefined> {
   if (manifest.definition.kind !== 'Token' || before !== undefined) return undefined
-  const expiry = expiryOf((spec as { ttl: string }).ttl, nowMs)
+  const { ttl, owner } = spec as TokenSpec
+  const expiry = expiryOf(ttl, nowMs)
   if (!expiry.ok) throw new Fault('invalid', { problems: [`spec.ttl: ${expiry.error}`] })
   const { secret, digest, prefix } = mintToken()
   const expiresAtMs = expiry.value
@@ -129,7 +132,8 @@ function issueToken(
     row: { uid, digest, prefix, expires_at_ms: expiresAtMs ?? null },
     status: {
       prefix,
-      ...(expiresAtMs === undefined ? {} : { expiresAt: new Date(expiresAtMs).toISOString() }),
+      expiresAt: expiresAtMs === undefined ? undefined : new Date(expiresAtMs).toISOString(),
+      ownerUid: await ownerUid(tx, owner),
     },
   }
 }
