@@ -40,6 +40,8 @@ export interface KindDefinition<
   readonly checkNew?: (spec: z.output<Spec>, nowMs: number) => readonly string[]
   /** Rules for a change of an existing spec, in the same form: what may be set once only, what cannot be taken back. */
   readonly checkChange?: (before: z.output<Spec>, after: z.output<Spec>) => readonly string[]
+  /** A spec of another kind that this one describes; it is checked as one. `at`: where it stands (`spec.server`). */
+  readonly describes?: (spec: z.output<Spec>) => Described
   /** Where a spec holds values that are sealed on arrival and never shown again. */
   readonly secrets?: SecretValues<z.output<Spec>>
   /** Position in `apply`: lower first, so that what is referred to exists. Deletion goes the other way. */
@@ -62,6 +64,12 @@ interface SecretValues<Spec> {
   readonly of: (spec: Spec) => Readonly<Record<string, string | null>>
   /** The spec as it is stored and shown: every value null. */
   readonly withhold: (spec: Spec) => Spec
+}
+
+interface Described {
+  readonly kind: string
+  readonly at: string
+  readonly spec: unknown
 }
 
 export interface Reference {

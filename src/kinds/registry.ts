@@ -1,12 +1,14 @@
 import type { KindDefinition } from './define-kind.ts'
 import { Group } from './group.ts'
 import { IdentityProvider } from './identity-provider.ts'
+import { Instance } from './instance.ts'
 import { Project } from './project.ts'
 import { RoleBinding } from './role-binding.ts'
 import { Secret } from './secret.ts'
 import { Server } from './server.ts'
 import { ServiceAccount } from './service-account.ts'
 import { SignIn } from './sign-in.ts'
+import { Template } from './template.ts'
 import { Token } from './token.ts'
 import { User } from './user.ts'
 
@@ -23,6 +25,8 @@ export const KINDS: readonly KindDefinition[] = (
     Token,
     RoleBinding,
     SignIn,
+    Template,
+    Instance,
   ] as unknown as KindDefinition[]
 ).sort((a, b) => a.applyOrder - b.applyOrder)
 

@@ -119,13 +119,22 @@ function validateMetadata(
   return ok({ name, project, labels, annotations })
 }
 
-function validateSpec(value: unknown, definition: KindDefinition): Result<unknown, readonly string[]> {
+function validateSpec(
+  value: unknown,
+  definition: KindDefinition,
+  at = 'spec',
+): Result<unknown, readonly string[]> {
   const parsed = definition.spec.safeParse(value)
   if (!parsed.success) {
-    return err(problemsOf(parsed.error.issues, { at: 'spec', schema: specSchema(definition), value }))
+    return err(problemsOf(parsed.error.issues, { at, schema: specSchema(definition), value }))
   }
   const problems = definition.check?.(parsed.data) ?? []
-  return problems.length === 0 ? ok(parsed.data) : err(problems)
+  if (problems.length > 0) return err(problems.map((problem) => problem.replace(/^spec\b/, at)))
+  const inner = definition.describes?.(parsed.data)
+  const kind = inner === undefined ? undefined : findKind(inner.kind)
+  if (inner === undefined || kind === undefined) return ok(parsed.data)
+  const described = validateSpec(inner.spec, kind, inner.at)
+  return described.ok ? ok(parsed.data) : described
 }
 
 /**
