@@ -82,38 +82,39 @@ function headersOf(target: Target, body: ApiRequest['body']): Record<string, str
 }
 
 function refusalOf(answer: HttpAnswer): CliFailure {
-  const error = errorIn(answer)
-  if (error === undefined) {
+  const problem = problemIn(answer)
+  if (problem === undefined) {
     return new CliFailure({
       code: 'unavailable',
       message: `this address answered with status ${answer.status}, and not as a Castellan daemon does`,
       hint: 'check CASTELLAN_URL; castellan status says which daemon is asked',
     })
   }
-  const hint = error.hint ?? (answer.status === 401 ? SIGN_IN : undefined)
+  const hint = problem.hint ?? (answer.status === 401 ? SIGN_IN : undefined)
   return new CliFailure({
-    code: knownCode(error.code),
-    message: String(error.message),
+    code: knownCode(problem.code),
+    message: String(problem.title),
     ...(typeof hint === 'string' ? { hint } : {}),
-    problems: Array.isArray(error.problems) ? error.problems.map(String) : [],
+    problems: Array.isArray(problem.problems) ? problem.problems.map(String) : [],
   })
 }
 
 const SIGN_IN =
   'run this as the user who started the daemon, or set CASTELLAN_TOKEN; the credential of a home is sent to its own daemon only'
 
-interface ErrorBody {
+/** Problem details (RFC 9457), as far as they are looked at here. */
+interface Problem {
+  readonly title?: unknown
   readonly code?: unknown
-  readonly message?: unknown
   readonly hint?: unknown
   readonly problems?: unknown
 }
 
-function errorIn(answer: HttpAnswer): ErrorBody | undefined {
-  if (!answer.type.includes('json')) return undefined
+function problemIn({ type, body }: HttpAnswer): Problem | undefined {
+  if (!type.startsWith('application/problem+json')) return undefined
   try {
-    const { error } = JSON.parse(answer.body) as { error?: ErrorBody }
-    return typeof error?.message === 'string' ? error : undefined
+    const problem = JSON.parse(body) as Problem
+    return typeof problem.title === 'string' ? problem : undefined
   } catch {
     // Not JSON after all: not a daemon of ours.
     return undefined

@@ -130,13 +130,14 @@ test('create secret takes a value from standard input without its last newline',
 })
 
 test('what the daemon refuses is printed with its problems and its hint', async () => {
-  const error = {
+  const body = {
     code: 'invalid',
-    message: 'the request is not valid',
+    title: 'the request is not valid',
     problems: ['spec.urll: unknown field'],
     hint: 'see explain',
   }
-  const server = await daemon(() => ({ status: 400, body: { error } }))
+  const headers = { 'content-type': 'application/problem+json' }
+  const server = await daemon(() => ({ status: 400, headers, body }))
   const ran = await runInMemory(['apply', '-f', '-'], { stdin: 'a: b', env: envFor(server.url) })
   expect(ran).toEqual({
     code: 2,

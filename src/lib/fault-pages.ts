@@ -79,6 +79,18 @@ const PAGES: Readonly<Record<FaultCode, { readonly when: string; readonly todo: 
     when: 'The change does not fit the present state: the name is taken, something still refers to the object, or it was changed in between.',
     todo: 'Read the object again and decide anew; the hint names what is in the way.',
   },
+  changed_meanwhile: {
+    when: 'The request has an `If-Match` header, and the object is not (any more) as it was when its ETag was handed out.',
+    todo: 'Read it again, decide whether the change is still meant, and send it with the ETag of now.',
+  },
+  key_reused: {
+    when: 'The `Idempotency-Key` has been used within the last 24 hours for a request that was not the same.',
+    todo: 'Make a key for each request; repeat one with its own key only.',
+  },
+  expired: {
+    when: 'What a watch or a list should go on from lies too far back (10,000 changes), or rights have changed since, or it is of another database.',
+    todo: 'List again, and watch from the `metadata.revision` of that list. `castellan get -w` does so by itself.',
+  },
   too_large: {
     when: 'The body, or a bounded part of it, is larger than is taken (4 MiB for a request to an MCP endpoint). The connection is closed, since the rest is not read.',
     todo: 'Send less, or send it in parts.',
@@ -121,17 +133,18 @@ const PAGES: Readonly<Record<FaultCode, { readonly when: string; readonly todo: 
 export function faultPages(): string {
   return [
     '# Errors',
-    'Every refusal has one of these codes. On the control API it stands in `error.code`, on an MCP endpoint in ' +
-      '`error.data.code`, beside the JSON-RPC code that the protocol wants. The command line prints the sentence and the hint ' +
-      'and ends with the exit status. Written from `src/lib/fault.ts` and `src/lib/fault-pages.ts` by `npm run docs`; a test ' +
+    'Every refusal has one of these codes. On the control API it stands in `code` of the problem details (RFC 9457), whose ' +
+      '`type` is the address of its section here; on an MCP endpoint in `error.data.code`, beside the JSON-RPC code that the ' +
+      'protocol wants. The command line prints the sentence and the hint and ends with the exit status. Written from `src/lib/fault.ts` and `src/lib/fault-pages.ts` by `npm run docs`; a test ' +
       'fails when they differ.',
-    ...faultCodes().flatMap(section),
+    ...faultCodes().map(faultPage),
   ]
     .join('\n\n')
     .concat('\n')
 }
 
-function section(code: FaultCode): string[] {
+/** The section of one code, as Markdown. */
+export function faultPage(code: FaultCode): string {
   const { http, mcp, rpc, exit, text } = faultRow(code)
   const { when, todo } = PAGES[code]
   return [
@@ -139,5 +152,5 @@ function section(code: FaultCode): string[] {
     `_${text}_ · control API ${http} · MCP endpoint ${mcp}, JSON-RPC ${rpc} · exit status ${exit}`,
     when,
     `**What to do.** ${todo}`,
-  ]
+  ].join('\n\n')
 }

@@ -8,22 +8,33 @@ const full = new Fault('invalid', {
   cause: new Error('private cause'),
 })
 
-test('the control API is told code, sentence, hint and problems', () => {
+test('over HTTP it is a problem of RFC 9457 with code, sentence, hint and problems', () => {
   expect(toHttp(full)).toEqual({
     status: 400,
+    type: 'application/problem+json',
+    headers: {},
     body: {
-      error: {
-        code: 'invalid',
-        message: 'the request is not valid',
-        hint: 'castellan explain server',
-        problems: ['spec.url must be a URL', 'spec.name is missing'],
-      },
+      type: '/api/v1/faults/invalid',
+      title: 'the request is not valid',
+      status: 400,
+      detail: 'spec.url must be a URL; spec.name is missing; castellan explain server',
+      code: 'invalid',
+      hint: 'castellan explain server',
+      problems: ['spec.url must be a URL', 'spec.name is missing'],
     },
   })
-  expect(toHttp(new Fault('not_found')).body.error).toEqual({
+  expect(toHttp(new Fault('not_found')).body).toEqual({
+    type: '/api/v1/faults/not_found',
+    title: 'there is nothing by that name here',
+    status: 404,
     code: 'not_found',
-    message: 'there is nothing by that name here',
   })
+})
+
+test('a refusal that passes says when to come back, and one for lack of a credential how to come', () => {
+  expect(toHttp(new Fault('unauthenticated')).headers).toEqual({ 'www-authenticate': 'Bearer' })
+  expect(toHttp(new Fault('too_many', { retryAfterSeconds: 30 })).headers).toEqual({ 'retry-after': '30' })
+  expect(toHttp(new Fault('unavailable')).headers).toEqual({ 'retry-after': '1' })
 })
 
 test('an MCP client is told everything in the message, since models read only that', () => {

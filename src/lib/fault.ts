@@ -30,6 +30,9 @@ const CATALOGUE = {
   session_missing:      { http: 400, mcp: 400, rpc: -32600, exit: 2, text: 'the Mcp-Session-Id header is missing' },
   session_lost:         { http: 404, mcp: 404, rpc: -32001, exit: 1, text: 'this session is unknown or has ended' },
   conflict:             { http: 409, mcp: 200, rpc: -32600, exit: 1, text: 'this is not possible in the present state' },
+  changed_meanwhile:    { http: 412, mcp: 200, rpc: -32600, exit: 1, text: 'it was changed in the meantime' },
+  key_reused:           { http: 422, mcp: 200, rpc: -32600, exit: 2, text: 'this Idempotency-Key was used for another request' },
+  expired:              { http: 410, mcp: 200, rpc: -32600, exit: 1, text: 'what happened since then is not known any more' },
   too_large:            { http: 413, mcp: 413, rpc: -32600, exit: 2, text: 'the request is too large' },
   not_acceptable:       { http: 406, mcp: 406, rpc: -32600, exit: 2, text: 'the Accept header must list application/json and text/event-stream' },
   unsupported_media:    { http: 415, mcp: 415, rpc: -32600, exit: 2, text: 'the Content-Type is not one that is taken here' },
@@ -56,6 +59,8 @@ export interface AboutFault {
   readonly hint?: string
   /** Public: what is wrong with which field, for `invalid` and its kin. Names fields, never values. */
   readonly problems?: readonly string[]
+  /** After how long it is worth another attempt, where that is known. */
+  readonly retryAfterSeconds?: number | undefined
   /** Public JSON for `error.data` where a specification fixes its shape. */
   readonly data?: Readonly<Record<string, unknown>>
   /** Private: for the log and the audit record. */
@@ -63,11 +68,15 @@ export interface AboutFault {
   readonly cause?: unknown
 }
 
+/** What passes by itself is worth another attempt soon, also where nobody knows how soon. */
+const RETRY_AFTER_SECONDS: Readonly<Partial<Record<FaultCode, number>>> = { unavailable: 1, too_many: 1 }
+
 export class Fault extends Error {
   override readonly name = 'Fault'
   readonly code: FaultCode
   readonly hint: string | undefined
   readonly problems: readonly string[]
+  readonly retryAfterSeconds: number | undefined
   readonly data: Readonly<Record<string, unknown>> | undefined
   readonly detail: unknown
 
@@ -76,6 +85,7 @@ export class Fault extends Error {
     this.code = code
     this.hint = about.hint
     this.problems = about.problems ?? []
+    this.retryAfterSeconds = about.retryAfterSeconds ?? RETRY_AFTER_SECONDS[code]
     this.data = about.data
     this.detail = about.detail
   }
@@ -91,28 +101,52 @@ export const asFault = (thrown: unknown): Fault =>
 export const faultRow = (code: FaultCode): FaultRow => CATALOGUE[code]
 export const faultCodes = (): readonly FaultCode[] => Object.keys(CATALOGUE) as FaultCode[]
 
-export interface FaultBody {
+/** Problem details (RFC 9457); `code`, `hint` and `problems` are extension members. */
+export interface Problem {
+  /** Where the code is explained: a path on the daemon, which needs no credential. */
+  readonly type: string
+  readonly title: string
+  readonly status: number
+  /** Problems and hint as one text, for programs that know no more than the RFC. */
+  readonly detail?: string
   readonly code: FaultCode
-  readonly message: string
   readonly hint?: string
   readonly problems?: readonly string[]
 }
 
-/** Public face of a Fault, the same on every surface. */
-const faultBody = (fault: Fault): FaultBody => ({
-  code: fault.code,
-  message: fault.message,
-  ...(fault.hint === undefined ? {} : { hint: fault.hint }),
-  ...(fault.problems.length === 0 ? {} : { problems: fault.problems }),
-})
+export interface HttpFault {
+  readonly status: number
+  readonly type: 'application/problem+json'
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: Problem
+}
 
-/** Control API: status and JSON body. */
-export const toHttp = (
-  fault: Fault,
-): { readonly status: number; readonly body: { readonly error: FaultBody } } => ({
-  status: CATALOGUE[fault.code].http,
-  body: { error: faultBody(fault) },
-})
+/** Everything over HTTP that is no MCP endpoint: status, headers and problem details. */
+export function toHttp({ code, message, hint, problems, retryAfterSeconds }: Fault): HttpFault {
+  const status = CATALOGUE[code].http
+  const detail = [...problems, ...(hint === undefined ? [] : [hint])].join('; ')
+  return {
+    status,
+    type: 'application/problem+json',
+    headers: {
+      // RFC 9110 §15.5.2: a 401 says how to authenticate.
+      ...(status === 401 ? { 'www-authenticate': 'Bearer' } : {}),
+      ...(retryAfterSeconds === undefined ? {} : { 'retry-after': String(retryAfterSeconds) }),
+    },
+    body: {
+      type: `${FAULT_PAGES}/${code}`,
+      title: message,
+      status,
+      ...(detail === '' ? {} : { detail }),
+      code,
+      ...(hint === undefined ? {} : { hint }),
+      ...(problems.length === 0 ? {} : { problems }),
+    },
+  }
+}
+
+/** Below it, each code has its page. */
+export const FAULT_PAGES = '/api/v1/faults'
 
 export interface JsonRpcFault {
   readonly status: number

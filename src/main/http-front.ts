@@ -69,8 +69,8 @@ async function other(deps: FrontDeps, url: string, request: IncomingMessage): Pr
 const plain = (status: number, body: string): Answer => ({ status, type: 'text/plain; charset=utf-8', body })
 
 export function faultAnswer(fault: Fault): Answer {
-  const { status, body } = toHttp(fault)
-  return { status, type: 'application/json', body: JSON.stringify(body) }
+  const { status, type, headers, body } = toHttp(fault)
+  return { status, type, headers, body: JSON.stringify(body) }
 }
 
 function send(response: ServerResponse, { status, type, body, headers }: Answer): void {

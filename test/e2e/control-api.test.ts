@@ -64,6 +64,24 @@ describe('who may', () => {
     }))
 })
 
+test('a refusal is a problem whose type leads to what it means, with no credential at all', () =>
+  withControl(async ({ call }) => {
+    const refused = await call('GET', '/api/v1/servers/nope')
+    expect([refused.status, refused.type]).toEqual([404, 'application/problem+json'])
+    expect(refused.json).toEqual({
+      type: '/api/v1/faults/not_found',
+      title: 'there is nothing by that name here',
+      status: 404,
+      detail: 'castellan get servers lists those that there are',
+      code: 'not_found',
+      hint: 'castellan get servers lists those that there are',
+    })
+    const page = await call('GET', String(refused.json['type']), undefined, { authorization: '' })
+    expect([page.status, page.type]).toEqual([200, 'text/markdown; charset=utf-8'])
+    expect(page.text).toMatch(/^## not_found\n/)
+    expect((await call('GET', '/api/v1/faults/nope', undefined, { authorization: '' })).status).toBe(404)
+  }))
+
 describe('tokens', () => {
   test('the secret is shown once; use, expiry and revocation show and act', () =>
     withControl(async ({ call, clock, snapshot, store }) => {
@@ -88,11 +106,9 @@ describe('tokens', () => {
         expect.objectContaining({ name: 'bot', revoked: true }),
       )
       const back = await call('PATCH', '/api/v1/tokens/bot', { spec: { revoked: false } })
-      expect(back.json.error?.problems).toEqual([
-        'spec.revoked: cannot be taken back; make a new Token instead',
-      ])
+      expect(back.json.problems).toEqual(['spec.revoked: cannot be taken back; make a new Token instead'])
       const later = await call('PATCH', '/api/v1/tokens/bot', { spec: { ttl: 'never' } })
-      expect(later.json.error?.problems).toEqual([
+      expect(later.json.problems).toEqual([
         'spec.ttl: is fixed when a Token is created; make a new Token instead',
       ])
     }))
@@ -127,7 +143,7 @@ describe('one resource', () => {
       }
       expect((await call('POST', '/api/v1/srv', server)).status).toBe(201)
       const twice = await call('POST', '/api/v1/servers', server)
-      expect([twice.status, twice.json.error?.code]).toEqual([409, 'conflict'])
+      expect([twice.status, twice.json.code]).toEqual([409, 'conflict'])
       const put = await call('PUT', '/api/v1/servers/a', {
         ...server,
         spec: { transport: 'stdio', command: 'y' },
@@ -140,11 +156,11 @@ describe('one resource', () => {
       })
       expect((await call('PUT', '/api/v1/servers/b', server)).status).toBe(404)
       const renamed = await call('PUT', '/api/v1/servers/a', { ...server, metadata: { name: 'b' } })
-      expect(renamed.json.error?.problems).toEqual([
+      expect(renamed.json.problems).toEqual([
         'metadata.name: must be the name in the address; a name cannot be changed',
       ])
       const wrong = await call('POST', '/api/v1/projects', server)
-      expect(wrong.json.error?.problems).toEqual(['kind: must be Project at this address'])
+      expect(wrong.json.problems).toEqual(['kind: must be Project at this address'])
       expect((await call('DELETE', '/api/v1/servers/a')).json).toEqual({
         kind: 'Server',
         name: 'a',
@@ -182,7 +198,7 @@ test.each([
     undefined,
     {},
     404,
-    'did you mean servers? the kinds are users, serviceaccounts, groups, secrets, identityproviders, servers, projects, tokens, rolebindings, signins',
+    'did you mean servers? the kinds are users, serviceaccounts, groups, secrets, identityproviders, servers, templates, projects, tokens, rolebindings, signins, instances',
   ],
   [
     'an unknown address',
@@ -246,11 +262,8 @@ test.each([
 ])('%s', (...[, method, path, body, headers, status, hint]) =>
   withControl(async ({ call }) => {
     const answer = await call(method, path, body, headers)
-    expect([answer.status, answer.json.error?.hint], answer.text).toEqual([
-      status,
-      hint ?? answer.json.error?.hint,
-    ])
-    expect(answer.json.error?.code).not.toBe('internal')
+    expect([answer.status, answer.json.hint], answer.text).toEqual([status, hint ?? answer.json.hint])
+    expect(answer.json.code).not.toBe('internal')
   }),
 )
 
@@ -283,7 +296,7 @@ describe('the record', () => {
     withControl(async ({ call, disk, snapshot }) => {
       Object.assign(disk, state)
       const answer = await call('POST', '/api/v1/apply', EVERYTHING)
-      expect([answer.status, answer.json.error?.code]).toEqual([503, 'unavailable'])
+      expect([answer.status, answer.json.code]).toEqual([503, 'unavailable'])
       expect(snapshot.current().revision).toBe(0)
       expect((await call('GET', '/api/v1/servers')).status).toBe(200)
     }),

@@ -50,7 +50,10 @@ interface Answer {
 
 /** Loose on purpose: a test says with its expectations what it wants to find. */
 type Body = Readonly<Record<string, unknown>> & {
-  readonly error?: { readonly code: string; readonly hint?: string; readonly problems?: readonly string[] }
+  /** Of a refusal. */
+  readonly code?: string
+  readonly hint?: string
+  readonly problems?: readonly string[]
   readonly items?: readonly Body[]
   readonly results?: readonly Readonly<Record<string, unknown>>[]
 }
@@ -90,6 +93,7 @@ export async function openControl(home: string): Promise<Control> {
         url: 'http://127.0.0.1:7411',
         audit: 'ok',
         sandbox: 'reaper',
+        peers: [],
       }),
     },
     logs: { daemon: () => lines(['one\n', 'two\n']), server: (name) => lines([`${name}\n`]) },
@@ -185,7 +189,7 @@ async function callApi(api: ControlApi, { method, path, body, headers, credentia
     status: response.status,
     type,
     text,
-    json: (type === 'application/json' ? JSON.parse(text) : {}) as Body,
+    json: (/^application\/(?:problem\+)?json$/.test(type) ? JSON.parse(text) : {}) as Body,
   }
 }
 

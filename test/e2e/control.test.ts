@@ -51,7 +51,7 @@ describe('apply', () => {
       const bad = `${EVERYTHING}---\napiVersion: castellan/v1\nkind: Server\nmetadata: {name: foo}\nspec: {transport: http, urll: 'https://x.example'}\n`
       const answer = await call('POST', '/api/v1/apply', bad)
       expect(answer.status).toBe(400)
-      expect(answer.json.error?.problems).toEqual([
+      expect(answer.json.problems).toEqual([
         'document 6 (Server/foo): spec.url: is required',
         'document 6 (Server/foo): spec.urll: unknown field; did you mean url?',
       ])
@@ -103,7 +103,7 @@ describe('apply', () => {
     withControl(async ({ call }) => {
       const answer = await call('POST', '/api/v1/apply', body)
       expect(answer.status).toBe(400)
-      expect(answer.json.error?.problems?.join('\n')).toContain(problem)
+      expect(answer.json.problems?.join('\n')).toContain(problem)
     }),
   )
 
@@ -111,7 +111,7 @@ describe('apply', () => {
     withControl(async ({ call }) => {
       const project = 'apiVersion: castellan/v1\nkind: Project\nmetadata: {name: a}\nspec: {}\n'
       const answer = await call('POST', '/api/v1/apply', `${project}---\n${project}`)
-      expect(answer.json.error?.problems).toEqual([
+      expect(answer.json.problems).toEqual([
         'document 2 (Project/a): is given twice; also in document 1 (Project/a)',
       ])
     }))
@@ -129,7 +129,7 @@ describe('references', () => {
       for (const [path, problem] of rows) {
         const answer = await call('DELETE', `/api/v1/${path}`)
         expect(answer.status).toBe(409)
-        expect(answer.json.error?.problems).toEqual([problem])
+        expect(answer.json.problems).toEqual([problem])
       }
       for (const path of ['tokens/laptop?project=demo', 'projects/demo', 'servers/remote', 'secrets/keys']) {
         expect((await call('DELETE', `/api/v1/${path}`)).status).toBe(200)
@@ -143,7 +143,7 @@ describe('references', () => {
         spec: { data: { token: null, other: 'x' } },
       })
       expect(answer.status).toBe(409)
-      expect(answer.json.error?.problems).toEqual(['Secret/keys: the key token is used by Server/remote'])
+      expect(answer.json.problems).toEqual(['Secret/keys: the key token is used by Server/remote'])
     }))
 
   test('a key that a secret does not have cannot be used', () =>
@@ -152,7 +152,7 @@ describe('references', () => {
       const answer = await call('PATCH', '/api/v1/servers/remote', {
         spec: { headers: [{ name: 'X-Key', valueFrom: { secretRef: { name: 'keys', key: 'nope' } } }] },
       })
-      expect(answer.json.error?.problems).toEqual([
+      expect(answer.json.problems).toEqual([
         'spec.headers[0].valueFrom.secretRef: the Secret keys has no such key',
       ])
     }))

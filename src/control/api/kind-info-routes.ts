@@ -54,7 +54,8 @@ export const kindInfoRoutes = (routes: () => readonly Route[], version: string):
 export const faultRoute: PublicRoute = {
   method: 'GET',
   path: `${FAULT_PAGES}/{code}`,
-  summary: 'What the code of a refusal means, and what to do about it: the `type` of problem details leads here.',
+  summary:
+    'What the code of a refusal means, and what to do about it: the `type` of problem details leads here.',
   permission: { use: 'public' },
   answer: { status: 200, types: ['text/markdown'] },
   handlePublic({ params }) {
