@@ -229,6 +229,7 @@ describe('what only few may do', () => {
       'src/secrets/sealing.ts':                'encrypts it',
       'src/secrets/redact.ts':                 'looks for it in the log of a server',
       'src/secrets/master-key.ts':             'reads the key that the environment gave',
+      'src/access/sign-in/password-hash.ts':   'hashes it, or compares it with its hash',
       'src/control/change/plan.ts':            'compares what is applied with what is stored',
       'src/control/api/change-routes.ts':      'answers the creation of a Token, once',
       'src/gateway/inject/credentials.ts':     'puts it into a header for the Server that it belongs to',

@@ -11,7 +11,12 @@ export interface MintedToken {
 }
 
 /** @param random 32 unpredictable bytes; tests pass their own */
-export function mintToken(random: Uint8Array = randomBytes(32)): MintedToken {
-  const text = `cst_${Buffer.from(random).toString('base64url')}`
+export const mintToken = (random: Uint8Array = randomBytes(32)): MintedToken => mint('cst_', random)
+
+/** The credential of a user who has signed in: `css_`, and the rest as that of a Token. */
+export const mintSignInCredential = (): MintedToken => mint('css_', randomBytes(32))
+
+function mint(kind: 'cst_' | 'css_', random: Uint8Array): MintedToken {
+  const text = `${kind}${Buffer.from(random).toString('base64url')}`
   return { secret: new SecretValue(text), digest: hash('sha256', text, 'hex'), prefix: text.slice(0, 10) }
 }
