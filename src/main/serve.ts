@@ -119,6 +119,7 @@ export async function serve(config: ServeConfig): Promise<Daemon> {
         database: databaseLabel(config.database),
         audit: auditState(recorder),
         sandbox: runtime.sandbox,
+        peers: network.daemons(),
       })),
       tokenUses: () => uses.all(),
       grants,

@@ -7,13 +7,14 @@ import type { PeerRow, StateDb } from './tables.ts'
  */
 
 /** Publishes where a process is found, or that it still is. */
-export async function putPeer(db: StateDb, peer: Omit<PeerRow, 'beat'>): Promise<void> {
+export async function putPeer(
+  db: StateDb,
+  { node, url, host = '' }: Pick<PeerRow, 'node' | 'url'> & Partial<Pick<PeerRow, 'host'>>,
+): Promise<void> {
   await db
     .insertInto('peers')
-    .values({ ...peer, beat: 0 })
-    .onConflict((conflict) =>
-      conflict.column('node').doUpdateSet({ url: peer.url, beat: sql`peers.beat + 1` }),
-    )
+    .values({ node, url, host, beat: 0 })
+    .onConflict((conflict) => conflict.column('node').doUpdateSet({ url, host, beat: sql`peers.beat + 1` }))
     .execute()
 }
 

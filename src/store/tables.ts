@@ -142,6 +142,8 @@ export interface PeerRow {
   readonly url: string
   /** Goes up as long as it lives. */
   readonly beat: number
+  /** For people: the name of its host; `''`: it has said none. */
+  readonly host: string
 }
 
 /** What only one process does at a time, and who that is. */

@@ -167,10 +167,10 @@ export function storeStateContract(current: () => Store): void {
     const { state } = current()
     await putPeer(state, { node: 'b', url: 'http://b' })
     await putPeer(state, { node: 'a', url: 'http://a' })
-    await putPeer(state, { node: 'a', url: 'http://a2' })
+    await putPeer(state, { node: 'a', url: 'http://a2', host: 'host-a' })
     expect(await listPeers(state)).toEqual([
-      { node: 'a', url: 'http://a2', beat: 1 },
-      { node: 'b', url: 'http://b', beat: 0 },
+      { node: 'a', url: 'http://a2', host: 'host-a', beat: 1 },
+      { node: 'b', url: 'http://b', host: '', beat: 0 },
     ])
     await removePeer(state, 'a', 0)
     await removePeer(state, 'b')

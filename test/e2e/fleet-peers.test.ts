@@ -1,11 +1,13 @@
 import { createSecretKey, randomBytes } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { request as httpRequest } from 'node:http'
+import { hostname } from 'node:os'
 import { text as readText } from 'node:stream/consumers'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { createPeerSigner, digestOf, type PeerClaim, type PeerSigner } from '../../src/main/peers/sign.ts'
 import { deriveKey } from '../../src/secrets/derive-key.ts'
 import { startFleet, type Fleet } from './fleet-harness.ts'
+import { ok, until } from './system-harness.ts'
 
 /* What a process serves to the others it serves to nobody else: with the key, once, in time, and meant for it. */
 
@@ -121,11 +123,19 @@ test('bodies that say nothing sensible end, and the process goes on', async () =
   expect((await fetch(`${fleet.b.origin}/readyz`)).status).toBe(200)
 })
 
-test('a process that ends is taken off the list', async () => {
+test('a process that ends is taken off the list; status names the others as long as they are there', async () => {
+  const shown = async (): Promise<string[]> => {
+    const status = await ok(['status'], { home: fleet.a.home })
+    return status.split('\n').filter((line) => line.startsWith('peer:'))
+  }
   const c = await fleet.another()
   expect(await peers()).toHaveLength(3)
+  await until('both others are shown', async () => (await shown()).length === 2)
+  for (const line of await shown())
+    expect(line).toMatch(new RegExp(`^peer: +${hostname()} http://127\\.0\\.0\\.1:\\d+ alive$`))
   await c.stop()
   expect(await peers()).toHaveLength(2)
+  await until('one is shown', async () => (await shown()).length === 1)
 })
 
 test('with a key of its own a daemon does not join', async () => {

@@ -229,4 +229,7 @@ test('kill -9 of one under load: the calls that it had are lost, each client is 
   const heldThere = ends.filter(({ origin }) => origin === victim.origin).length
   expect(load.failed).toHaveLength(lost.length - heldThere)
   await hearOfChanges(others)
+  const [, survivor] = daemons as [Daemon, Daemon]
+  const { peers } = (await survivor.call('GET', '/api/v1/status')) as { peers: Json[] }
+  expect(peers).toMatchObject([{ state: expect.stringMatching(/^(?:unreachable|gone)$/) }])
 })

@@ -23,6 +23,16 @@ export interface DaemonStatus {
   readonly audit: string
   /** What keeps stdio servers in: `bubblewrap`, `reaper`. */
   readonly sandbox: string
+  /** Other daemons on the same database, as far as they are known. */
+  readonly peers: readonly Peer[]
+}
+
+export interface Peer {
+  /** The name of its host; empty when it has said none. */
+  readonly host: string
+  /** Where daemons reach it; clients may not. */
+  readonly url: string
+  readonly state: 'alive' | 'unreachable' | 'gone'
 }
 
 export interface VersionInfo {

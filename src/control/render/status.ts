@@ -24,6 +24,7 @@ export function renderStatus(report: StatusReport): string {
       ['database', report.database],
       ['audit', report.audit],
       ['sandbox', report.sandbox],
+      ...report.peers.map(({ host, url, state }) => ['peer', `${host} ${url} ${state}`.trimStart()]),
     ].map(([name, value]) => [`${name}:`, oneLine(value ?? '')]),
   )
   const table = (kind: unknown, resources: readonly Resource[]): string =>

@@ -1,3 +1,4 @@
+import { hostname } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Log } from '../../lib/log.ts'
 import { listPeers, putPeer, removePeer } from '../../store/peers.ts'
@@ -13,7 +14,9 @@ export interface PeerDirectory {
   lookUp(node: string): Promise<string | undefined>
   /** It has said something authentic. A promise: it was not known, and will be. */
   readonly heard: (node: string) => Promise<void> | undefined
-  /** All but ourselves. */
+  /** All that are known but ourselves, for people. */
+  list(): readonly OtherDaemon[]
+  /** All but ourselves that are alive. */
   others(): readonly string[]
   /** Which of them live no more, as the database says at this moment: silent for too long, or not there at all. */
   goneOf(nodes: readonly string[]): Promise<readonly string[]>
@@ -35,7 +38,18 @@ export interface PeerDirectoryDeps {
   readonly onGone: () => void
 }
 
+/** Another daemon on the same database. */
+export interface OtherDaemon {
+  /** The name of its host; empty when it has said none. */
+  readonly host: string
+  /** Where daemons reach it. */
+  readonly url: string
+  /** `unreachable`: it shows in the database that it lives, but not at its address. `gone`: silent for 15 s. */
+  readonly state: 'alive' | 'unreachable' | 'gone'
+}
+
 interface Known {
+  readonly host: string
   readonly url: string
   readonly beat: number
   /** How many of our own beats have found its beat where it was: no clock of another host is asked. */
@@ -91,7 +105,7 @@ export function createPeerDirectory({ db, self, log, tickMs, onGone }: PeerDirec
 
   async function beat(): Promise<void> {
     try {
-      if (published !== undefined) await putPeer(db, { node: self, url: published })
+      if (published !== undefined) await putPeer(db, { node: self, url: published, host: hostname() })
       await read(true)
       failing = false
     } catch (thrown) {
@@ -105,7 +119,7 @@ export function createPeerDirectory({ db, self, log, tickMs, onGone }: PeerDirec
     async publish(url) {
       published = url
       // The first time it has to work: who cannot be found must not say that it is ready.
-      await putPeer(db, { node: self, url })
+      await putPeer(db, { node: self, url, host: hostname() })
       await beat()
     },
     find,
@@ -114,6 +128,12 @@ export function createPeerDirectory({ db, self, log, tickMs, onGone }: PeerDirec
       return find(node)
     },
     heard: (node) => (find(node) === undefined ? read(false).catch(() => undefined) : undefined),
+    list: () =>
+      [...known].map(([node, peer]) => ({
+        host: peer.host,
+        url: peer.url,
+        state: isGone(node) ? 'gone' : peer.unreachable ? 'unreachable' : 'alive',
+      })),
     others: () => [...known].filter(([, peer]) => isAlive(peer)).map(([node]) => node),
     async goneOf(nodes) {
       await read(false)
@@ -142,8 +162,8 @@ export function createPeerDirectory({ db, self, log, tickMs, onGone }: PeerDirec
   }
 }
 
-function seen(before: Known | undefined, { url, beat }: PeerRow, isBeat: boolean): Known {
-  if (before === undefined) return { url, beat, still: 0, unreachable: false, warned: false }
-  if (before.beat !== beat) return { ...before, url, beat, still: 0, unreachable: false }
+function seen(before: Known | undefined, { host, url, beat }: PeerRow, isBeat: boolean): Known {
+  if (before === undefined) return { host, url, beat, still: 0, unreachable: false, warned: false }
+  if (before.beat !== beat) return { ...before, host, url, beat, still: 0, unreachable: false }
   return isBeat ? { ...before, still: before.still + 1 } : before
 }

@@ -12,6 +12,7 @@ export async function openPeers(
     return {
       peers: { ...NO_PEERS, self: deps.self },
       goneOf: (nodes) => Promise.resolve(nodes),
+      daemons: () => [],
       forgetGone: nothing,
       start: nothing,
       close: nothing,

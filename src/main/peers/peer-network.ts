@@ -5,7 +5,7 @@ import type { Log } from '../../lib/log.ts'
 import type { StateDb } from '../../store/tables.ts'
 import { listenOn } from '../listening.ts'
 import { createPeerCaller } from './caller.ts'
-import { createPeerDirectory } from './directory.ts'
+import { createPeerDirectory, type OtherDaemon } from './directory.ts'
 import { createPeerListener, PEER_PATHS } from './listener.ts'
 import { createPeerSigner } from './sign.ts'
 
@@ -29,6 +29,8 @@ export interface PeerNetwork {
   readonly peers: Peers
   /** Which of these processes live no more. */
   goneOf(nodes: readonly string[]): Promise<readonly string[]>
+  /** All others that are known, for people. */
+  daemons(): readonly OtherDaemon[]
   /** Removes from the database who has been gone for long: one process does it for all. */
   forgetGone(): Promise<void>
   /** Begins to serve the others, and to be found by them. */
@@ -92,6 +94,7 @@ export function createPeerNetwork(deps: PeerNetworkDeps): PeerNetwork {
   return {
     peers: { self, open, broadcast },
     goneOf: (nodes) => directory.goneOf(nodes),
+    daemons: () => directory.list(),
     forgetGone: () => directory.forgetGone(),
     async start(service) {
       const { heard } = directory
