@@ -43,16 +43,24 @@ export function makeAnchor(content: Omit<Anchor, 'sig'>, signer: Signer): Anchor
   return { ...content, sig: signer.sign(statement(content)) }
 }
 
-function parseAnchor(text: string, chain: string, signer: Signer): Anchor | undefined {
+/** @returns what a line says, signed or not; undefined for one that is no anchor at all */
+export function readAnchor(line: string): Anchor | undefined {
   try {
-    const anchor = JSON.parse(text) as Anchor
-    const { seq, mac, atMs, sig } = anchor
-    if (anchor.chain !== chain || !Number.isSafeInteger(seq) || typeof sig !== 'string') return undefined
-    return signer.verify(statement({ chain, seq, mac, atMs }), sig) ? anchor : undefined
+    const { chain, seq, mac, atMs, sig } = JSON.parse(line) as Anchor
+    const whole = [chain, mac, sig].every((text) => typeof text === 'string') && Number.isSafeInteger(seq)
+    return whole ? { chain, seq, mac, atMs, sig } : undefined
   } catch (error) {
     if (error instanceof SyntaxError || error instanceof TypeError) return undefined
     throw error
   }
+}
+
+export const isSignedAnchor = (anchor: Anchor, signer: Signer): boolean =>
+  signer.verify(statement(anchor), anchor.sig)
+
+function parseAnchor(line: string, chain: string, signer: Signer): Anchor | undefined {
+  const anchor = readAnchor(line)
+  return anchor?.chain === chain && isSignedAnchor(anchor, signer) ? anchor : undefined
 }
 
 const split = (text: string): string[] =>

@@ -22,12 +22,13 @@ export async function runVerify({ verify, output, write }: VerifyCommand): Promi
 }
 
 function printReport(report: VerifyReport): string {
-  const { segments, entries, archives, anchors, tip, lastAnchor, findings } = report
+  const { segments, entries, archives, anchors, tip, lastAnchor, seen, findings } = report
   const lines = [
     `chain     ${report.chain}`,
     `checked   ${segments} segments with ${entries} entries, ${archives} archive files, ${anchors} anchors`,
     `tip       ${tip === undefined ? 'none' : `segment ${tip.seq}, ${time(tip.atMs)}`}`,
     `anchored  ${lastAnchor === undefined ? 'nothing yet' : `segment ${lastAnchor.seq}, ${time(lastAnchor.atMs)}`}`,
+    ...(seen === undefined ? [] : [`seen      segment ${seen.seq}, by other chains: ${seen.by}`]),
     ...findings.map((finding) => `FAILED    ${printFinding(finding)}`),
     report.ok
       ? 'ok        nothing was changed, removed, reordered or cut off'

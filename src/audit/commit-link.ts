@@ -3,6 +3,7 @@ import { Worker } from 'node:worker_threads'
 import { entryUrl, workerEnvironment } from '../lib/entry.ts'
 import { Fault } from '../lib/fault.ts'
 import type { Log } from '../lib/log.ts'
+import type { Tips } from './entry.ts'
 import type {
   ArchiveFile,
   CommitWorkerData,
@@ -20,6 +21,8 @@ export interface CommitLink {
   readonly post: (segment: SegmentMessage) => void
   /** Resolves once the tip is anchored, or could not be. */
   readonly anchor: () => Promise<void>
+  /** Resolves once what has moved in the other chains is said as `tips`, or could not be found out in time. */
+  readonly look: () => Promise<void>
   /** @returns why the archived segments are still in the record, undefined when they are not */
   readonly letGo: (archive: ArchiveFile) => Promise<string | undefined>
   readonly anchors: () => AnchorState
@@ -32,6 +35,7 @@ export interface CommitEvents {
   /** Nothing is being written, and nothing could be. */
   unreachable(reason: string): void
   reachable(): void
+  tips(tips: Tips): void
 }
 
 export interface AnchorState {
@@ -89,6 +93,11 @@ export async function openCommitLink(
       send({ type: 'anchor' })
       await ear.next('anchor-done')
     },
+    async look() {
+      if (gone) return
+      send({ type: 'look' })
+      await ear.next('look-done')
+    },
     async letGo(archive) {
       if (gone) return ENDED
       send({ type: 'archived', archive })
@@ -110,13 +119,14 @@ async function opening(worker: Worker, exit: Promise<unknown>): Promise<number> 
   throw new Fault('unavailable', { hint: HINTS[first.why], detail: first.detail })
 }
 
-type Done = 'anchor-done' | 'archive-done'
+type Done = 'anchor-done' | 'archive-done' | 'look-done'
 
 function createEar(log: Log, events: CommitEvents) {
   /** Answers come in the order of the questions. */
   const waiting: Record<Done, ((reason: string | undefined) => void)[]> = {
     'anchor-done': [],
     'archive-done': [],
+    'look-done': [],
   }
   let anchoredSeq = 0
   let anchorProblem: string | undefined
@@ -132,6 +142,8 @@ function createEar(log: Log, events: CommitEvents) {
         return events.unreachable(message.reason)
       case 'reachable':
         return events.reachable()
+      case 'tips':
+        return events.tips(message.tips)
       case 'anchored':
         if (anchorProblem !== undefined) log.info('anchors of the audit record are written again')
         anchoredSeq = message.seq
@@ -144,6 +156,7 @@ function createEar(log: Log, events: CommitEvents) {
         return
       case 'anchor-done':
       case 'archive-done':
+      case 'look-done':
         return waiting[message.type].shift()?.('reason' in message ? message.reason : undefined)
       case 'closed':
         closed = true

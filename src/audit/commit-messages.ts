@@ -1,3 +1,5 @@
+import type { Tips } from './entry.ts'
+
 /** What the thread of the gateway and the thread that writes the record say to each other. */
 
 export interface CommitWorkerData {
@@ -44,6 +46,8 @@ export type ToCommitWorker =
   | SegmentMessage
   | ArchivedMessage
   | { readonly type: 'anchor' }
+  /** Look at the other chains once more: this one is about to end. */
+  | { readonly type: 'look' }
   | { readonly type: 'close' }
 
 export type FromCommitWorker =
@@ -56,6 +60,9 @@ export type FromCommitWorker =
   | { readonly type: 'reachable' }
   | { readonly type: 'anchored'; readonly seq: number; readonly atMs: number }
   | { readonly type: 'not-anchored'; readonly reason: string }
+  /** To be recorded: what was seen of the other chains. */
+  | { readonly type: 'tips'; readonly tips: Tips }
+  | { readonly type: 'look-done' }
   /** Answer to `anchor`: whatever could be anchored is. */
   | { readonly type: 'anchor-done' }
   | { readonly type: 'archive-done'; readonly reason?: string }

@@ -6,6 +6,7 @@ import { watchReachability, type Reachability } from './reachability.ts'
 import type { ChainWriter } from './record.ts'
 import { isDamage, lockRecord, openWriter } from './record-file.ts'
 import { createSigner } from './signer.ts'
+import { watchTips } from './watch-tips.ts'
 import type {
   ArchivedMessage,
   CommitWorkerData,
@@ -24,6 +25,8 @@ const REMOVE_ROWS = 100
 const REMOVE_PAUSE_MS = 20
 /** A commit that ended this long ago says that the next would be taken. */
 const JUST_NOW_MS = 1000
+/** What is said of the other chains grows with the square of their number, so it is said less often than anchors. */
+const ANCHORS_PER_LOOK = 10
 
 const { home, chain: name, databaseUrl, macKey, signKey, anchorEveryMs } = workerData as CommitWorkerData
 const port = parentPort
@@ -72,12 +75,24 @@ function serve(writer: ChainWriter, start: Tip, lock: { release(): void }): void
   const committer = createCommitter(writer, start, () => anchors.due())
   const anchors = createAnchoring(writer, committer.tip)
   say({ type: 'open', seq: start.seq })
-  const { ping } = writer
+  const { ping, others } = writer
   if (ping !== undefined) reachability = watchReachability({ ping, isBusy: committer.isBusy, say, reasonOf })
+  const tips =
+    others === undefined
+      ? undefined
+      : watchTips({
+          chain: name,
+          others,
+          signer,
+          nowMs: Date.now,
+          everyMs: ANCHORS_PER_LOOK * anchorEveryMs,
+          say: (seen) => say({ type: 'tips', tips: seen }),
+        })
   // What a crash has left without an anchor gets one now.
   if (start.seq > 0) anchors.due()
   const end = async (): Promise<void> => {
     reachability?.stop()
+    tips?.stop()
     await committer.idle()
     await anchors.now()
     await writer.close()
@@ -93,6 +108,8 @@ function serve(writer: ChainWriter, start: Tip, lock: { release(): void }): void
         return void anchors.now().then(() => letGo(writer, message))
       case 'anchor':
         return void anchors.now().then(() => say({ type: 'anchor-done' }))
+      case 'look':
+        return void Promise.resolve(tips?.last()).then(() => say({ type: 'look-done' }))
       case 'close':
         return void end()
     }

@@ -1,4 +1,4 @@
-import type { Entry, Gap, Intent, Outcome, Refusals } from './entry.ts'
+import type { Entry, Gap, Intent, Outcome, Refusals, Tips } from './entry.ts'
 
 /**
  * One entry as one line of JSON. Built by hand, since two of these are made for every call: `JSON.stringify` of the
@@ -42,7 +42,7 @@ export function encodeOutcome(entry: Outcome): string {
 }
 
 /** The rare ones. */
-export const encodeOther = (entry: Gap | Refusals): string => JSON.stringify(entry)
+export const encodeOther = (entry: Gap | Refusals | Tips): string => JSON.stringify(entry)
 
 /** The entries of a body, in order. Throws `SyntaxError` for a body that is not one of ours: verify the MAC first. */
 export const decodeBody = (body: string): Entry[] => body.split('\n').map((line) => JSON.parse(line) as Entry)

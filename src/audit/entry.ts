@@ -68,7 +68,24 @@ export interface RefusedAttempt {
   readonly account?: string | undefined
 }
 
-export type Entry = Intent | Outcome | Gap | Refusals
+/** How far another chain of a shared record was, as its newest anchor says. */
+export interface SeenTip {
+  readonly chain: string
+  readonly seq: number
+  /** Of that segment, base64url. */
+  readonly mac: string
+}
+
+/** What the writer of this chain has seen of the others. */
+export interface Tips {
+  readonly type: 'tips'
+  readonly atMs: number
+  readonly tips: readonly SeenTip[]
+  /** ed25519 over the chain that this is in and the other fields, base64url. */
+  readonly sig: string
+}
+
+export type Entry = Intent | Outcome | Gap | Refusals | Tips
 
 /** The group of entries that is committed together. */
 export interface Segment {

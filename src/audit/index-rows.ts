@@ -1,6 +1,6 @@
 import type { SegmentRow } from './chain.ts'
 import { decodeBody } from './encode.ts'
-import type { Entry, Intent, Outcome } from './entry.ts'
+import type { Entry, Gap, Intent, Outcome, Refusals } from './entry.ts'
 import { kindOf } from './event-kind.ts'
 
 /** The record once more, cut into rows that can be searched: one for each call, with its outcome where it is known. */
@@ -36,7 +36,7 @@ export function indexRows(segments: readonly SegmentRow[]): IndexRows {
   for (const [, entry] of entries) if (entry.type === 'outcome') outcomes.set(entry.of, entry)
   const rows: Row[] = []
   for (const [n, entry] of entries) {
-    if (entry.type === 'outcome') continue
+    if (entry.type === 'outcome' || entry.type === 'tips') continue
     if (entry.type !== 'intent') rows.push(otherRow(n, entry))
     else {
       rows.push(callRow(n, entry, outcomes.get(entry.id)))
@@ -78,7 +78,7 @@ function callRow(n: number, entry: Intent, outcome: Outcome | undefined): Row {
   ]
 }
 
-function otherRow(n: number, entry: Exclude<Entry, Intent | Outcome>): Row {
+function otherRow(n: number, entry: Gap | Refusals): Row {
   const gap = entry.type === 'gap'
   const event = gap ? 'gap' : (entry.event ?? 'refusals')
   const account = gap ? null : (entry.account ?? null)

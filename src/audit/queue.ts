@@ -1,5 +1,5 @@
 import { encodeIntent, encodeOther, encodeOutcome } from './encode.ts'
-import type { Gap, Intent, Outcome, Refusals, Segment } from './entry.ts'
+import type { Gap, Intent, Outcome, Refusals, Segment, Tips } from './entry.ts'
 import { PendingSegment } from './segment.ts'
 import type { SegmentMessage } from './commit-messages.ts'
 
@@ -12,7 +12,7 @@ export interface SegmentQueue {
   readonly accepts: () => boolean
   readonly intent: (entry: Intent) => Segment
   readonly outcome: (entry: Outcome) => void
-  readonly other: (entry: Gap | Refusals) => void
+  readonly other: (entry: Gap | Refusals | Tips) => void
   readonly committed: () => void
   readonly failed: (reason: string) => void
   /** The disk would take nothing, as far as is known without a segment there; what becomes of one says more. */
@@ -178,7 +178,7 @@ export function createSegmentQueue(options: QueueOptions): SegmentQueue {
     if (atDisk === undefined && failing !== undefined) recovered()
   }
 
-  function other(entry: Gap | Refusals): void {
+  function other(entry: Gap | Refusals | Tips): void {
     put(encodeOther(entry), entry.atMs)
     later()
   }

@@ -28,6 +28,14 @@ export interface SettledReader extends ChainReader {
   close(): Soon<void>
 }
 
+/** The other chains of a shared record. Rejects as the writer does. */
+export interface OtherChains {
+  /** The newest anchor that each has left, as its writer wrote it. */
+  anchors(): Promise<readonly string[]>
+  /** Whether the segments of a chain after `from` and up to `to` hold anything but tips. */
+  hasMore(chain: string, from: number, to: number): Promise<boolean>
+}
+
 /** Of one chain there is one of these at a time. Each write is a transaction of its own, durable when it resolves. */
 export interface ChainWriter extends ChainReader {
   insert(row: SegmentRow): Soon<void>
@@ -38,5 +46,7 @@ export interface ChainWriter extends ChainReader {
   keepAnchor(line: string): Soon<void>
   /** Whether a row could be written now; rejects when not. Absent where asking would say no more than writing. */
   readonly ping?: () => Promise<void>
+  /** Those of the other daemons. Absent where each record has one chain. */
+  readonly others?: OtherChains
   close(): Soon<void>
 }

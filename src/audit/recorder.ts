@@ -32,7 +32,7 @@ export interface RecorderOptions {
   readonly maxQueuedEntries?: number
   /** Segments older than this move to the archive. Default 90. */
   readonly retentionDays?: number
-  /** Longest time from a commit to its anchor. Default 1,000. */
+  /** Longest time from a commit to its anchor. Default 1,000. The other chains are looked at ten times as seldom. */
   readonly anchorEveryMs?: number
   /** Shortest time between two commits under load. Default 3. */
   readonly commitEveryMs?: number
@@ -86,6 +86,7 @@ export async function openRecorder(options: RecorderOptions): Promise<AuditRecor
     failed: (reason) => queue.failed(reason),
     unreachable: (reason) => queue.unreachable(reason),
     reachable: () => queue.reachable(),
+    tips: (tips) => queue.other(tips),
   }
   const link = await openCommitLink({ ...place, macKey, signKey, anchorEveryMs }, log, {
     events,
@@ -114,6 +115,8 @@ export async function openRecorder(options: RecorderOptions): Promise<AuditRecor
   async function close(): Promise<void> {
     indexing.stop()
     refusals.flush()
+    // While nothing can be written, what is seen of the others could not be either.
+    if (queue.accepts()) await link.look()
     await Promise.all([retention.stop(), queue.settled()])
     queue.stop()
     const { queuedEntries } = queue.state()

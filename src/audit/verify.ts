@@ -37,6 +37,8 @@ export interface VerifyReport {
   readonly anchors: number
   readonly tip: { readonly seq: number; readonly atMs: number } | undefined
   readonly lastAnchor: { readonly seq: number; readonly atMs: number } | undefined
+  /** Newest segment that other chains of the record have seen, and how many of them have seen any. */
+  readonly seen?: { readonly seq: number; readonly by: number } | undefined
   readonly findings: readonly Finding[]
 }
 
@@ -47,13 +49,18 @@ const MAX_UNANCHORED_MS = 60_000
  * Reads a whole chain, beside a daemon that writes it or without one, and finds whatever differs from what was
  * written. It proves that each segment is there, unchanged and in order up to the last anchor; a tip newer than its
  * anchor is what a crash leaves and is accepted.
+ * @param passed is given each segment whose MAC fits
  */
-export async function verifyChain(source: ChainSource, keys: VerifyKeys): Promise<VerifyReport> {
+export async function verifyChain(
+  source: ChainSource,
+  keys: VerifyKeys,
+  passed: (row: SegmentRow) => void = () => undefined,
+): Promise<VerifyReport> {
   const signer = createSigner(keys.signKey)
   const findings = createFindings()
   // Anchors first: a tip that is committed meanwhile is newer than they are, never older.
   const anchors = readAnchors(source, signer, findings)
-  const walk = createWalk(createChain(source.chain, keys.macKey), anchors, findings)
+  const walk = createWalk(createChain(source.chain, keys.macKey), { anchors, findings, passed })
   let archives = 0
   const damage = await reading(async () => {
     const record = await source.open()
@@ -134,7 +141,13 @@ interface Walk {
   readonly counted: () => Pick<VerifyReport, 'segments' | 'entries' | 'tip'>
 }
 
-function createWalk(chain: Chain, anchors: Anchors, findings: Findings): Walk {
+interface Walking {
+  readonly anchors: Anchors
+  readonly findings: Findings
+  readonly passed: (row: SegmentRow) => void
+}
+
+function createWalk(chain: Chain, { anchors, findings, passed }: Walking): Walk {
   let previous = { seq: 0, mac: chain.genesis }
   let tip: VerifyReport['tip']
   let unanchoredSinceMs: number | undefined
@@ -155,6 +168,7 @@ function createWalk(chain: Chain, anchors: Anchors, findings: Findings): Walk {
       )
     else if (!isMac(row.mac) || !sameMac(row.mac, chain.mac(row, previous.mac)))
       findings.add('changed', place, `${where} is not what was written, or does not follow the one before it`)
+    else passed(row)
     checkAnchors(seq, row.mac, place)
     if (seq > (anchors.newest?.seq ?? 0)) unanchoredSinceMs ??= lastAtMs
     previous = { seq, mac: isMac(row.mac) ? row.mac : chain.genesis }

@@ -124,7 +124,7 @@ describe('two daemons', () => {
     await sql(
       `DELETE FROM audit_segments WHERE chain = '${chain}'; DELETE FROM audit_chains WHERE name = '${chain}'`,
     )
-    expect(await failed(atB)).toEqual([])
+    expect(await failed(atB)).toEqual([[chain, 'missing']])
     expect(await failed(atA)).toEqual([[chain, 'cut off']])
     const witness = readFileSync(join(chainFolder(atA), 'audit-anchors.jsonl'), 'utf8')
     expect(witness).toContain(chain)

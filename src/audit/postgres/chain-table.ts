@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { ChainWriter } from '../record.ts'
+import type { ChainWriter, OtherChains } from '../record.ts'
+import { TIPS_START } from '../tips.ts'
 import { readChain } from './chain-rows.ts'
 import { ensureSchema } from './schema.ts'
 import { createSession, RecordRefused, type Query } from './session.ts'
@@ -66,12 +67,28 @@ export async function openChainTable(
       // The next anchor says as much and more.
       await query('UPDATE audit_chains SET anchor = $2 WHERE name = $1', [chain, line]).catch(() => [])
     },
+    others: otherChains(query, chain),
     async ping() {
       await query('SELECT 1')
     },
     close: () => session.close(),
   }
 }
+
+const otherChains = (query: Query, own: string): OtherChains => ({
+  async anchors() {
+    const sql = 'SELECT anchor FROM audit_chains WHERE name <> $1 AND anchor IS NOT NULL'
+    return (await query<{ anchor: string }>(sql, [own])).map(({ anchor }) => anchor)
+  },
+  async hasMore(chain, from, to) {
+    const rows = await query(
+      `SELECT 1 FROM audit_segments WHERE chain = $1 AND seq > $2 AND seq <= $3
+         AND (count > 1 OR NOT starts_with(body, $4)) LIMIT 1`,
+      [chain, from, to, TIPS_START],
+    )
+    return rows.length > 0
+  },
+})
 
 /** The lock that a session of the chain's writer holds for as long as it lives. */
 function createChainLock(chain: string): { readonly take: (query: Query) => Promise<void> } {

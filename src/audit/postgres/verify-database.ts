@@ -1,9 +1,12 @@
 import { Fault } from '../../lib/fault.ts'
-import type { Anchor } from '../anchors.ts'
+import { readAnchor } from '../anchors.ts'
 import { archiveDirectory } from '../archive.ts'
+import type { SegmentRow } from '../chain.ts'
 import type { SettledReader } from '../record.ts'
 import { verifyChain, type ChainSource, type VerifyKeys, type VerifyReport } from '../verify.ts'
+import { createSigner } from '../signer.ts'
 import { anchorTexts } from '../verify-file.ts'
+import { createSightings, verifySightings } from '../verify-tips.ts'
 import { chainFolder, readChainName } from './chain-folder.ts'
 import { readChain } from './chain-rows.ts'
 import { schemaVersion } from './schema.ts'
@@ -21,7 +24,8 @@ const STATEMENT_MS = 60_000
 
 /**
  * Verifies every chain of a database. The chain of this home is held against its anchors and archive; the others
- * against the newest anchor that their daemons left in the database, and against the signed checkpoints of archives.
+ * against the newest anchor that their daemons left in the database, against the signed checkpoints of archives, and
+ * all of them against what they say of each other.
  * @throws Fault `unavailable` when the database cannot be reached, or has no record
  */
 export async function verifyDatabase(options: VerifyDatabaseOptions): Promise<VerifyReport[]> {
@@ -29,9 +33,19 @@ export async function verifyDatabase(options: VerifyDatabaseOptions): Promise<Ve
   try {
     const own = readChainName(options.home)
     const reports: VerifyReport[] = []
-    for (const { name, anchor } of await listChains(session, own))
-      reports.push(await verifyChain(sourceOf(session, { ...options, name, anchor, own }), options))
-    return reports
+    const sightings = createSightings()
+    const read = async ({ name, anchor }: ChainRow): Promise<void> => {
+      const passed = (row: SegmentRow): void => sightings.take(name, row)
+      reports.push(await verifyChain(sourceOf(session, { ...options, name, anchor, own }), options, passed))
+    }
+    for (const chain of await listChains(session, [own, ...witnessed(options.witness)])) await read(chain)
+    // Of a chain that was removed altogether the others still tell.
+    const known = new Set(reports.map(({ chain }) => chain))
+    for (const name of sightings.chains()) if (!known.has(name)) await read({ name, anchor: null })
+    return await verifySightings(sightings, reports, {
+      signer: createSigner(options.signKey),
+      readerOf: (chain) => readChain(session.query, chain),
+    })
   } catch (error) {
     if (!(error instanceof SessionFailure)) throw error
     throw new Fault('unavailable', { hint: `${error.message}: nothing was verified`, cause: error })
@@ -45,8 +59,8 @@ interface ChainRow {
   readonly anchor: string | null
 }
 
-/** Those that are listed, those that have segments and are not, and our own whether it is there or not. */
-async function listChains({ query }: Session, own: string | undefined): Promise<ChainRow[]> {
+/** Those that are listed, those that have segments and are not, and those that ought to be there. */
+async function listChains({ query }: Session, wanted: readonly (string | undefined)[]): Promise<ChainRow[]> {
   if ((await schemaVersion(query)) === undefined)
     throw new Fault('unavailable', { hint: 'this database has no audit record: check its address' })
   const listed = await query<ChainRow & { anchor: string | null }>('SELECT name, anchor FROM audit_chains')
@@ -54,8 +68,8 @@ async function listChains({ query }: Session, own: string | undefined): Promise<
     `SELECT chain AS name FROM audit_segments GROUP BY chain
      UNION SELECT chain FROM audit_checkpoints GROUP BY chain`,
   )
-  const names = [...listed, ...written].map(({ name }) => name)
-  const all = new Set(own === undefined ? names : [own, ...names])
+  const there = [...listed, ...written].map(({ name }) => name)
+  const all = new Set([...wanted.filter((name) => name !== undefined), ...there])
   return [...all].sort().map((name) => ({
     name,
     anchor: listed.find((row) => row.name === name)?.anchor ?? null,
@@ -101,11 +115,7 @@ const linesOf = (chain: string, text: string): string =>
     .map((line) => `${line}\n`)
     .join('')
 
-function chainOf(line: string): string | undefined {
-  try {
-    const { chain } = JSON.parse(line) as Partial<Anchor>
-    return chain
-  } catch {
-    return undefined
-  }
-}
+const chainOf = (line: string): string | undefined => readAnchor(line)?.chain
+
+/** The chains that anchors which were kept elsewhere tell of. */
+const witnessed = (text = ''): (string | undefined)[] => text.split('\n').map(chainOf)
