@@ -9,10 +9,13 @@ import { asFault, Fault } from '../../lib/fault.ts'
 import type { Log } from '../../lib/log.ts'
 import { auditRoutes, type AuditRouteDeps } from './audit-routes.ts'
 import { createCallAccess, type CallAccess } from './call-access.ts'
+import { accessRoutes } from './access-routes.ts'
 import { applyRoute, changeRoutes, type ChangeRouteDeps } from './change-routes.ts'
 import { daemonRoutes, type DaemonRouteDeps } from './daemon-routes.ts'
+import { edgeRoutes } from './edge-routes.ts'
 import { kindFor } from './find.ts'
 import { grantRoutes, type GrantRouteDeps } from './grant-routes.ts'
+import { introspectRoutes, type IntrospectDeps } from './introspect-routes.ts'
 import { faultRoute, kindInfoRoutes } from './kind-info-routes.ts'
 import { readRoutes } from './read-routes.ts'
 import { createApiRecord, type ApiRecord, type ApiRecordDeps } from './record.ts'
@@ -31,6 +34,7 @@ export interface ControlApiDeps
   readonly changes: ChangeRouteDeps['changes']
   readonly authenticator: Authenticator
   readonly authorizer: Authorizer
+  readonly snapshot: DaemonRouteDeps['snapshot'] & IntrospectDeps['snapshot']
   readonly log: Log
 }
 
@@ -53,6 +57,9 @@ export function controlRoutes(deps: ControlApiDeps, record: ApiRecord): readonly
     ...daemonRoutes(all),
     ...auditRoutes(all),
     ...grantRoutes(all),
+    ...accessRoutes(all),
+    ...introspectRoutes(all),
+    ...edgeRoutes(all),
     applyRoute(all),
     ...readRoutes(all).toSorted(
       (a, b) => Number(b.path.includes('/names/')) - Number(a.path.includes('/names/')),
@@ -82,6 +89,9 @@ export function createControlApi(deps: ControlApiDeps): ControlApi {
   return { fetch: async (request, caller) => app.fetch(request, caller) }
 }
 
+/** Kinds below which there are addresses of their own. */
+const BESIDE_KIND: ReadonlySet<string> = new Set(['servers', 'projects', 'tokens', 'users'])
+
 /** A route without a permission must not start (law 2), and two meanings of one address would hide one of them. */
 export function checkRoutes(routes: readonly Route[]): void {
   for (const route of routes) {
@@ -90,7 +100,9 @@ export function checkRoutes(routes: readonly Route[]): void {
   }
   const fixed = new Set(routes.map(({ path }) => path.split('/')[3] ?? ''))
   for (const { plural, short, kind } of KINDS) {
-    const taken = [plural, kind.toLowerCase(), ...short].find((word) => fixed.has(word) && word !== 'servers')
+    const taken = [plural, kind.toLowerCase(), ...short].find(
+      (word) => fixed.has(word) && !BESIDE_KIND.has(word),
+    )
     if (taken !== undefined) throw new TypeError(`the word ${taken} of ${kind} is another address of the API`)
   }
 }

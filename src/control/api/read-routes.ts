@@ -1,18 +1,19 @@
+import type { Authorizer } from '../../access/authorize.ts'
 import type { KindDefinition, Resource } from '../../kinds/define-kind.ts'
-import { labelOf, referencesOf } from '../change/references.ts'
 import { renderDescription } from '../render/describe.ts'
 import { OUTPUTS, type Output } from '../render/format.ts'
 import { renderNames, renderTable } from '../render/table.ts'
 import { renderYaml } from '../render/yaml.ts'
 import type { SnapshotSource } from '../snapshot/snapshot.ts'
-import type { State } from '../snapshot/state.ts'
-import type { Stored } from '../stored.ts'
+import { tagged } from './etag.ts'
 import { listStored, reachStored } from './find.ts'
 import { present, type PresentDeps } from './present.ts'
+import { relatedOf } from './related.ts'
 import { json, oneOf, text, type KindRoute } from './route.ts'
 
 export interface ReadDeps extends PresentDeps {
-  readonly snapshot: Pick<SnapshotSource, 'state'>
+  readonly snapshot: Pick<SnapshotSource, 'state' | 'access'>
+  readonly authorizer: Authorizer
 }
 
 const PROJECT = 'The project, for kinds that belong to one.'
@@ -40,9 +41,10 @@ export const readRoutes = (deps: ReadDeps): readonly KindRoute[] => [
     path: '/api/v1/{word}/{name}',
     summary: 'One of a kind, by name or uid.',
     query: { output: `One of ${OUTPUTS.join(', ')}, describe; default json.`, project: PROJECT },
+    headers: { 'If-None-Match': 'ETags of earlier answers: 304 without a body where one is still it.' },
     permission: { verb: 'view', kind: '{word}' },
     answer: { status: 200, types: TYPES },
-    async handleKind({ definition, params, query, access }) {
+    async handleKind({ request, definition, params, query, access }) {
       const output = oneOf('output', query['output'] ?? 'json', [...OUTPUTS, 'describe'])
       const state = deps.snapshot.state()
       const stored = reachStored({ state, access }, 'view', {
@@ -53,9 +55,12 @@ export const readRoutes = (deps: ReadDeps): readonly KindRoute[] => [
       const shown = await present(deps, [stored])
       const [resource] = shown
       if (output === 'describe' && resource !== undefined) {
-        return text(renderDescription(resource, { usedBy: usersOf(state, stored, access.sees) }))
+        const { authorizer } = deps
+        return text(renderDescription(resource, relatedOf({ state, authorizer, access }, stored)))
       }
-      return output === 'json' || output === 'describe' ? json(resource) : asText(definition, shown, output)
+      const answer =
+        output === 'json' || output === 'describe' ? json(resource) : await asText(definition, shown, output)
+      return tagged(request, stored.revision, answer)
     },
   },
   {
@@ -80,25 +85,4 @@ async function asText(
   if (output === 'yaml') return text(await renderYaml(resources), 'application/yaml')
   if (output === 'name') return text(renderNames(definition, resources))
   return text(renderTable(definition, resources, { wide: output === 'wide' }))
-}
-
-/** Who refers to a resource, by label; the first hundred. */
-function usersOf(
-  state: State,
-  { definition, project, resource }: Stored,
-  sees: (stored: Stored) => boolean,
-): readonly string[] {
-  if (project !== '') return []
-  const labels: string[] = []
-  for (const ofKind of state.resources.values()) {
-    for (const user of ofKind.values()) {
-      const { definition: kind, project: of, resource: other } = user
-      const after = { definition: kind, project: of, name: other.metadata.name, spec: other.spec }
-      const refers = referencesOf(after).some(
-        (target) => target.kind === definition.kind && target.name === resource.metadata.name,
-      )
-      if (refers && sees(user)) labels.push(labelOf(after))
-    }
-  }
-  return labels.sort().slice(0, 100)
 }

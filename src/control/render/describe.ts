@@ -5,10 +5,12 @@ import { oneLine } from './format.ts'
 export interface Related {
   /** Labels of what refers to it: `Project/demo`. */
   readonly usedBy: readonly string[]
+  /** Of a subject: what it may do, one line each. */
+  readonly rights?: { readonly direct: readonly string[]; readonly inherited: readonly string[] } | undefined
 }
 
 /** One resource for reading. Names, never uids; of secret values the sizes. */
-export function renderDescription(resource: Resource, { usedBy }: Related): string {
+export function renderDescription(resource: Resource, { usedBy, rights }: Related): string {
   const { metadata } = resource
   const lines = [
     ...field('Name', metadata.name, 0),
@@ -22,6 +24,7 @@ export function renderDescription(resource: Resource, { usedBy }: Related): stri
     ...field('Spec', shownSpec(resource), 0),
     ...field('Status', shownStatus(resource), 0),
     ...field('Used by', usedBy, 0),
+    ...(rights === undefined ? [] : rightLines(rights)),
   ]
   return lines.map((line) => `${line}\n`).join('')
 }
@@ -40,6 +43,15 @@ function shownSpec({ kind, spec, status }: Resource): unknown {
 const shownStatus = ({ kind, status }: Resource): unknown =>
   findKind(kind)?.secrets === undefined ? status : undefined
 
+const rightLines = ({ direct, inherited }: NonNullable<Related['rights']>): readonly string[] => [
+  'Rights:',
+  ...listed('  Direct:', direct),
+  ...listed('  Inherited:', inherited),
+]
+
+const listed = (heading: string, lines: readonly string[]): readonly string[] =>
+  lines.length === 0 ? [`${heading} none`] : [heading, ...lines.map((line) => `    ${line}`)]
+
 const WIDTH = 16
 
 /** `Name:  value`, or the name and its parts below it. Empty parts are left out but for the word `none`. */
@@ -55,14 +67,14 @@ function field(name: string, value: unknown, depth: number): string[] {
     const plain = value.every((item) => item === null || typeof item !== 'object')
     return plain && name !== 'args'
       ? line(value.map(textOf).join(', '))
-      : [`${pad}${name}:`, ...value.flatMap((item) => listed(item, depth + 1))]
+      : [`${pad}${name}:`, ...value.flatMap((item) => listedItem(item, depth + 1))]
   }
   const inner = Object.entries(value).filter(([, part]) => part !== undefined)
   if (inner.length === 0) return line('none')
   return [`${pad}${name}:`, ...inner.flatMap(([key, part]) => field(oneLine(key), part, depth + 1))]
 }
 
-function listed(item: unknown, depth: number): string[] {
+function listedItem(item: unknown, depth: number): string[] {
   const pad = '  '.repeat(depth)
   if (item === null || typeof item !== 'object') return [`${pad}- ${textOf(item)}`]
   const lines = Object.entries(item).flatMap(([key, part]) => field(oneLine(key), part, depth + 1))
