@@ -23,6 +23,7 @@ const rows = [
   ['sign-in local',                   'sign_in',         'sign_in'],
   ['sign-in acme',                    'sign_in',         'sign_in'],
   ['sign-out',                        'sign_in',         'sign_in'],
+  ['delete signins',                  'sign_in',         'access_decision'],
   ['run daemon',                      'operation',       'access_decision'],
   ['run reveal-secret',               'operation',       'access_decision'],
   ['set-aside audit',                 'operation',       'access_decision'],

@@ -18,6 +18,7 @@ export type EventKind = (typeof EVENT_KINDS)[number]
 /** A method of MCP, or what the gateway calls a message that has none: one word. */
 const MCP_EVENT = /^[a-z]+(?:\/[A-Za-z_/]+)?$/
 const TOKENS = /^[a-z-]+ tokens$/
+const SIGN_INS = /^[a-z-]+ signins$/
 const CHANGE = /^(?:apply|attach|create|delete|detach|edit) /
 const OPERATION = /^(?:run|set-aside) /
 const QUESTION = /^(?:can-i|who-can)(?: |$)/
@@ -35,6 +36,7 @@ export function kindOf(event: string, decision: 'allow' | 'deny'): EventKind {
   if (event === 'initialize') return 'session_bind'
   if (MCP_EVENT.test(event)) return 'request'
   if (TOKENS.test(event)) return 'token'
+  if (SIGN_INS.test(event)) return 'sign_in'
   if (CHANGE.test(event)) return 'change'
   return OPERATION.test(event) ? 'operation' : 'other'
 }

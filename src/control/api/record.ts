@@ -1,6 +1,6 @@
 import type { Permission, Verb } from '../../access/permission.ts'
 import { whoIs, type Principal } from '../../access/principal.ts'
-import type { Intent, Recorder } from '../../audit/entry.ts'
+import type { Intent, Recorder, RefusedAttempt } from '../../audit/entry.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { asFault, Fault } from '../../lib/fault.ts'
 import type { BootEpoch } from '../../lib/id.ts'
@@ -33,7 +33,8 @@ export interface ApiRecord {
   /** The same for something that changes no resource, such as a shutdown. */
   act<T>(by: Pick<Caller, 'principal'>, act: Act, work: () => Promise<T>): Promise<T>
   denied(principal: Principal, permission: Permission, reason: string): void
-  unauthenticated(source: string, reason: string): void
+  /** Counted, not written one by one; for a sign-in that failed with its event and a digest of its account. */
+  unauthenticated(source: string, reason: string, attempt?: RefusedAttempt): void
 }
 
 const UNRECORDED = 'the audit record cannot be written, so nothing was changed; castellan status says more'
@@ -113,7 +114,7 @@ export function createApiRecord({ recorder, bootEpoch, clock }: ApiRecordDeps): 
         return work()
       }),
     denied: (principal, permission, reason) => deny(principal, actOf(permission), reason),
-    unauthenticated: (source, reason) => recorder.refused(source, reason),
+    unauthenticated: (source, reason, attempt) => recorder.refused(source, reason, attempt),
   }
 }
 
