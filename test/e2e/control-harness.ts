@@ -43,6 +43,7 @@ export interface Control {
 interface Answer {
   readonly status: number
   readonly type: string
+  readonly headers: Headers
   readonly text: string
   /** Parsed, where it is JSON. */
   readonly json: Body
@@ -188,6 +189,7 @@ async function callApi(api: ControlApi, { method, path, body, headers, credentia
   return {
     status: response.status,
     type,
+    headers: response.headers,
     text,
     json: (/^application\/(?:problem\+)?json$/.test(type) ? JSON.parse(text) : {}) as Body,
   }

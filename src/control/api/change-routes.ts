@@ -6,6 +6,7 @@ import type { PlanInput } from '../change/plan.ts'
 import { createPause } from '../pause.ts'
 import { parseManifests, parseOne, type ParsedDocument } from '../parse-manifests.ts'
 import { readBody } from './body.ts'
+import { revisionsToMatch, tagged } from './etag.ts'
 import { reachStored } from './find.ts'
 import { makerOptions } from './maker.ts'
 import { mergePatch } from './merge-patch.ts'
@@ -22,6 +23,10 @@ export interface ChangeRouteDeps extends ReadDeps {
 const FORCE = 'true: even if nobody is left who may do everything; for the administrator of the host.'
 const PROJECT = { project: 'The project, for kinds that belong to one.', force: FORCE }
 const OBJECT = (status: number) => ({ status, types: ['application/json'] })
+
+const IF_MATCH = {
+  'If-Match': 'ETags of an earlier answer: nothing is done (412) where it has been changed since.',
+}
 
 /** Changing one resource. */
 export const changeRoutes = (deps: ChangeRouteDeps): readonly KindRoute[] => [
@@ -45,13 +50,14 @@ export const changeRoutes = (deps: ChangeRouteDeps): readonly KindRoute[] => [
     path: '/api/v1/{word}/{name}',
     summary: 'Replaces the spec, labels and annotations of one.',
     query: PROJECT,
+    headers: IF_MATCH,
     takesBody: true,
     permission: { verb: 'edit', kind: '{word}' },
     answer: OBJECT(200),
     handleKind: (call) => {
       const { definition, name, project } = existing(deps, call, 'edit')
       return changeOne(deps, call, {
-        options: { only: 'replace' },
+        options: { only: 'replace', ifMatch: revisionsToMatch(call.request) },
         status: 200,
         manifest: async () => admit(await bodyOf(call), { definition, name, project }),
       })
@@ -62,6 +68,7 @@ export const changeRoutes = (deps: ChangeRouteDeps): readonly KindRoute[] => [
     path: '/api/v1/{word}/{name}',
     summary: 'Changes parts of one: a JSON merge patch (RFC 7396) on its manifest.',
     query: PROJECT,
+    headers: IF_MATCH,
     takesBody: true,
     permission: { verb: 'edit', kind: '{word}' },
     answer: OBJECT(200),
@@ -69,7 +76,7 @@ export const changeRoutes = (deps: ChangeRouteDeps): readonly KindRoute[] => [
       const patch = await bodyOf(call)
       const { definition, name, project, resource, revision } = existing(deps, call, 'edit')
       return changeOne(deps, call, {
-        options: { only: 'replace', madeFrom: revision },
+        options: { only: 'replace', madeFrom: revision, ifMatch: revisionsToMatch(call.request) },
         status: 200,
         manifest: () => admit(mergePatch(resource, patch), { definition, name, project }),
       })
@@ -80,6 +87,7 @@ export const changeRoutes = (deps: ChangeRouteDeps): readonly KindRoute[] => [
     path: '/api/v1/{word}/{name}',
     summary: 'Deletes one that nothing refers to.',
     query: PROJECT,
+    headers: IF_MATCH,
     permission: { verb: 'delete', kind: '{word}' },
     answer: OBJECT(200),
     handleKind(call) {
@@ -89,7 +97,8 @@ export const changeRoutes = (deps: ChangeRouteDeps): readonly KindRoute[] => [
         const target = existing(deps, call, 'delete')
         const { force } = makerOptions(call.principal, call.query['force'])
         const meant = { definition, name: target.name, project: target.project ?? '' }
-        await deps.changes.remove(meant, before, { force: force === true })
+        const ifMatch = revisionsToMatch(call.request)
+        await deps.changes.remove(meant, before, { force: force === true, ifMatch })
         const name = params['name'] === target.name ? params['name'] : target.name
         return json({ kind: definition.kind, name, action: 'deleted' })
       })
@@ -154,7 +163,8 @@ function changeOne(
     const stored = changed.flatMap((one) => (one.stored === undefined ? [] : [one.stored]))
     const [resource] = await present(deps, stored)
     const secret = changed[0]?.secret
-    return json({ ...resource, ...(secret === undefined ? {} : { secret: secret.reveal() }) }, status)
+    const answer = json({ ...resource, ...(secret === undefined ? {} : { secret: secret.reveal() }) }, status)
+    return tagged(call.request, stored[0]?.revision ?? 0, answer)
   })
 }
 

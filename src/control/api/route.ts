@@ -34,6 +34,8 @@ interface RouteBase {
   readonly summary: string
   /** Names of the query parameters that are taken, each with what it is for. */
   readonly query?: Readonly<Record<string, string>>
+  /** Names of the headers that make a difference, each with what it is for. */
+  readonly headers?: Readonly<Record<string, string>>
   readonly takesBody?: boolean
   /** Status and media types of a good answer. */
   readonly answer: { readonly status: number; readonly types: readonly string[] }

@@ -12,6 +12,7 @@ import type { SnapshotSource } from '../snapshot/snapshot.ts'
 import type { Delta } from '../snapshot/state.ts'
 import type { Stored } from '../stored.ts'
 import { losesAdministrators } from './administrators.ts'
+import { changeBySystem, type SystemTransaction } from './by-system.ts'
 import { goesWith } from './cascade.ts'
 import {
   LAST_ADMINISTRATOR,
@@ -65,6 +66,8 @@ export interface ApplyOptions {
   readonly only?: 'create' | 'replace'
   /** The revision of the stored row that the manifest was made from. */
   readonly madeFrom?: number
+  /** The caller wants it changed at one of these revisions only (`If-Match`). */
+  readonly ifMatch?: readonly number[] | undefined
   /** See `PlanDeps`, as the rest. */
   readonly bySystem?: boolean
   readonly owner?: TokenOwner | undefined
@@ -74,14 +77,20 @@ export interface ApplyOptions {
 
 /** The only way in which resources change. One change after the other; each is all or nothing. */
 export interface Changes {
-  /** @throws Fault `invalid` with every problem, `conflict`, `not_found`, `unavailable` */
+  /** @throws Fault `invalid` with every problem, `conflict`, `changed_meanwhile`, `not_found`, `unavailable` */
   apply(
     inputs: readonly PlanInput[],
     before: BeforeChange,
     options?: ApplyOptions,
   ): Promise<readonly Changed[]>
-  /** @throws Fault `conflict` that names who refers to it; `not_found` */
-  remove(target: Target, before: BeforeChange, options?: Pick<ApplyOptions, 'force'>): Promise<void>
+  /** @throws Fault `conflict` that names who refers to it; `changed_meanwhile`, `not_found` */
+  remove(
+    target: Target,
+    before: BeforeChange,
+    options?: Pick<ApplyOptions, 'force' | 'ifMatch'>,
+  ): Promise<void>
+  /** What the system itself makes and sees: one transaction, visible when it resolves. Who may is the caller's matter. */
+  bySystem<T>(work: (tx: SystemTransaction) => Promise<T>): Promise<T>
 }
 
 export interface ChangesDeps {
@@ -97,6 +106,7 @@ export function createChanges(deps: ChangesDeps): Changes {
     apply: (inputs, before, options = {}) => oneAfterTheOther(() => apply(deps, inputs, { before, options })),
     remove: (target, before, options = {}) =>
       oneAfterTheOther(() => remove(deps, target, { before, options })),
+    bySystem: (work) => oneAfterTheOther(() => changeBySystem(deps, work)),
   }
 }
 
@@ -199,7 +209,7 @@ async function commit(
   return done.changed
 }
 
-function refuse({ changes, problems, conflicts }: Plan, { only, madeFrom }: ApplyOptions): void {
+function refuse({ changes, problems, conflicts }: Plan, { only, madeFrom, ifMatch }: ApplyOptions): void {
   for (const { before, manifest } of changes) {
     const { kind } = manifest.definition
     if (only === 'create' && before !== undefined) {
@@ -208,6 +218,7 @@ function refuse({ changes, problems, conflicts }: Plan, { only, madeFrom }: Appl
     if (only === 'replace' && before === undefined) {
       throw new Fault('not_found', { hint: `there is no ${kind} by that name; apply creates it` })
     }
+    if (before !== undefined) checkMatch(before, ifMatch)
     if (madeFrom !== undefined && before?.revision !== madeFrom) {
       throw new Fault('conflict', {
         hint: 'it was changed in the meantime; read it again and repeat the change',
@@ -221,6 +232,11 @@ function refuse({ changes, problems, conflicts }: Plan, { only, madeFrom }: Appl
       hint: 'nothing was changed; change those that use it first',
     })
   }
+}
+
+function checkMatch({ revision }: Stored, ifMatch: readonly number[] | undefined): void {
+  if (ifMatch === undefined || ifMatch.includes(revision)) return
+  throw new Fault('changed_meanwhile', { hint: 'nothing was changed; read it again and repeat the change' })
 }
 
 async function remove(deps: ChangesDeps, target: Target, { before, options }: How): Promise<void> {
@@ -251,7 +267,7 @@ const removalOf = (stored: Stored, bySystem: boolean): ChangeStep => ({
 async function checkRemoval(
   db: Store['control'],
   { definition, project, name }: Target,
-  { before, options: { force } }: How,
+  { before, options: { force, ifMatch } }: How,
 ): Promise<readonly ChangeStep[]> {
   const view = createPlannedView(db)
   const stored = await view.stored(definition.kind, project, name)
@@ -260,6 +276,7 @@ async function checkRemoval(
   const going = [stored, ...(await goesWith({ definition, name }, view))]
   const steps = going.map((one, i) => removalOf(one, i > 0))
   before.permit(steps)
+  checkMatch(stored, ifMatch)
   const referrers = project === '' ? await referrersOf(definition.kind, name, view) : []
   if (referrers.length > 0) {
     throw new Fault('conflict', {
