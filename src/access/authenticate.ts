@@ -41,6 +41,8 @@ type AuthRefusalReason =
   | 'expired'
   | 'revoked'
   | 'owner-gone'
+  /** Whoever knows the answer could not be asked: the caller is refused, and nothing is said of the credential. */
+  | 'unavailable'
 
 export interface AuthRefusal {
   readonly reason: AuthRefusalReason
@@ -53,6 +55,14 @@ export interface Authenticator {
    *   Whether the token is good is looked up every time.
    */
   authenticate(authorization: string | undefined, connection?: object): Result<Principal, AuthRefusal>
+  /**
+   * Where others have to be asked who a caller is: does so, if what is known of them does not do. Never rejects.
+   * @returns undefined: there is nothing to wait for
+   */
+  readonly prepare?: (
+    authorization: string | undefined,
+    about: { readonly project: string; readonly connection: object },
+  ) => Promise<void> | undefined
 }
 
 export interface AuthenticatorDeps {

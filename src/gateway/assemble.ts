@@ -71,7 +71,8 @@ export function assemble(deps: GatewayDeps, traffic: Traffic): Parts {
   })
   const pool: Pool = createPool({
     dial,
-    isCurrent: (server) => snapshot.current().server(server.name)?.fingerprint === server.fingerprint,
+    isCurrent: ({ name, uid, fingerprint }) =>
+      snapshot.current().server(name, uid)?.fingerprint === fingerprint,
     tickMs: clock.tickMs,
     events: contained(
       {

@@ -50,8 +50,8 @@ export function createGateway(deps: GatewayDeps): Gateway {
     }),
     configurationChanged(changed) {
       const current = deps.snapshot.current()
-      catalog.reconcile((name) => current.server(name))
-      pool.reconcile((name) => current.server(name))
+      catalog.reconcile((name, uid) => current.server(name, uid))
+      pool.reconcile((name, uid) => current.server(name, uid))
       for (const { kind, name } of changed) {
         if (kind === 'Project' && current.project(name) === undefined) sessions.cutProject(name)
         if (kind === 'Project') announcer.projectChanged(name)

@@ -8,10 +8,12 @@ import type { SecretValue } from '../lib/secret-value.ts'
  */
 export interface Snapshot {
   readonly revision: number
-  project(name: string): ProjectView | undefined
+  /** @param caller key of the principal that it is for: an edge has a view for each of them */
+  project(name: string, caller?: string): ProjectView | undefined
   /** All of them, in no particular order. */
   projects(): Iterable<ProjectView>
-  server(name: string): ServerView | undefined
+  /** @param uid of a view that somebody holds, where one name can have several */
+  server(name: string, uid?: string): ServerView | undefined
 }
 
 export interface ProjectView {
@@ -32,6 +34,8 @@ export interface ServerView {
 
 export interface SnapshotSource {
   current(): Snapshot
+  /** Callers have views of their own of one project. */
+  readonly byCaller?: boolean
   /** Opens the sealed value at this moment; undefined when there is no such secret or key. */
   secretValue(secret: string, key: string): SecretValue | undefined
 }

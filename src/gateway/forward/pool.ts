@@ -56,7 +56,7 @@ export interface Pool {
   /** Ends the connections of one front session. */
   endSession(session: string): void
   /** Ends the connections to servers that are gone or have changed. */
-  reconcile(now: (name: string) => ServerView | undefined): void
+  reconcile(now: (name: string, uid: string) => ServerView | undefined): void
   close(): Promise<void>
 }
 
@@ -320,7 +320,7 @@ export function createPool(deps: PoolDeps): Pool {
     },
     reconcile(now) {
       for (const [uid, record] of servers) {
-        const view = now(record.name)
+        const view = now(record.name, uid)
         if (view?.uid === uid && view.fingerprint === record.fingerprint) continue
         servers.delete(uid)
         retire(record)

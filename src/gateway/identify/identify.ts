@@ -1,4 +1,4 @@
-import type { Authenticator } from '../../access/authenticate.ts'
+import type { Authenticator, AuthRefusal } from '../../access/authenticate.ts'
 import type { Authorizer } from '../../access/authorize.ts'
 import { need, type Exchange, type Refusal } from '../exchange.ts'
 import type { SnapshotSource } from '../snapshot.ts'
@@ -16,14 +16,30 @@ const NO_TOOLS: Refusal = {
 }
 
 /** Who is calling, from the Authorization header alone. Runs before the body is read. */
-export function createIdentify(authenticator: Authenticator): (x: Exchange) => Refusal | undefined {
-  return (x) => {
+export function createIdentify(
+  authenticator: Authenticator,
+): (x: Exchange) => Refusal | undefined | Promise<Refusal | undefined> {
+  function identify(x: Exchange): Refusal | undefined {
     const found = authenticator.authenticate(x.request.headers.authorization, x.request.socket)
-    if (!found.ok) return { code: 'unauthenticated', detail: found.error.reason, hint: HINT }
+    if (!found.ok) return refusalOf(found.error)
     x.principal = found.value
     return undefined
   }
+  const { prepare } = authenticator
+  if (prepare === undefined) return identify
+  return (x) => {
+    const { headers, socket } = x.request
+    const waiting = prepare(headers.authorization, { project: x.target.project, connection: socket })
+    return waiting === undefined ? identify(x) : waiting.then(() => identify(x))
+  }
 }
+
+const refusalOf = ({ reason }: AuthRefusal): Refusal =>
+  reason === 'unavailable'
+    ? { code: 'unavailable', hint: AWAY, detail: reason }
+    : { code: 'unauthenticated', detail: reason, hint: HINT }
+
+const AWAY = 'who knows the callers cannot be asked: the control plane does not answer; try again'
 
 const HINT = 'send Authorization: Bearer <token>; castellan create token NAME -p PROJECT makes one'
 
@@ -48,7 +64,7 @@ export function createEnter({
     x.access = authorizer.project(principal, name)
     if (x.access === undefined && principal.kind === 'token')
       return principal.project === name ? NO_TOOLS : OTHER_PROJECT
-    const view = snapshot.current().project(name)
+    const view = snapshot.current().project(name, principal.key)
     if (view === undefined || x.access === undefined)
       return {
         code: 'no_endpoint',

@@ -71,6 +71,7 @@ export function createRecord({ recorder, clock, epoch }: RecordDeps): Record {
         status: x.outcome,
         durationMs: Math.round((clock.tickMs() - x.startedMs) * 100) / 100,
         code: x.outcomeCode,
+        session: x.kind === 'initialize' ? x.session?.digest : undefined,
       })
     },
   }

@@ -81,6 +81,7 @@ export function createInitialize(deps: OpeningDeps): (x: Exchange) => Promise<Re
       protocolVersion,
       client: `{"clientInfo":${clientInfo},"capabilities":${capabilities}}`,
     })
+    x.session = session
     const result = {
       protocolVersion,
       capabilities: mergeCapabilities(x.era, found),

@@ -45,7 +45,7 @@ export interface Catalog {
   /** Grows with every list that changes: caches built from lists compare it. */
   readonly version: number
   /** Forgets the lists of servers that are gone or have changed. */
-  reconcile(now: (name: string) => ServerView | undefined): void
+  reconcile(now: (name: string, uid: string) => ServerView | undefined): void
 }
 
 export interface CatalogDeps {
@@ -229,7 +229,7 @@ export function createCatalog(deps: CatalogDeps): Catalog {
     },
     reconcile(now) {
       for (const [uid, { name, fingerprint }] of servers) {
-        const view = now(name)
+        const view = now(name, uid)
         if (view?.uid === uid && view.fingerprint === fingerprint) continue
         servers.delete(uid)
         version++

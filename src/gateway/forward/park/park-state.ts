@@ -1,5 +1,6 @@
-import { createCipheriv, createDecipheriv, createHash, createSecretKey, randomBytes } from 'node:crypto'
+import { createHash } from 'node:crypto'
 import { valueAt, type Message } from '../../../protocol/message.ts'
+import { createCarrier } from '../../../secrets/carried.ts'
 
 /**
  * The `requestState` that we give to modern clients: sealed, since it comes back from whoever has it (MCP 2026-07-28,
@@ -26,37 +27,13 @@ export interface StateSealer {
 }
 
 const PREFIX = 'cst1.'
-const CIPHER = 'aes-256-gcm'
-const NONCE_BYTES = 12
-const TAG_BYTES = 16
-const MAX_TEXT = 4096
 
 /** @param key 32 bytes, the same in all processes of one database */
 export function createStateSealer(key: Buffer): StateSealer {
-  const secret = createSecretKey(key)
-  const open = (text: string): ParkState | undefined => {
-    if (!text.startsWith(PREFIX) || text.length > MAX_TEXT) return undefined
-    const bytes = Buffer.from(text.slice(PREFIX.length), 'base64url')
-    if (bytes.length <= NONCE_BYTES + TAG_BYTES) return undefined
-    const decipher = createDecipheriv(CIPHER, secret, bytes.subarray(0, NONCE_BYTES))
-    decipher.setAAD(Buffer.from(PREFIX))
-    decipher.setAuthTag(bytes.subarray(-TAG_BYTES))
-    try {
-      const plain = decipher.update(bytes.subarray(NONCE_BYTES, -TAG_BYTES))
-      return JSON.parse(Buffer.concat([plain, decipher.final()]).toString('utf8')) as ParkState
-    } catch {
-      return undefined
-    }
-  }
+  const carrier = createCarrier(key, PREFIX)
   return {
-    seal(state) {
-      const nonce = randomBytes(NONCE_BYTES)
-      const cipher = createCipheriv(CIPHER, secret, nonce)
-      cipher.setAAD(Buffer.from(PREFIX))
-      const sealed = Buffer.concat([cipher.update(JSON.stringify(state)), cipher.final()])
-      return PREFIX + Buffer.concat([nonce, sealed, cipher.getAuthTag()]).toString('base64url')
-    },
-    open,
+    seal: (state) => carrier.seal(state),
+    open: (text) => carrier.open(text) as ParkState | undefined,
   }
 }
 

@@ -71,7 +71,7 @@ export function createAnnouncer(deps: AnnouncerDeps): Announcer {
   const listeners = createSessionListeners()
   const feeds = createFeeds<Listener>({
     pool: deps.pool,
-    current: (server) => snapshot.current().server(server.name),
+    current: (server) => snapshot.current().server(server.name, server.uid),
     isHeard: (server) => bus.isHeard(server),
     back: reopened,
   })

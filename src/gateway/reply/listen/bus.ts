@@ -41,6 +41,8 @@ const TOGETHER_MS = 50
 /** Those who listen on one endpoint. */
 interface Group {
   readonly project: string
+  /** Whose view of the project it is, where each has one. */
+  readonly caller: string | undefined
   readonly server: string | undefined
   readonly listeners: Set<Listener>
   /** By whose lists they see besides everybody's: a principal, a session. */
@@ -57,8 +59,10 @@ export function createBus(snapshot: SnapshotSource): Bus {
   const updates = new Map<ReadonlySet<Listener>, { readonly uri: string; readonly change: Change }>()
   let timer: NodeJS.Timeout | undefined
 
-  const keyOf = ({ project, server }: Pick<Listener, 'project' | 'server'>): string =>
-    `${project} ${server ?? ''}`
+  const callerOf = ({ principal }: Listener): string | undefined =>
+    snapshot.byCaller === true ? principal : undefined
+  const keyOf = (listener: Listener): string =>
+    `${listener.project} ${listener.server ?? ''} ${callerOf(listener) ?? ''}`
 
   function uidsOf(project: ProjectView): ReadonlySet<string> {
     let found = uids.get(project)
@@ -71,7 +75,7 @@ export function createBus(snapshot: SnapshotSource): Bus {
 
   function concerns(group: Group, server: ServerView): boolean {
     if (group.server !== undefined && group.server !== server.name) return false
-    const project = snapshot.current().project(group.project)
+    const project = snapshot.current().project(group.project, group.caller)
     return project !== undefined && uidsOf(project).has(server.uid)
   }
 
@@ -95,7 +99,13 @@ export function createBus(snapshot: SnapshotSource): Bus {
     join(listener) {
       const key = keyOf(listener)
       const { project, server } = listener
-      const group = groups.get(key) ?? { project, server, listeners: new Set(), bySharer: new Map() }
+      const group = groups.get(key) ?? {
+        project,
+        caller: callerOf(listener),
+        server,
+        listeners: new Set(),
+        bySharer: new Map(),
+      }
       groups.set(key, group)
       group.listeners.add(listener)
       for (const sharer of sharersOf(listener)) {
@@ -128,7 +138,8 @@ export function createBus(snapshot: SnapshotSource): Bus {
     serverChanged(name) {
       for (const group of groups.values()) {
         if (group.server !== undefined && group.server !== name) continue
-        if (snapshot.current().project(group.project)?.spec.servers.includes(name) !== true) continue
+        if (snapshot.current().project(group.project, group.caller)?.spec.servers.includes(name) !== true)
+          continue
         for (const listener of group.listeners) later(listener, ALL_LISTS)
       }
     },

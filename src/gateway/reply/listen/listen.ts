@@ -89,11 +89,12 @@ export function createListens(deps: ListensDeps): Listens {
   }
 
   function projectChanged(project: string): void {
-    const view = deps.snapshot.current().project(project)
-    const names = new Set(view?.servers.map(({ name }) => name))
+    const current = deps.snapshot.current()
     for (const listen of open) {
       if (listen.project !== project) continue
-      const gone = (name: string | undefined): boolean => name !== undefined && !names.has(name)
+      const view = current.project(project, listen.principal)
+      const gone = (name: string | undefined): boolean =>
+        name !== undefined && view?.servers.some((server) => server.name === name) !== true
       if (view === undefined || gone(listen.server) || listen.watched.some(({ server }) => gone(server.name)))
         listen.end()
     }
