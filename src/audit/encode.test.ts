@@ -35,6 +35,7 @@ const outcomes: fc.Arbitrary<Outcome> = fc.record({
   status: fc.constantFrom('ok', 'tool-error', 'error', 'cancelled', 'lost'),
   durationMs: fc.integer({ min: 0, max: 10_000_000 }).map((hundredths) => hundredths / 100),
   code: maybe,
+  session: maybe,
 })
 
 const encode = (entry: Intent | Outcome): string =>

@@ -37,8 +37,10 @@ export function encodeIntent(entry: Intent): string {
 export function encodeOutcome(entry: Outcome): string {
   // Hundredths of a millisecond: nobody reads more, and short numbers are cheaper to print.
   const durationMs = Math.round(num(entry.durationMs) * 100) / 100
-  const line = `{"type":"outcome","of":${quote(entry.of)},"atMs":${num(entry.atMs)},"status":"${entry.status}","durationMs":${durationMs}`
-  return entry.code === undefined ? `${line}}` : `${line},"code":${quote(entry.code)}}`
+  let line = `{"type":"outcome","of":${quote(entry.of)},"atMs":${num(entry.atMs)},"status":"${entry.status}","durationMs":${durationMs}`
+  if (entry.code !== undefined) line += `,"code":${quote(entry.code)}`
+  if (entry.session !== undefined) line += `,"session":${quote(entry.session)}`
+  return `${line}}`
 }
 
 /** The rare ones. */

@@ -41,6 +41,8 @@ export interface Outcome {
   readonly durationMs: number
   /** JSON-RPC or fault code where there is one. */
   readonly code?: string | undefined
+  /** Of an `initialize`: the session that it opened, as `Intent.session`. */
+  readonly session?: string | undefined
 }
 
 /** Written once the disk takes entries again: how many calls were answered while it did not. */

@@ -125,7 +125,7 @@ function createRowWriter(db: DatabaseSync): (segments: readonly SegmentRow[]) =>
     `INSERT INTO calls (${COLUMNS.join(', ')}) VALUES (${places}) ON CONFLICT (n) DO NOTHING`,
   )
   const update = db.prepare(
-    'UPDATE calls SET status = ?, duration_ms = ?, code = ? WHERE id = ? AND status IS NULL',
+    'UPDATE calls SET status = ?, duration_ms = ?, code = ?, session = coalesce(session, ?) WHERE id = ? AND status IS NULL',
   )
   const keep = db.prepare(
     `INSERT INTO callers (${CALLER_COLUMNS.join(', ')}) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING`,
@@ -134,7 +134,8 @@ function createRowWriter(db: DatabaseSync): (segments: readonly SegmentRow[]) =>
     const { rows, callers, late } = indexRows(segments)
     for (const caller of callers) keep.run(...caller)
     for (const row of rows) insert.run(...row)
-    for (const { of, status, durationMs, code } of late) update.run(status, durationMs, code ?? null, of)
+    for (const { of, status, durationMs, code, session } of late)
+      update.run(status, durationMs, code ?? null, session ?? null, of)
   }
 }
 

@@ -59,7 +59,14 @@ function callersOf(entries: readonly Entry[]): string[][] {
 
 function callRow(n: number, entry: Intent, outcome: Outcome | undefined): Row {
   const { id, event, principal, principalName, project, server, target, session, decision, reason } = entry
-  const who = [principal, principalName, project ?? null, server ?? null, target ?? null, session ?? null]
+  const who = [
+    principal,
+    principalName,
+    project ?? null,
+    server ?? null,
+    target ?? null,
+    session ?? outcome?.session ?? null,
+  ]
   const end = [outcome?.status ?? null, outcome?.durationMs ?? null, outcome?.code ?? null]
   const behind = [entry.user ?? null, entry.token ?? null, entry.tokenSha ?? null, entry.actor ?? null]
   const kind = kindOf(event, decision)

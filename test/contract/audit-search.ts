@@ -36,7 +36,7 @@ export function searchContract(places: Places): void {
   async function fill(recorder: AuditRecorder): Promise<void> {
     const say = (id: string, atMs: number, more: object): unknown =>
       recorder.intent(intent(id, { ...more, atMs }))
-    say('b-1', 1_000, { ...ada, event: 'initialize', session: 's1' })
+    say('b-1', 1_000, { ...ada, event: 'initialize' })
     say('b-2', 2_000, { ...ada, session: 's1' })
     say('b-3', 3_000, { ...ada, session: 's1', decision: 'deny', reason: 'forbidden' })
     say('b-4', 4_000, { ...twin, project: 'other' })
@@ -54,6 +54,8 @@ export function searchContract(places: Places): void {
     })
     say('b-10', 10_000, { ...admin, event: 'sign-in local', project: undefined, target: undefined })
     recorder.outcome(outcome('b-2', { status: 'tool-error' }))
+    await recorder.query({ limit: 1 })
+    recorder.outcome(outcome('b-1', { session: 's1' }))
     recorder.refused('10.0.0.9', 'wrong password', { event: 'sign-in local', account: 'd1' })
     await recorder.flush()
   }

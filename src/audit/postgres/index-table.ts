@@ -26,8 +26,10 @@ const KEEP = `
   SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) ON CONFLICT DO NOTHING`
 
 const UPDATE = `
-  UPDATE audit_calls AS call SET status = late.status, duration_ms = late.duration_ms, code = late.code
-  FROM unnest($2::text[], $3::text[], $4::double precision[], $5::text[]) AS late (id, status, duration_ms, code)
+  UPDATE audit_calls AS call SET status = late.status, duration_ms = late.duration_ms, code = late.code,
+    session = coalesce(call.session, late.session)
+  FROM unnest($2::text[], $3::text[], $4::double precision[], $5::text[], $6::text[])
+    AS late (id, status, duration_ms, code, session)
   WHERE call.chain = $1 AND call.id = late.id AND call.status IS NULL`
 
 /** Chains whose newest segment is not in the index, and by how many segments each is behind. */
@@ -90,6 +92,7 @@ async function write(query: Query, chain: string, segments: readonly SegmentRow[
     late.map(({ status }) => status),
     late.map(({ durationMs }) => durationMs),
     late.map(({ code }) => storable(code ?? null)),
+    late.map(({ session }) => storable(session ?? null)),
   ]
   await query(UPDATE, [chain, ...outcomes])
 }
