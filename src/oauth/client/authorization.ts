@@ -23,9 +23,8 @@ export function requestAuthorization(
   client: Pick<OAuthClient, 'clientId' | 'redirectUri'>,
   wanted: { readonly scopes: readonly string[]; readonly resource: string },
 ): Result<Leg, string> {
-  const url = URL.canParse(server.authorization_endpoint) ? new URL(server.authorization_endpoint) : undefined
-  const safe = url?.protocol === 'https:' || (url?.protocol === 'http:' && isLoopbackHost(url.hostname))
-  if (url === undefined || !safe) return err('the authorization endpoint is not an https address')
+  const url = browserAddress(server.authorization_endpoint)
+  if (url === undefined) return err('the authorization endpoint is not an https address')
   const state = randomBytes(32).toString('base64url')
   const verifier = randomBytes(32).toString('base64url')
   const { scopes, resource } = wanted
@@ -44,6 +43,13 @@ export function requestAuthorization(
   return ok({ state, verifier: new SecretValue(verifier), url: url.href })
 }
 
+/** What a browser may be sent to: https, or http on a loopback address. */
+export function browserAddress(text: string): URL | undefined {
+  const url = URL.canParse(text) ? new URL(text) : undefined
+  const safe = url?.protocol === 'https:' || (url?.protocol === 'http:' && isLoopbackHost(url.hostname))
+  return safe ? url : undefined
+}
+
 /** Codes of RFC 6749, 4.1.2.1 and OpenID Connect; nothing else of what a stranger wrote into an address is shown. */
 const KNOWN = new Set(
   'access_denied invalid_request unauthorized_client unsupported_response_type invalid_scope server_error temporarily_unavailable login_required consent_required interaction_required invalid_target'.split(
@@ -55,7 +61,10 @@ const KNOWN = new Set(
  * Checks the answer to an authorization request, whose `state` has led here. `iss` is compared before anything else is
  * looked at: of an answer that another issuer gave, not even the error is repeated (RFC 9207, 2.4).
  */
-export function checkCallback(server: AuthorizationServer, answer: URLSearchParams): Result<void, string> {
+export function checkCallback(
+  server: Pick<AuthorizationServer, 'issuer' | 'authorization_response_iss_parameter_supported'>,
+  answer: URLSearchParams,
+): Result<void, string> {
   for (const name of ['state', 'code', 'iss', 'error'])
     if (answer.getAll(name).length > 1) return err('the answer repeats a parameter')
   const iss = answer.get('iss')

@@ -166,7 +166,11 @@ function parametersOf(
   }
 }
 
-function authenticationOf(library: Library, { method, secret, clientId }: OAuthClient): oauth.ClientAuth {
+/** How the client proves itself at the token endpoint. */
+export function authenticationOf(
+  library: Library,
+  { method, secret, clientId }: Pick<OAuthClient, 'method' | 'secret' | 'clientId'>,
+): oauth.ClientAuth {
   if (method === 'none' || secret === undefined) return library.None()
   if (method === 'client_secret_post') return library.ClientSecretPost(secret.reveal())
   // RFC 6749, 2.3.1, in the form of RFC 6749, appendix B. The library's own also escapes what this form leaves
