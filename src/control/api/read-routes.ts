@@ -1,12 +1,10 @@
 import type { Authorizer } from '../../access/authorize.ts'
-import type { KindDefinition, Resource } from '../../kinds/define-kind.ts'
 import { renderDescription } from '../render/describe.ts'
-import { OUTPUTS, type Output } from '../render/format.ts'
-import { renderNames, renderTable } from '../render/table.ts'
-import { renderYaml } from '../render/yaml.ts'
+import { OUTPUTS } from '../render/format.ts'
 import type { SnapshotSource } from '../snapshot/snapshot.ts'
 import { tagged } from './etag.ts'
 import { listStored, reachStored } from './find.ts'
+import { asText, listRoutes, PROJECT } from './list-routes.ts'
 import { present, type PresentDeps } from './present.ts'
 import { relatedOf } from './related.ts'
 import { json, oneOf, text, type KindRoute } from './route.ts'
@@ -16,26 +14,11 @@ export interface ReadDeps extends PresentDeps {
   readonly authorizer: Authorizer
 }
 
-const PROJECT = 'The project, for kinds that belong to one.'
 const TYPES = ['application/json', 'application/yaml', 'text/plain'] as const
 
 /** Reading resources. All come from the snapshot: no read touches the store but for when Tokens were used. */
 export const readRoutes = (deps: ReadDeps): readonly KindRoute[] => [
-  {
-    method: 'GET',
-    path: '/api/v1/{word}',
-    summary: 'All of a kind.',
-    query: { output: `One of ${OUTPUTS.join(', ')}; default json.`, project: PROJECT },
-    permission: { verb: 'view', kind: '{word}' },
-    answer: { status: 200, types: TYPES },
-    async handleKind({ definition, query, access }) {
-      const output = oneOf('output', query['output'] ?? 'json', OUTPUTS)
-      const seen = listStored(deps.snapshot.state(), definition, query['project']).filter(access.sees)
-      const all = await present(deps, seen)
-      if (output !== 'json') return asText(definition, all, output)
-      return json({ apiVersion: 'castellan/v1', kind: `${definition.kind}List`, items: all })
-    },
-  },
+  ...listRoutes(deps),
   {
     method: 'GET',
     path: '/api/v1/{word}/{name}',
@@ -76,13 +59,3 @@ export const readRoutes = (deps: ReadDeps): readonly KindRoute[] => [
     },
   },
 ]
-
-async function asText(
-  definition: KindDefinition,
-  resources: readonly Resource[],
-  output: Exclude<Output, 'json'>,
-): Promise<Response> {
-  if (output === 'yaml') return text(await renderYaml(resources), 'application/yaml')
-  if (output === 'name') return text(renderNames(definition, resources))
-  return text(renderTable(definition, resources, { wide: output === 'wide' }))
-}

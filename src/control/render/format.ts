@@ -16,12 +16,24 @@ export function oneLine(text: string, maxLength = Number.POSITIVE_INFINITY): str
   return clean.length <= maxLength ? clean : `${clean.slice(0, maxLength - 1)}…`
 }
 
-/** Columns of equal width, three spaces apart; nothing after the last one of a line. */
-export function alignColumns(rows: readonly (readonly string[])[]): string {
+/** How wide each column has to be. */
+export function columnWidths(rows: readonly (readonly string[])[]): readonly number[] {
   const widths: number[] = []
   for (const row of rows) {
     for (const [i, cell] of row.entries()) widths[i] = Math.max(widths[i] ?? 0, cell.length)
   }
+  return widths
+}
+
+/**
+ * Columns of equal width, three spaces apart; nothing after the last one of a line.
+ *
+ * @param widths where the rows are not all: those of all of them
+ */
+export function alignColumns(
+  rows: readonly (readonly string[])[],
+  widths: readonly number[] = columnWidths(rows),
+): string {
   const lines = rows.map((row) => row.map((cell, i) => cell.padEnd(widths[i] ?? 0)).join('   '))
   return lines.map((line) => `${line.trimEnd()}\n`).join('')
 }
