@@ -163,7 +163,8 @@ test('another master key is refused before anything is written, with what to do;
   cleanUp.later(() => removeFolder(home))
   const alone = await startDaemon(home)
   await alone.stop()
-  const chains = (): Promise<unknown[]> => fleet.postgres.query('fleet', 'SELECT name FROM audit_chains')
+  const chains = (): Promise<unknown[]> =>
+    fleet.postgres.query('fleet', 'SELECT name FROM audit_chains ORDER BY name')
   const before = await chains()
   const env = { CASTELLAN_DATABASE: fleet.database }
   const foreign = await castellan(['up', '--port', '0'], { home, env })
