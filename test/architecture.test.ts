@@ -232,6 +232,7 @@ describe('what only few may do', () => {
       'src/access/sign-in/password-hash.ts':   'hashes it, or compares it with its hash',
       'src/control/change/plan.ts':            'compares what is applied with what is stored',
       'src/control/api/change-routes.ts':      'answers the creation of a Token, once',
+      'src/control/api/reveal-route.ts':       'shows the values of a Secret to who may see them, on the record',
       'src/gateway/inject/credentials.ts':     'puts it into a header for the Server that it belongs to',
       'src/gateway/inject/grants.ts':          'puts the token of a grant into a header for the Server that it was issued for',
       'src/gateway/forward/dial/dial.ts':           'sends the id of a session to the server that has it',

@@ -35,7 +35,7 @@ export const VERBS: readonly Verb[] = [
   { path: ['create'], summary: 'Create one object from the command line' },
   {
     path: ['create', 'server'],
-    summary: 'Create a server from a url or a command',
+    summary: 'Create a server from a url, a command or a template',
     load: async () => (await import('./commands/create-server.ts')).createServer,
   },
   {
@@ -52,6 +52,47 @@ export const VERBS: readonly Verb[] = [
     path: ['create', 'token'],
     summary: 'Create a token for a project and show it once',
     load: async () => (await import('./commands/create-token.ts')).createToken,
+  },
+  {
+    path: ['create', 'group'],
+    summary: 'Create a group and say who belongs to it',
+    load: async () => (await import('./commands/create-group.ts')).createGroup,
+  },
+  {
+    path: ['create', 'serviceaccount'],
+    summary: 'Create a service account, which tokens can be made for',
+    load: async () => (await import('./commands/create-serviceaccount.ts')).createServiceAccount,
+  },
+  {
+    path: ['create', 'rolebinding'],
+    summary: 'Give rights to users, groups, tokens and service accounts',
+    load: async () => (await import('./commands/create-rolebinding.ts')).createRoleBinding,
+  },
+  {
+    path: ['create', 'identityprovider'],
+    summary: 'Create an OpenID Connect provider to sign in at',
+    load: async () => (await import('./commands/create-identityprovider.ts')).createIdentityProvider,
+  },
+  {
+    path: ['create', 'template'],
+    summary: 'Create a template to make servers from',
+    load: async () => (await import('./commands/create-template.ts')).createTemplate,
+  },
+  {
+    path: ['attach'],
+    summary: 'Put a server behind a project',
+    load: async () => (await import('./commands/attach.ts')).attach,
+  },
+  {
+    path: ['detach'],
+    summary: 'Take a server out of a project',
+    load: async () => (await import('./commands/attach.ts')).detach,
+  },
+  { path: ['revoke'], summary: 'End a credential and keep its record' },
+  {
+    path: ['revoke', 'token'],
+    summary: 'Refuse a token from here on, everywhere',
+    load: async () => (await import('./commands/revoke-token.ts')).revokeToken,
   },
   { path: ['grant'], summary: 'Credentials that others issue: give, show and take them back' },
   {

@@ -1,5 +1,4 @@
-import { callApi, jsonBody } from '../api.ts'
-import { printLines } from '../context.ts'
+import { createObject, unlessEmpty } from '../create-object.ts'
 import { defineCommand, list, text } from '../define-command.ts'
 
 export const createProject = defineCommand({
@@ -16,19 +15,13 @@ export const createProject = defineCommand({
     description: text('--description <text>', 'for people'),
   },
   examples: ['castellan create project demo --server everything --server memory'],
-  async run({ args: [name = ''], options, target, context }) {
-    const { server, allow, deny, instructions, description } = options
-    const spec = {
-      servers: server,
-      ...(allow.length + deny.length === 0
-        ? {}
-        : { tools: { ...(allow.length === 0 ? {} : { allow }), ...(deny.length === 0 ? {} : { deny }) } }),
-      ...(instructions === undefined ? {} : { instructions }),
-      ...(description === undefined ? {} : { description }),
-    }
-    const manifest = { apiVersion: 'castellan/v1', kind: 'Project', metadata: { name }, spec }
-    await callApi(target(), ['projects'], { method: 'POST', body: jsonBody(manifest) })
-    printLines(context.stdout, [`project/${name} created`])
-    return 0
+  run(given) {
+    const {
+      args: [name = ''],
+      options: { server, allow, deny, instructions, description },
+    } = given
+    const tools = { allow: unlessEmpty(allow), deny: unlessEmpty(deny) }
+    const spec = { servers: server, tools, instructions, description }
+    return createObject(given, { kind: 'Project', plural: 'projects', name, spec })
   },
 })

@@ -1,105 +1,82 @@
-import { callApi, jsonBody } from '../api.ts'
-import { printLines } from '../context.ts'
-import { choice, defineCommand, list, text } from '../define-command.ts'
+import { callApi } from '../api.ts'
+import { createObject } from '../create-object.ts'
+import { defineCommand, list, text, type Given, type Options } from '../define-command.ts'
 import { usage } from '../failure.ts'
-
-const PAIR = 'NAME=VALUE'
-const FROM = 'NAME=SECRET/KEY'
+import { pairs } from '../pair-options.ts'
+import { serverOptions, serverSpec } from '../server-options.ts'
 
 export const createServer = defineCommand({
   arguments: ['<name>', '[command...]'],
   options: {
-    url: text('--url <url>', 'its address, for a server that is reached over HTTP'),
-    header: list(`--header <${PAIR}>`, 'a header for every request (http); repeatable'),
-    headerFrom: list(
-      `--header-from <${FROM}>`,
-      'a header whose value is kept in a secret (http); repeatable',
-    ),
-    env: list(`--env <${PAIR}>`, 'a variable (command); repeatable'),
-    envFrom: list(`--env-from <${FROM}>`, 'a variable whose value is kept in a secret (command); repeatable'),
-    cwd: text('--cwd <dir>', 'its working directory (command)'),
-    instances: choice('--instances <who>', 'who shares one running copy (command)', [
-      'shared',
-      'per-principal',
-      'per-session',
-    ]),
+    ...serverOptions,
+    template: text('--from-template <name>', 'make it from a template', 'templates'),
+    set: list('--set <NAME=VALUE>', 'a parameter of the template; repeatable. Never a credential'),
     description: text('--description <text>', 'for people'),
   },
   about:
-    'Give either --url or, after --, a command with its arguments. Credentials come from secrets, never from an argument.',
+    'Give --url, or a command with its arguments after --, or --from-template. Credentials come from secrets, never from an argument.',
   examples: [
     'castellan create server context7 --url https://mcp.context7.com/mcp --header-from X-Api-Key=context7/key',
     'castellan create server memory -- npx -y @modelcontextprotocol/server-memory',
+    'castellan create server files --from-template filesystem --set path=/srv/files',
   ],
-  async run({ args: [name = '', ...command], options, target, context }) {
-    const { url, description } = options
-    if ((url === undefined) === (command.length === 0))
+  async run(given) {
+    const {
+      args: [name = '', ...command],
+      options: { template, set, description, ...options },
+    } = given
+    const isAlone = command.length === 0 && Object.values(options).every((one) => (one ?? '').length === 0)
+    if (template !== undefined && !isAlone)
       throw usage(
-        'a server needs either --url or a command',
-        'write: castellan create server NAME -- COMMAND [ARGS]',
+        '--from-template stands alone',
+        'write: castellan create server NAME --from-template TEMPLATE --set NAME=VALUE',
       )
-    if (/^https?:/i.test(command[0] ?? ''))
-      throw usage('the command is an address', 'write: castellan create server NAME --url URL')
-    const spec = {
-      ...(url === undefined ? stdioSpec(command, options) : httpSpec(url, options)),
-      ...(description === undefined ? {} : { description }),
-    }
-    const manifest = { apiVersion: 'castellan/v1', kind: 'Server', metadata: { name }, spec }
-    await callApi(target(), ['servers'], { method: 'POST', body: jsonBody(manifest) })
-    printLines(context.stdout, [`server/${name} created`])
-    return 0
+    if (template === undefined && set.length > 0)
+      throw usage('--set belongs to --from-template', 'add: --from-template TEMPLATE')
+    const made =
+      template === undefined
+        ? { spec: serverSpec('castellan create server', command, options) }
+        : await fromTemplate(given, template, pairs('--set', set))
+    const spec = description === undefined ? made.spec : { ...made.spec, description }
+    return createObject(given, { kind: 'Server', plural: 'servers', name, ...made, spec })
   },
 })
 
-interface StdioOptions {
-  readonly env: readonly string[]
-  readonly envFrom: readonly string[]
-  readonly header: readonly string[]
-  readonly headerFrom: readonly string[]
-  readonly cwd: string | undefined
-  readonly instances: string | undefined
-}
-
-function stdioSpec([command, ...args]: readonly string[], options: StdioOptions): object {
-  const { env, envFrom, cwd, instances } = options
-  if (options.header.length + options.headerFrom.length > 0)
-    throw usage('--header and --header-from belong to --url', 'use --env or --env-from for a command')
-  return {
-    transport: 'stdio',
-    command,
-    args,
-    env: named(env, envFrom),
-    ...(cwd === undefined ? {} : { cwd }),
-    ...(instances === undefined ? {} : { instances }),
+interface Stored {
+  readonly metadata: { readonly name: string }
+  readonly spec: {
+    readonly parameters: readonly { readonly name: string; readonly default?: string }[]
+    readonly server: object
   }
 }
 
-function httpSpec(url: string, options: StdioOptions): object {
-  const { env, envFrom, cwd, instances } = options
-  if (env.length + envFrom.length > 0 || cwd !== undefined || instances !== undefined)
+async function fromTemplate(
+  { target }: Pick<Given<Options>, 'target'>,
+  template: string,
+  values: ReadonlyMap<string, string>,
+): Promise<{ readonly spec: object; readonly labels: Readonly<Record<string, string>> }> {
+  const { fillTemplate } = await import('../../kinds/expand-template.ts')
+  const { metadata, spec } = JSON.parse(await callApi(target(), ['templates', template])) as Stored
+  const known = spec.parameters.map(({ name }) => name)
+  if ([...values.keys()].some((name) => !known.includes(name)))
     throw usage(
-      '--env, --env-from, --cwd and --instances belong to a command',
-      'use --header or --header-from with --url',
+      '--set names a parameter that the template does not have',
+      known.length === 0 ? 'it has none' : `it has ${known.join(', ')}`,
     )
-  return { transport: 'http', url, headers: named(options.header, options.headerFrom) }
-}
-
-function named(pairs: readonly string[], froms: readonly string[]): object[] {
-  return [
-    ...pairs.map((pair) => {
-      const [name, value] = halves(pair, '=', PAIR)
-      return { name, value }
+  const all = new Map(
+    spec.parameters.flatMap(({ name, default: given }) => {
+      const value = values.get(name) ?? given
+      return value === undefined ? [] : [[name, value] as const]
     }),
-    ...froms.map((from) => {
-      const [name, reference] = halves(from, '=', FROM)
-      const [secret, key] = halves(reference, '/', FROM)
-      return { name, valueFrom: { secretRef: { name: secret, key } } }
-    }),
-  ]
-}
-
-function halves(text: string, separator: string, form: string): [string, string] {
-  const at = text.indexOf(separator)
-  if (at <= 0) throw usage('an option is not in its form', `write it as ${form}`)
-  return [text.slice(0, at), text.slice(at + 1)]
+  )
+  const missing = known.filter((name) => !all.has(name))
+  if (missing.length > 0)
+    throw usage(
+      `the template needs ${missing.join(', ')}`,
+      `add: ${missing.map((name) => `--set ${name}=VALUE`).join(' ')}`,
+    )
+  return {
+    spec: fillTemplate(spec.server, all) as object,
+    labels: { 'castellan/template': metadata.name },
+  }
 }

@@ -7,6 +7,7 @@ import { KINDS } from '../../kinds/registry.ts'
 import { parseSubject, subjectKey } from '../../kinds/subject.ts'
 import { asFault, Fault } from '../../lib/fault.ts'
 import type { Log } from '../../lib/log.ts'
+import { attachRoutes } from './attach-routes.ts'
 import { auditRoutes, type AuditRouteDeps } from './audit-routes.ts'
 import { createCallAccess, type CallAccess } from './call-access.ts'
 import { accessRoutes } from './access-routes.ts'
@@ -19,6 +20,7 @@ import { introspectRoutes, type IntrospectDeps } from './introspect-routes.ts'
 import { faultRoute, kindInfoRoutes } from './kind-info-routes.ts'
 import { readRoutes } from './read-routes.ts'
 import { createApiRecord, type ApiRecord, type ApiRecordDeps } from './record.ts'
+import { revealRoute, type RevealDeps } from './reveal-route.ts'
 import {
   isKindRoute,
   isPublicRoute,
@@ -34,7 +36,7 @@ export interface ControlApiDeps
   readonly changes: ChangeRouteDeps['changes']
   readonly authenticator: Authenticator
   readonly authorizer: Authorizer
-  readonly snapshot: DaemonRouteDeps['snapshot'] & IntrospectDeps['snapshot']
+  readonly snapshot: DaemonRouteDeps['snapshot'] & IntrospectDeps['snapshot'] & RevealDeps['snapshot']
   readonly log: Log
 }
 
@@ -60,6 +62,8 @@ export function controlRoutes(deps: ControlApiDeps, record: ApiRecord): readonly
     ...accessRoutes(all),
     ...introspectRoutes(all),
     ...edgeRoutes(all),
+    ...attachRoutes(all),
+    revealRoute(all),
     applyRoute(all),
     ...readRoutes(all).toSorted(
       (a, b) => Number(b.path.includes('/names/')) - Number(a.path.includes('/names/')),
@@ -90,7 +94,7 @@ export function createControlApi(deps: ControlApiDeps): ControlApi {
 }
 
 /** Kinds below which there are addresses of their own. */
-const BESIDE_KIND: ReadonlySet<string> = new Set(['servers', 'projects', 'tokens', 'users'])
+const BESIDE_KIND: ReadonlySet<string> = new Set(['servers', 'projects', 'secrets', 'tokens', 'users'])
 
 /** A route without a permission must not start (law 2), and two meanings of one address would hide one of them. */
 export function checkRoutes(routes: readonly Route[]): void {
