@@ -238,6 +238,8 @@ describe('what only few may do', () => {
       'src/gateway/forward/dial/dial.ts':           'sends the id of a session to the server that has it',
       'src/runtime/sandbox/environment.ts':    'puts it into the environment of the server that it belongs to',
       'src/oauth/client/token-endpoint.ts':    'sends it to the authorization server that it belongs to',
+      'src/cli/contexts/keep-credential.ts':  'writes it into the file of its owner, and sees what the keychain kept of it',
+      'src/cli/contexts/keychain.ts':         'hands it to the keychain of the system',
       'src/cli/api.ts':                        'sends the credential of the user to the daemon',
       'src/cli/mcp/exchange.ts':               'sends the token of the user to the endpoint under test',
       'src/cli/connect/daemon.ts':             'sends the credential of the user to the daemon',

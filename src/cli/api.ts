@@ -35,7 +35,7 @@ export async function callApi(
     timeoutMs: TIMEOUT_MS[method],
   })
   if (answer.status >= 200 && answer.status < 300) return answer.body
-  throw refusalOf(answer)
+  throw refusalOf(answer, target)
 }
 
 /** The same, for an answer that is printed as it comes. The caller reads the stream to its end or destroys it. */
@@ -54,7 +54,8 @@ export async function streamApi(
   })
   const status = message.statusCode ?? 0
   if (status >= 200 && status < 300) return message
-  throw refusalOf({ status, type: message.headers['content-type'] ?? '', body: await readText(message) })
+  const type = message.headers['content-type'] ?? ''
+  throw refusalOf({ status, type, body: await readText(message) }, target)
 }
 
 /** A manifest as the body of a request. */
@@ -75,21 +76,28 @@ function addressOf(target: Target, path: readonly string[], query: Query = {}): 
 function headersOf(target: Target, body: ApiRequest['body']): Record<string, string> {
   return {
     ...(target.credential === undefined ? {} : { authorization: `Bearer ${target.credential.reveal()}` }),
+    ...(target.as === undefined ? {} : { 'x-castellan-as': target.as }),
     ...(body === undefined
       ? {}
       : { 'content-type': body.type, 'content-length': String(Buffer.byteLength(body.text)) }),
   }
 }
 
-function refusalOf(answer: HttpAnswer): CliFailure {
+function refusalOf(answer: HttpAnswer, { signIn }: Target): CliFailure {
   const problem = problemIn(answer)
   if (problem === undefined) {
     return new CliFailure({
       code: 'unavailable',
       message: `this address answered with status ${answer.status}, and not as a Castellan daemon does`,
-      hint: 'check CASTELLAN_URL; castellan status says which daemon is asked',
+      hint: 'check CASTELLAN_URL, or the address of the context: castellan config get-contexts',
     })
   }
+  if (answer.status === 401 && signIn !== undefined)
+    return new CliFailure({
+      code: 'unauthenticated',
+      message: 'you are not signed in there, or no longer',
+      hint: signIn,
+    })
   const hint = problem.hint ?? (answer.status === 401 ? SIGN_IN : undefined)
   return new CliFailure({
     code: knownCode(problem.code),

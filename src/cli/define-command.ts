@@ -1,5 +1,5 @@
 import type { CliContext } from './context.ts'
-import type { Target } from './target.ts'
+import type { GlobalChoice, Target } from './target.ts'
 
 /** One option of a command. The type of its value follows from how it was made: `flag`, `text`, `list`, `choice`. */
 export interface Option<Value> {
@@ -10,6 +10,8 @@ export interface Option<Value> {
   readonly choices?: readonly string[]
   readonly value: Value
   readonly complete?: string
+  /** Where it is not given, the project of the context in use stands in. */
+  readonly fromContext?: 'project'
 }
 
 export type Options = Readonly<Record<string, Option<unknown>>>
@@ -49,9 +51,11 @@ export const choice = <const Value extends string>(
 export interface Given<O extends Options> {
   readonly args: readonly string[]
   readonly options: { readonly [Name in keyof O]: O[Name] extends Option<infer Value> ? Value : never }
-  /** Where the daemon is: from `--home` and the environment, resolved on first use. */
+  /** Where the daemon is, as whom, and acting as whom: from the global options, the environment and the contexts. */
   readonly target: () => Target
-  /** `--home`, as given; the environment and the default have their turn where it is read. */
+  /** The global options, as given; the environment and the contexts have their turn where they are read. */
+  readonly globals: GlobalChoice
+  /** `--home` of them. */
   readonly home: string | undefined
   readonly context: CliContext
 }
@@ -63,9 +67,11 @@ export interface Given<O extends Options> {
 export interface CommandDefinition<O extends Options = Options> {
   /** As commander reads them: `<kind>`, `[names...]`. */
   readonly arguments?: readonly string[]
-  /** What completion offers for each argument: `kind`, `name` (of the kind before it), names of one kind, or a fixed list. */
-  readonly complete?: readonly ('kind' | 'name' | 'file' | NamesOf | readonly string[])[]
+  /** What completion offers for each argument: `kind`, `name` (of the kind before it), names of one kind or of the contexts, or a fixed list. */
+  readonly complete?: readonly ('kind' | 'name' | 'file' | 'context' | NamesOf | readonly string[])[]
   readonly options: O
+  /** Which global options it has (default: all). */
+  readonly globals?: readonly (keyof GlobalChoice)[]
   /** Sentences below the usage line, where the summary does not say it all. */
   readonly about?: string
   /** Command lines that work as they stand; shown by `--help`. */
@@ -94,6 +100,8 @@ export interface Verb {
   readonly summary: string
   /** Absent: a word that only groups others. */
   readonly load?: () => Promise<AnyCommand>
+  /** Command lines that work as they stand, for the help of a word that only groups others. */
+  readonly examples?: readonly string[]
   /** Left out of help and completion. */
   readonly hidden?: boolean
 }

@@ -1,7 +1,8 @@
 import { Command, CommanderError, Option as CommanderOption } from 'commander'
 import type { CliContext } from './context.ts'
 import type { AnyCommand, Option, Verb } from './define-command.ts'
-import { resolveTarget } from './target.ts'
+import { ALL_GLOBALS, GLOBAL_HEADING, GLOBAL_OPTIONS } from './global-options.ts'
+import { contextInUse, resolveTarget, type GlobalChoice } from './target.ts'
 
 export interface Chosen {
   readonly verb: Verb
@@ -29,6 +30,7 @@ export async function runProgram(
     .description('One authenticated door between AI agents and their MCP servers.')
     .usage('<verb> [options]')
     .addHelpText('after', TOP_HELP)
+  addGlobals(program, ALL_GLOBALS)
   const exit = { status: 0 }
   const nodes = new Map<string, Command>()
   for (const verb of verbs) {
@@ -36,6 +38,7 @@ export async function runProgram(
     const node = parent.command(verb.path.at(-1) ?? '', { hidden: verb.hidden === true })
     node.summary(verb.summary).description(verb.summary)
     prepare(node, context)
+    if (verb.examples !== undefined) node.addHelpText('after', examplesText(verb.examples))
     nodes.set(verb.path.join(' '), node)
     if (verb === chosen?.verb) attach(node, chosen.command, { context, exit })
   }
@@ -48,6 +51,8 @@ export async function runProgram(
     throw error
   }
 }
+
+const HELP = ['-h, --help', 'show this help'] as const
 
 const TOP_HELP = `
 Examples:
@@ -66,26 +71,47 @@ function attach(
   if (command.about !== undefined) node.description(`${node.description()}\n\n${command.about}`)
   for (const argument of command.arguments ?? []) node.argument(argument)
   for (const [name, option] of Object.entries(command.options)) node.addOption(toCommander(name, option))
-  node.option('--home <dir>', 'where the daemon keeps its data (default: CASTELLAN_HOME, else ~/.castellan)')
-  node.addHelpText('after', `\nExamples:\n${command.examples.map((line) => `  ${line}`).join('\n')}`)
+  addGlobals(node, command.globals ?? ALL_GLOBALS)
+  node.addHelpText('after', examplesText(command.examples))
   node.action(async () => {
-    const home = node.opts<{ home?: string }>().home
+    const parsed: Record<string, unknown> = node.opts()
+    const { context, home, as }: GlobalChoice = parsed
+    const globals = { context, home, as }
     const all = {
       args: node.args,
-      options: valuesOf(node, command),
+      options: valuesOf(parsed, command, () => contextInUse(given.context, globals)?.record.project),
+      globals,
       home,
       context: given.context,
-      target: () => resolveTarget(given.context, home),
+      target: () => resolveTarget(given.context, globals),
     }
     // The options are read as this very definition declares them, which the type of a loaded verb no longer says.
     given.exit.status = await (command.run as (all: unknown) => Promise<number>)(all)
   })
 }
 
-function valuesOf(node: Command, command: AnyCommand): Record<string, unknown> {
-  const parsed: Record<string, unknown> = node.opts()
+const examplesText = (examples: readonly string[]): string =>
+  `\nExamples:\n${examples.map((line) => `  ${line}`).join('\n')}`
+
+function addGlobals(node: Command, names: readonly (keyof GlobalChoice)[]): void {
+  node.optionsGroup(GLOBAL_HEADING)
+  for (const name of names) node.addOption(toCommander(name, GLOBAL_OPTIONS[name]))
+  if (names.length > 0) node.addHelpOption(new CommanderOption(...HELP).helpGroup(GLOBAL_HEADING))
+}
+
+/** @param project that of the context in use, asked for only where an option wants it */
+function valuesOf(
+  parsed: Record<string, unknown>,
+  command: AnyCommand,
+  project: () => string | undefined,
+): Record<string, unknown> {
+  const isMissing = ([name, option]: [string, Option<unknown>]): boolean =>
+    option.fromContext === 'project' && parsed[name] === undefined && parsed['allProjects'] !== true
   return Object.fromEntries(
-    Object.entries(command.options).map(([name, option]) => [name, parsed[name] ?? option.value]),
+    Object.entries(command.options).map((entry) => [
+      entry[0],
+      parsed[entry[0]] ?? (isMissing(entry) ? project() : entry[1].value),
+    ]),
   )
 }
 
@@ -102,7 +128,7 @@ function toCommander(name: string, option: Option<unknown>): CommanderOption {
 function prepare(command: Command, context: CliContext): void {
   command
     .exitOverride()
-    .helpOption('-h, --help', 'show this help')
+    .helpOption(...HELP)
     .helpCommand(false)
     .showSuggestionAfterError()
     .showHelpAfterError(`hint: ${nameOf(command)} --help`)

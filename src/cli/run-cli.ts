@@ -2,6 +2,7 @@ import { toExit } from '../lib/fault.ts'
 import { printLines, type CliContext } from './context.ts'
 import type { Verb } from './define-command.ts'
 import { CliFailure } from './failure.ts'
+import { wordsOfGlobal } from './global-options.ts'
 import { runProgram } from './program.ts'
 
 /**
@@ -35,21 +36,29 @@ const isVersion = (argv: readonly string[]): boolean =>
   argv.length === 1 && (argv[0] === '--version' || argv[0] === '-V')
 
 /**
- * The verb with the longest path that the leading words spell, and the line without those words. `--home` may stand
- * before them.
+ * The verb with the longest path that the leading words spell, and the line without those words. Global options may
+ * stand before them and between them.
  */
 export function chooseVerb(
   argv: readonly string[],
   verbs: readonly Verb[],
 ): { readonly verb: Verb; readonly rest: readonly string[] } | undefined {
-  let start = 0
-  while (argv[start] === '--home' || argv[start]?.startsWith('--home=') === true)
-    start += argv[start] === '--home' ? 2 : 1
-  const matching = verbs.filter(({ path }) => path.every((word, i) => word === argv[start + i]))
-  const [verb] = matching.toSorted((a, b) => b.path.length - a.path.length)
-  return verb === undefined
-    ? undefined
-    : { verb, rest: [...argv.slice(0, start), ...argv.slice(start + verb.path.length)] }
+  const globals: string[] = []
+  const words: string[] = []
+  let found: { readonly verb: Verb; readonly rest: readonly string[] } | undefined
+  for (let at = 0; at < argv.length;) {
+    const taken = wordsOfGlobal(argv[at])
+    if (taken > 0) globals.push(...argv.slice(at, at + taken))
+    else {
+      words.push(argv[at] ?? '')
+      const fits = verbs.filter(({ path }) => words.every((word, i) => word === path[i]))
+      if (fits.length === 0) return found
+      const verb = fits.find(({ path }) => path.length === words.length)
+      if (verb !== undefined) found = { verb, rest: [...globals, ...argv.slice(at + 1)] }
+    }
+    at += Math.max(taken, 1)
+  }
+  return found
 }
 
 function bodyOf(error: unknown): CliFailure['body'] {

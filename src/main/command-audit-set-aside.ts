@@ -7,6 +7,7 @@ import { readDatabase } from './config.ts'
 
 export const auditSetAside = defineCommand({
   options: { database: text('--database <url>', 'postgres://…, as the daemon has it') },
+  globals: ['home'],
   about:
     'For a record that does not verify: moves it into a folder of the home, where it can still be verified. The next start begins a new one that names the folder. Refused while a daemon runs.',
   examples: ['castellan audit set-aside', 'castellan audit set-aside --home /srv/castellan'],

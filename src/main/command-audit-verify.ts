@@ -20,6 +20,7 @@ export const auditVerify = defineCommand({
     keyFile: text('--key-file <file>', 'the master key (default: master.key in the home)'),
     output: choice('-o, --output <format>', 'how to print it', ['text', 'json']),
   },
+  globals: ['home'],
   about:
     'Reads the files of the home, and the database where one is given; daemons may run meanwhile. Exit status: 0 as it was written, 1 not so.',
   examples: [

@@ -12,6 +12,7 @@ const POLL_MS = 50
 
 export const down = defineCommand({
   options: { force: flag('--force', 'if it does not end by itself, kill it') },
+  globals: ['home'],
   about: 'Running calls may end first. Always about the daemon of this home, whatever CASTELLAN_URL says.',
   examples: ['castellan down', 'castellan down --home /srv/castellan'],
   async run({ options: { force }, home: given, context }) {
@@ -39,7 +40,7 @@ async function askToStop(home: string, context: CliContext): Promise<CliFailure 
   try {
     // The admin credential of the home, not what the environment names for other daemons.
     const env = { ...context.env, CASTELLAN_URL: undefined, CASTELLAN_TOKEN: undefined }
-    await callApi(resolveTarget({ ...context, env }, home), ['shutdown'], { method: 'POST' })
+    await callApi(resolveTarget({ ...context, env }, { home }), ['shutdown'], { method: 'POST' })
     return undefined
   } catch (error) {
     if (error instanceof CliFailure)

@@ -30,6 +30,7 @@ export const up = defineCommand({
     logLevel: choice('--log-level <level>', 'from where on to log (default: info)', LOG_LEVELS),
     logTo: choice('--log-to <where>', 'standard error, or logs/daemon.log in the home', ['stderr', 'file']),
   },
+  globals: ['home'],
   about:
     'Ctrl-C ends it gracefully, a second one at once. If it cannot start, or a manifest is not valid, nothing keeps running.',
   examples: [
@@ -82,6 +83,6 @@ async function background(
 /** With the admin credential of the home: what the environment names for other daemons is not meant here. */
 async function applyToHome(home: string, manifests: string, context: CliContext): Promise<void> {
   const env = { ...context.env, CASTELLAN_URL: undefined, CASTELLAN_TOKEN: undefined }
-  const target = resolveTarget({ ...context, env }, home)
+  const target = resolveTarget({ ...context, env }, { home })
   await applyManifests(target, { manifests, dryRun: false }, context)
 }

@@ -38,8 +38,9 @@ const MAX_DRAIN_SECONDS = 300
 // oxfmt-ignore
 export const VARIABLES = {
   CASTELLAN_HOME:      'where the daemon keeps its data; default `~/.castellan`',
-  CASTELLAN_URL:       'the daemon that the command line asks; default: the one of the home',
-  CASTELLAN_TOKEN:     'the credential that the command line sends; default: the admin credential of the home',
+  CASTELLAN_URL:       'the daemon that the command line asks; default: that of the context, or of the home',
+  CASTELLAN_TOKEN:     'the credential that the command line sends; default: that of the context, or of the home',
+  CASTELLAN_CONFIG:    'the file of contexts; default `~/.config/castellan/config.json`',
   CASTELLAN_HOST:      'address to listen on; default `127.0.0.1`',
   CASTELLAN_PORT:      'port to listen on; default `7411`, `0` takes any free one',
   CASTELLAN_DATABASE:  '`postgres://…`, with its password if it has one; default: the embedded store in the home',

@@ -3,7 +3,7 @@
  * is imported by none. `.oxlintrc.json` forbids the same; a test holds the two together.
  */
 const FOUNDATIONS = ['policy', 'secrets', 'store', 'audit', 'access', 'oauth', 'runtime'] as const
-const PLANES = ['gateway', 'control', 'runs', 'prompts', 'models', 'agents', 'rooms'] as const
+const PLANES = ['gateway', 'control', 'edge', 'runs', 'prompts', 'models', 'agents', 'rooms'] as const
 export const FOLDERS = ['lib', 'kinds', 'protocol', ...FOUNDATIONS, ...PLANES, 'cli', 'main'] as const
 export type Folder = (typeof FOLDERS)[number]
 
@@ -15,6 +15,7 @@ const BELOW_GATEWAY = FOUNDATIONS.filter((folder) => folder !== 'store' && folde
 const belowOf = (folder: Folder): readonly Folder[] => {
   if (folder === 'lib' || folder === 'kinds' || folder === 'protocol') return []
   if (folder === 'main') return FOLDERS
+  if (folder === 'edge') return [...WORDS, 'access']
   if (folder === 'cli' || FOUNDATIONS.some((foundation) => foundation === folder)) return WORDS
   return [...WORDS, ...(folder === 'gateway' ? BELOW_GATEWAY : FOUNDATIONS)]
 }
@@ -34,6 +35,7 @@ export const NO_NAMES =
 export const PLACES: Readonly<Record<string, readonly string[]>> = {
   '@clack/prompts':      ['src/cli/ask.ts'],
   '@hono/node-server':   ['src/main/control-listener.ts'],
+  '@napi-rs/keyring':    ['src/cli/contexts/keychain-child.ts'],
   'commander':           ['src/cli/program.ts'],
   'hono':                ['src/control/api/'],
   'kysely':              ['src/store/'],
@@ -41,13 +43,13 @@ export const PLACES: Readonly<Record<string, readonly string[]>> = {
   'pg':                  ['src/store/postgres/', 'src/audit/postgres/'],
   'pino':                ['src/lib/log.ts', 'src/main/daemon-log.ts'],
   'prom-client':         ['src/main/metrics.ts'],
-  'undici':              ['src/gateway/forward/', 'src/main/peers/', 'src/oauth/client/'],
+  'undici':              ['src/gateway/forward/', 'src/main/peers/', 'src/oauth/client/', 'src/edge/'],
   'yaml':                ['src/control/', 'src/cli/commands/delete.ts', 'src/main/quickstart/'],
   'zod':                 ['src/kinds/', 'src/control/'],
-  'node:child_process':  ['src/runtime/', 'src/main/'],
+  'node:child_process':  ['src/runtime/', 'src/main/', 'src/cli/contexts/'],
   'node:http':           ['src/gateway/', 'src/main/', 'src/cli/'],
   'node:https':          ['src/cli/http-request.ts'],
   'node:net':            ['src/main/', 'src/oauth/client/'],
-  'node:sqlite':         ['src/store/sqlite/', 'src/audit/', 'src/main/home-lock.ts'],
+  'node:sqlite':         ['src/store/sqlite/', 'src/audit/', 'src/main/home-lock.ts', 'src/cli/contexts/'],
   'node:worker_threads': ['src/store/sqlite/', 'src/audit/'],
 }

@@ -66,7 +66,7 @@ const FORMS: readonly (readonly [how: Import['how'], form: RegExp])[] = [
   ['static',  /(?:^|[;}\s])import\s*['"]([^'"]+)['"]/g],
   ['type',    /\btypeof\s+import\(\s*['"]([^'"]+)['"]/g],
   ['dynamic', /(?<!typeof\s+)\bimport\(\s*(?:['"]([^'"]+)['"]|[^'"\s])/g],
-  ['dynamic', /\b(?:require|import\.meta\.resolve)\(\s*(?:['"]([^'"]+)['"]|[^'"\s])/g],
+  ['dynamic', /\b(?:require|getBuiltinModule|import\.meta\.resolve)\(\s*(?:['"]([^'"]+)['"]|[^'"\s])/g],
   ['url',     /\bnew URL\(\s*(?:['"]([^'"]+)['"]|[^,()]+),\s*import\.meta\.url/g],
 ]
 

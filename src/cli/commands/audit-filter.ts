@@ -1,11 +1,11 @@
 import { momentMs } from '../../lib/time-text.ts'
 import { choice, text } from '../define-command.ts'
 import { usage } from '../failure.ts'
-import { project } from '../options.ts'
+import { onlyProject } from '../options.ts'
 
 /** What both listings of the record can be narrowed down to. */
 export const FILTER_OPTIONS = {
-  project,
+  project: onlyProject,
   user: text('--user <name>', 'only what this person did, with whatever token', 'users'),
   token: text('--token <name>', 'only with this token: its name, or 8 or more digits of its SHA-256'),
   principal: text('--principal <name>', 'only what this caller did'),

@@ -1,7 +1,17 @@
 import { callApi } from '../api.ts'
-import { printLines } from '../context.ts'
-import { defineCommand, type AnyCommand, type Given, type Options, type Verb } from '../define-command.ts'
+import { printLines, type CliContext } from '../context.ts'
+import { configPath, HOME_CONTEXT, readConfig } from '../contexts/config-file.ts'
+import {
+  defineCommand,
+  type AnyCommand,
+  type Given,
+  type Option,
+  type Options,
+  type Verb,
+} from '../define-command.ts'
+import { ALL_GLOBALS, GLOBAL_OPTIONS } from '../global-options.ts'
 import { chooseVerb } from '../run-cli.ts'
+import { resolveTarget, type GlobalChoice } from '../target.ts'
 
 type Candidate = readonly [word: string, help: string]
 
@@ -14,7 +24,11 @@ export const createComplete = (verbs: () => readonly Verb[]): AnyCommand =>
     async run(given) {
       const words = given.args
       const last = words.at(-1) ?? ''
-      const candidates = await candidatesFor(words.slice(0, -1), last, { verbs: verbs(), given })
+      const candidates = await candidatesFor(words.slice(0, -1), last, {
+        verbs: verbs(),
+        given,
+        globals: globalsIn(words),
+      })
       const fitting = candidates.filter(([word]) => word.startsWith(last))
       printLines(
         given.context.stdout,
@@ -27,6 +41,7 @@ export const createComplete = (verbs: () => readonly Verb[]): AnyCommand =>
 interface Where {
   readonly verbs: readonly Verb[]
   readonly given: Given<Options>
+  readonly globals: GlobalChoice
 }
 
 async function candidatesFor(
@@ -38,17 +53,19 @@ async function candidatesFor(
   const nested = nextWords(before, where.verbs)
   const command = await found?.verb.load?.()
   if (found === undefined || command === undefined) return nested
-  const options = Object.values(command.options)
+  const globals = (command.globals ?? ALL_GLOBALS).map((name) => GLOBAL_OPTIONS[name])
+  const options: readonly Option<unknown>[] = [...Object.values(command.options), ...globals]
   const waiting = options.find(
     ({ flags, type }) => type !== 'flag' && names(flags).includes(before.at(-1) ?? ''),
   )
   if (waiting !== undefined) {
     if (waiting.choices !== undefined) return waiting.choices.map((word) => [word, waiting.help])
+    if (waiting === GLOBAL_OPTIONS.context) return contextNames(where.given.context)
     return waiting.complete === undefined ? [] : await namesOf(waiting.complete, undefined, where)
   }
   if (last.startsWith('-'))
     return options.flatMap(({ flags, help }) => names(flags).map((word): Candidate => [word, help]))
-  const { positional, project } = split(found.rest, command)
+  const { positional, project } = split(found.rest, options)
   return [
     ...(positional.length === 0 ? nested : []),
     ...(await forArgument(command, { positional, project }, where)),
@@ -65,13 +82,15 @@ function nextWords(before: readonly string[], verbs: readonly Verb[]): Candidate
     .map(({ path, summary }) => [path.at(-1) ?? '', summary])
 }
 
+const contextNames = (context: CliContext): Candidate[] =>
+  [HOME_CONTEXT, ...readConfig(configPath(context)).contexts.keys()].map((name) => [name, ''])
+
 const names = (flags: string): string[] => flags.split(/[ ,|]+/).filter((word) => word.startsWith('-'))
 
 function split(
   rest: readonly string[],
-  command: AnyCommand,
+  options: readonly Option<unknown>[],
 ): { readonly positional: readonly string[]; readonly project: string | undefined } {
-  const options = Object.values(command.options)
   const positional: string[] = []
   let project: string | undefined
   for (let i = 0; i < rest.length; i++) {
@@ -101,6 +120,7 @@ async function forArgument(
     }[]
     return list.map(({ plural, summary }) => [plural, summary])
   }
+  if (what === 'context') return typed.positional.length > 0 ? [] : contextNames(where.given.context)
   if (what === 'name') return await namesOf(typed.positional[0] ?? '', typed.project, where)
   if ('namesOf' in what)
     return typed.positional.length > 0 ? [] : await namesOf(what.namesOf, undefined, where)
@@ -116,5 +136,15 @@ async function namesOf(
   return lines.filter((line) => line !== '').map((line) => [line, ''])
 }
 
+/** Of the daemon that the line is about as far as it is typed. */
 const ask = (path: readonly string[], project: string | undefined, where: Where): Promise<string> =>
-  callApi(where.given.target(), path, { query: { project } })
+  callApi(resolveTarget(where.given.context, where.globals), path, { query: { project } })
+
+/** What the line says of the context and the home: names are asked of the daemon that it is about. */
+function globalsIn(words: readonly string[]): GlobalChoice {
+  const valueOf = (name: keyof GlobalChoice): string | undefined => {
+    const at = words.findLastIndex((word) => word === `--${name}` || word.startsWith(`--${name}=`))
+    return words[at] === `--${name}` ? words[at + 1] : words[at]?.slice(name.length + 3)
+  }
+  return { context: valueOf('context'), home: valueOf('home') }
+}

@@ -40,6 +40,7 @@ export const completion = defineCommand({
   arguments: ['<shell>'],
   complete: [Object.keys(SCRIPTS)],
   options: {},
+  globals: [],
   about: 'Load it from the start-up file of the shell.',
   examples: [
     'source <(castellan completion bash)',

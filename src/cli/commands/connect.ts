@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { systemClock } from '../../lib/clock.ts'
+import { SecretValue } from '../../lib/secret-value.ts'
 import { Bridge } from '../connect/bridge.ts'
 import { ClientPipe } from '../connect/client-pipe.ts'
 import { createDaemon } from '../connect/daemon.ts'
@@ -9,7 +10,7 @@ import { readLines } from '../connect/read-lines.ts'
 import type { CliContext } from '../context.ts'
 import { defineCommand, text } from '../define-command.ts'
 import { CliFailure, usage } from '../failure.ts'
-import { resolveTarget, type Target } from '../target.ts'
+import { resolveTarget, type GlobalChoice, type Target } from '../target.ts'
 
 /** For calls that run when the client has closed the pipe, and when the process was asked to end. */
 const GRACE_MS = 60_000
@@ -20,9 +21,13 @@ export const connect = defineCommand({
   complete: [{ namesOf: 'projects' }],
   options: {
     server: text('--server <name>', 'this server of the project alone, with its own names', 'servers'),
-    url: text('--url <url>', 'the daemon (default: CASTELLAN_URL, else the daemon of the home)'),
-    tokenFile: text('--token-file <file>', 'a file with the token (default: CASTELLAN_TOKEN)'),
+    url: text('--url <url>', 'the daemon (default: that of the context, or of the home)'),
+    tokenFile: text(
+      '--token-file <file>',
+      'a file with the token (default: CASTELLAN_TOKEN, else your own sign-in)',
+    ),
   },
+  globals: ['context', 'home'],
   about:
     'For clients that start their MCP servers as programs: speaks MCP on standard input and output, in the revision of the client, and carries it to the daemon, over restarts of the daemon too. Without a token the client acts as you, the administrator of the home; with one it has a name of its own in the record, and reaches its project only.',
   examples: [
@@ -32,8 +37,8 @@ export const connect = defineCommand({
     '# claude_desktop_config.json:',
     '{"mcpServers": {"castellan": {"command": "castellan", "args": ["connect", "demo"]}}}',
   ],
-  async run({ args: [project = ''], options, home, context }) {
-    const daemon = createDaemon(locator(options, home, context), endpointPath(project, options.server))
+  async run({ args: [project = ''], options, globals, context }) {
+    const daemon = createDaemon(locator(options, globals, context), endpointPath(project, options.server))
     const pipe = new ClientPipe(context.stdout, context.stderr)
     if (context.stdin.isTTY === true)
       pipe.note(
@@ -60,18 +65,11 @@ interface Where {
 }
 
 /** What was given on the command line stands in for the variables of the same meaning. */
-function locator({ url, tokenFile }: Where, home: string | undefined, context: CliContext): () => Target {
-  if (url !== undefined && !/^https?:\/\//.test(url))
-    throw usage('--url is not an http or https address', 'write it as http://127.0.0.1:7411')
+function locator({ url, tokenFile }: Where, globals: GlobalChoice, context: CliContext): () => Target {
   const file = tokenFile === undefined ? undefined : resolve(context.cwd, tokenFile)
-  const env = { ...context.env, ...(url === undefined ? {} : { CASTELLAN_URL: url }) }
-  // With an address, the home is only where the credential of its own daemon is.
-  const where = { ...context, env: { ...env, ...(home === undefined ? {} : { CASTELLAN_HOME: home }) } }
-  const locate = (): Target => {
-    const given =
-      file === undefined ? where : { ...where, env: { ...where.env, CASTELLAN_TOKEN: readToken(file) } }
-    return resolveTarget(given, url === undefined ? home : undefined)
-  }
+  // Without the right to act as another: what a client does over MCP is always in the name of its own credential.
+  const locate = (): Target =>
+    resolveTarget(context, { ...globals, url, token: file === undefined ? undefined : readToken(file) })
   checkInput(locate)
   return locate
 }
@@ -86,10 +84,10 @@ function checkInput(locate: () => Target): void {
 }
 
 /** Read before each request, so that a token can be replaced under a running client. */
-function readToken(file: string): string {
+function readToken(file: string): SecretValue {
   try {
     const token = readFileSync(file, 'utf8').trim()
-    if (token !== '') return token
+    if (token !== '') return new SecretValue(token)
   } catch {
     // Said below, in one way for all that yields no token.
   }

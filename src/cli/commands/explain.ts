@@ -1,6 +1,7 @@
 import { callApi } from '../api.ts'
 import { printText } from '../context.ts'
 import { defineCommand } from '../define-command.ts'
+import { alignColumns } from '../table.ts'
 
 export const explain = defineCommand({
   arguments: ['[kind]'],
@@ -22,14 +23,5 @@ export const explain = defineCommand({
 
 function kindTable(json: string): string {
   const kinds = JSON.parse(json) as readonly { kind: string; short: readonly string[]; summary: string }[]
-  const rows = kinds.map(({ kind, short, summary }) => [kind, short.join(','), summary])
-  const widths = [0, 1].map((column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)) + 2)
-  return rows
-    .map((row) =>
-      row
-        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-        .join('')
-        .trimEnd(),
-    )
-    .join('\n')
+  return alignColumns(kinds.map(({ kind, short, summary }) => [kind, short.join(','), summary])).join('\n')
 }

@@ -20,6 +20,7 @@ export const testMcp = defineCommand({
     output: choice('-o, --output <format>', 'how to print it', ['text', 'json']),
     noHealth: flag('--no-health', 'do not ask /healthz first'),
   },
+  globals: [],
   about: 'Exit status: 0 passed, 1 not reachable or not let in, 2 it answers, but not as it must.',
   examples: [
     'castellan test mcp http://127.0.0.1:7411/projects/demo/mcp',

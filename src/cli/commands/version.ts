@@ -3,6 +3,7 @@ import { choice, defineCommand } from '../define-command.ts'
 
 export const version = defineCommand({
   options: { output: choice('-o, --output <format>', 'how to print it', ['text', 'json']) },
+  globals: [],
   examples: ['castellan version', 'castellan version -o json'],
   async run({ options: { output }, context }) {
     const { version, commit = 'unknown', buildDate = 'not built (run from source)', node } = context.version()

@@ -131,4 +131,4 @@ async function showRunning(quickstart: Quickstart, home: string): Promise<number
 }
 
 /** The daemon of this home with its admin credential, whatever the environment says of others. */
-const targetOf = ({ context, home }: AtHome) => resolveTarget({ ...context, env: {} }, home)
+const targetOf = ({ context, home }: AtHome) => resolveTarget({ ...context, env: {} }, { home })
