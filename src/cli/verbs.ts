@@ -1,4 +1,5 @@
 import type { Verb } from './define-command.ts'
+import { IDENTITY_VERBS } from './identity-verbs.ts'
 
 /** The verbs that speak to a daemon, in the order of help. `main/commands.ts` adds those that work locally. */
 export const VERBS: readonly Verb[] = [
@@ -131,6 +132,7 @@ export const VERBS: readonly Verb[] = [
     summary: 'Show who was connected where, from when to when',
     load: async () => (await import('./commands/audit-sessions.ts')).auditSessions,
   },
+  ...IDENTITY_VERBS,
   {
     path: ['logs'],
     summary: "Show the daemon's log, or what a stdio server wrote",
