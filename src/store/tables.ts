@@ -24,6 +24,7 @@ export interface StateTables {
   readonly peers: PeerRow
   readonly upstream_sessions: UpstreamSessionRow
   readonly leases: LeaseRow
+  readonly sign_in_attempts: SignInAttemptRow
 }
 
 export type ControlDb = Kysely<ControlTables>
@@ -170,4 +171,19 @@ export interface UpstreamSessionRow {
   readonly nonce: string
   readonly ciphertext: string
   readonly opened_at_ms: number
+}
+
+/** Somebody has come back from an identity provider; who that is, is sealed until the command line asks for it. */
+export interface SignInAttemptRow {
+  readonly id: string
+  /** SHA-256 of the code that the browser was given, hex. */
+  readonly code_digest: string
+  readonly state: 'ready' | 'used'
+  /** How often somebody has tried to finish it. */
+  readonly tries: number
+  readonly expires_at_ms: number
+  readonly key_id: string
+  readonly wrapped_key: string
+  readonly nonce: string
+  readonly ciphertext: string
 }

@@ -11,8 +11,9 @@ import {
   touchSessions,
   updateSession,
 } from '../../src/store/sessions.ts'
+import { forgetAttempts, insertAttempt, tryAttempt, useAttempt } from '../../src/store/sign-in-attempts.ts'
 import type { Store } from '../../src/store/store.ts'
-import type { LeaseRow, SessionRow, UpstreamSessionRow } from '../../src/store/tables.ts'
+import type { LeaseRow, SessionRow, SignInAttemptRow, UpstreamSessionRow } from '../../src/store/tables.ts'
 import { listUses, recordUses } from '../../src/store/token-use.ts'
 import {
   claimUpstreamSessions,
@@ -48,8 +49,35 @@ const upstreamSession = (uid: string, node: string): UpstreamSessionRow => ({
   opened_at_ms: 1_700_000_000_000,
 })
 
+const attempt = (id: string, expires_at_ms: number): SignInAttemptRow => ({
+  id,
+  code_digest: 'd',
+  state: 'ready',
+  tries: 0,
+  expires_at_ms,
+  key_id: 'k',
+  wrapped_key: 'w',
+  nonce: 'n',
+  ciphertext: 'c',
+})
+
 /** What every store does with state, as part of `storeContract`. */
 export function storeStateContract(current: () => Store): void {
+  test('a sign-in attempt is made once, counts its tries, is used once, and is forgotten in its time', async () => {
+    const { state } = current()
+    expect(await insertAttempt(state, attempt('one', 1000))).toBe(true)
+    expect(await insertAttempt(state, attempt('one', 9000))).toBe(false)
+    expect(await tryAttempt(state, 'other')).toBeUndefined()
+    expect(await tryAttempt(state, 'one')).toMatchObject({ tries: 1, expires_at_ms: 1000, ciphertext: 'c' })
+    const used = await Promise.all([useAttempt(state, 'one'), useAttempt(state, 'one')])
+    expect(used.toSorted()).toEqual([false, true])
+    expect(await tryAttempt(state, 'one')).toMatchObject({ tries: 2, state: 'used', ciphertext: '' })
+    await forgetAttempts(state, 1000)
+    expect(await tryAttempt(state, 'one')).toBeDefined()
+    await forgetAttempts(state, 1001)
+    expect(await tryAttempt(state, 'one')).toBeUndefined()
+  })
+
   test('a session is found as it was inserted, and no id is there twice', async () => {
     const { state } = current()
     const row = session({ id: 's1', log_level: 'debug', server: 'everything' })

@@ -8,8 +8,16 @@ import { peers } from './state-0002-peers.ts'
 import { upstreamSessions } from './state-0003-upstream-sessions.ts'
 import { leases } from './state-0004-leases.ts'
 import { peerHosts } from './state-0005-peer-hosts.ts'
+import { signInAttempts } from './state-0006-sign-in-attempts.ts'
 
 /* A migration's number is its position, from 1; its file is named after it. New ones are added at the end. */
 
 export const CONTROL_MIGRATIONS: readonly Migration[] = [resources, masterKey, revisionNotice, grants]
-export const STATE_MIGRATIONS: readonly Migration[] = [sessions, peers, upstreamSessions, leases, peerHosts]
+export const STATE_MIGRATIONS: readonly Migration[] = [
+  sessions,
+  peers,
+  upstreamSessions,
+  leases,
+  peerHosts,
+  signInAttempts,
+]
