@@ -1,12 +1,22 @@
+import { createHash } from 'node:crypto'
 import { cpSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import type { VerifyReport } from '../../src/audit/verify.ts'
 import { isHomeLocked } from '../../src/main/home-lock.ts'
 import { startDaemon, type Daemon } from '../fixtures/daemon.ts'
 import { startUpstream, type Upstream } from '../fixtures/upstream.ts'
 import { createScanner } from './canary-scan.ts'
 import { accessAtBoth, startFleet, type Fleet } from './fleet-harness.ts'
-import { httpServer, modernCaller, project, until, type Access } from './gateway-harness.ts'
+import {
+  createToken,
+  endpoint,
+  httpServer,
+  modernCaller,
+  project,
+  until,
+  type Access,
+} from './gateway-harness.ts'
 import { castellan, createCleanUp, freshFolder, ok, processesWith, removeFolder } from './system-harness.ts'
 
 /* The record of two daemons on one PostgreSQL, and the master key that both have. */
@@ -56,7 +66,7 @@ async function recorded(daemon: Daemon): Promise<number> {
 
 interface Verified {
   readonly ok: boolean
-  readonly chains: readonly { readonly ok: boolean; readonly chain: string; readonly entries: number }[]
+  readonly chains: readonly Pick<VerifyReport, 'ok' | 'chain' | 'entries' | 'seen'>[]
 }
 
 const chainOf = (home: string): string => readFileSync(join(home, 'audit-postgres/chain'), 'utf8').trim()
@@ -141,6 +151,77 @@ test('the database is restarted under load: refused meanwhile, nothing answered 
   await Promise.all(callers)
   await until('the listing has all calls', async () => (await recorded(fleet.b)) >= before + answered)
   expect(await verify(fleet.a.home)).toMatchObject({ ok: true })
+})
+
+test('who called is found at either: by person, token, digest, kind and decision, and in which session', async () => {
+  const { a, b } = fleet
+  await a.apply([
+    { kind: 'User', metadata: { name: 'ada' }, spec: {} },
+    {
+      kind: 'RoleBinding',
+      metadata: { name: 'ada' },
+      spec: { subjects: [{ kind: 'User', name: 'ada' }], bindings: [{ role: 'run', resource: 'projects' }] },
+    },
+  ])
+  const secret = await createToken(a, 'demo', 'hers', { owner: { kind: 'User', name: 'ada' } })
+  const check = (tool: string) =>
+    castellan(['test', 'mcp', endpoint(b, 'demo'), '--tool', tool, '--args', '{"message":"x"}'], {
+      home: b.home,
+      env: { CASTELLAN_TOKEN: secret },
+    })
+  await until('the token is known at the other', async () => (await check('up__echo')).status === 0)
+  expect((await check('up__nothing')).status).toBe(2)
+  const sha = createHash('sha256').update(secret).digest('hex')
+  const listed = async (...filter: string[]): Promise<readonly Record<string, unknown>[]> => {
+    const text = await ok(['audit', ...filter, '--limit', '1000', '-o', 'json'], { home: a.home })
+    return (JSON.parse(text) as { items: Record<string, unknown>[] }).items
+  }
+  const calls = await listed('--user', 'ada', '--kind', 'tool_call')
+  expect(calls).toMatchObject([
+    { token: 'hers', tokenSha: sha, target: 'up__echo', decision: 'allow', status: 'ok' },
+    { token: 'hers', decision: 'deny' },
+  ])
+  expect(await listed('--token', sha.slice(0, 8), '--kind', 'tool_call')).toEqual(calls)
+  expect(await listed('--token', 'hers', '--decision', 'deny')).toEqual(calls.slice(1))
+  expect(await listed('--user', 'ada', '--kind', 'session_bind')).toMatchObject([{}, {}])
+  expect(await listed('--kind', 'token', '--since', '1h')).toMatchObject([
+    { target: 'both' },
+    { target: 'hers' },
+  ])
+  expect(await listed('sessions', '--user', 'ada', '-p', 'demo')).toMatchObject([
+    { session: calls[0]?.['session'], token: 'hers', calls: 1, denied: 0, requests: 3 },
+    { session: calls[1]?.['session'], user: 'ada', calls: 1, denied: 1, requests: 3 },
+  ])
+  const table = await ok(['audit', 'sessions', '--token', 'hers'], { home: a.home })
+  expect(table.split('\n')[0]).toMatch(
+    /^SESSION +PROJECT +USER +TOKEN +PRINCIPAL +FIRST +LAST +CALLS +DENIED$/,
+  )
+  const wrong = await castellan(['audit', '--kind', 'calls'], { home: a.home })
+  expect(wrong.stderr).toContain('kind: must be one of tool_call, session_bind')
+})
+
+test('a chain that is removed is missed by the others, whoever looks', async () => {
+  const third = await fleet.another()
+  const chain = chainOf(third.home)
+  expect(await echo({ ...access.atA, url: endpoint(third, 'demo') })).toBe(200)
+  await third.stop()
+  const seen = async (): Promise<boolean> =>
+    (await verify(fleet.a.home)).chains.some((report) => report.chain === chain && report.seen !== undefined)
+  await until('its end was seen', seen, 30_000)
+  const held = await fleet.postgres.query('fleet', `SELECT * FROM audit_segments WHERE chain = '${chain}'`)
+  expect(held.length).toBeGreaterThan(0)
+  await fleet.postgres.query(
+    'fleet',
+    `CREATE TABLE kept AS SELECT * FROM audit_segments WHERE chain = '${chain}';
+     DELETE FROM audit_segments WHERE chain = '${chain}'; DELETE FROM audit_chains WHERE name = '${chain}'`,
+  )
+  const said = await castellan(['audit', 'verify'], { home: fleet.b.home, env: shared })
+  expect(said.status).toBe(1)
+  expect(said.stdout).toMatch(
+    /FAILED {4}missing at segments? 1.*: the whole chain is missing: daemon-\w+ has seen it/,
+  )
+  await fleet.postgres.query('fleet', 'INSERT INTO audit_segments SELECT * FROM kept')
+  expect(await verify(fleet.b.home)).toMatchObject({ ok: true })
 })
 
 test('a change of what one daemon wrote is found from the home of the other', async () => {
