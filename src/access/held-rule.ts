@@ -14,12 +14,35 @@ export interface HeldRule {
 /** `edit` includes `view`: who changes something has to read it. */
 export const rolesThatGive = (verb: Role): readonly Role[] => (verb === 'view' ? ['view', 'edit'] : [verb])
 
-/** Whether a rule, whose role and resource fit already, is about this very thing. */
-export function isAbout(rule: Binding, wanted: ResourcePermission, places: Places): boolean {
-  if (isOperation(rule)) return false
-  if (rule.name !== undefined && (wanted.name === undefined || !compileGlobs([rule.name])(wanted.name)))
-    return false
-  return rule.project === undefined || isIn(wanted, rule.project, places)
+/** A rule that is ready to be asked often. */
+export interface CompiledRule {
+  readonly held: HeldRule
+  /** Whether the rule, whose role and resource fit already, is about this very thing. */
+  isAbout(wanted: ResourcePermission, places: Places): boolean
+}
+
+export function compileRule(held: HeldRule): CompiledRule {
+  const { rule } = held
+  if (isOperation(rule)) return { held, isAbout: () => false }
+  const { project } = rule
+  const named = nameTest(rule.name)
+  return {
+    held,
+    isAbout: (wanted, places) =>
+      named(wanted.name) && (project === undefined || isIn(wanted, project, places)),
+  }
+}
+
+/** `name:*` is the same as no name: it holds for what has none as well. */
+const givenName = (glob: string | undefined): string | undefined =>
+  glob === undefined || /^\*+$/.test(glob) ? undefined : glob
+
+/** @param glob `name` of a rule */
+export function nameTest(glob: string | undefined): (name: string | undefined) => boolean {
+  const given = givenName(glob)
+  if (given === undefined) return () => true
+  const fits = compileGlobs([given])
+  return (name) => name !== undefined && fits(name)
 }
 
 /** Whether all that `asked` gives is given by `held`: what nobody can go beyond when they give rights away. */
@@ -48,8 +71,9 @@ function coversTools(held: Named, asked: Named): boolean {
 }
 
 /** A `*` in `held` stands for a `*` in `asked` as for any other text, but a `?` stands for one character only. */
-function coversName(held: string | undefined, asked: string | undefined): boolean {
-  if (held === undefined || held === '*') return true
+function coversName(heldName: string | undefined, askedName: string | undefined): boolean {
+  const [held, asked] = [givenName(heldName), givenName(askedName)]
+  if (held === undefined) return true
   if (asked === undefined) return false
   if (held.includes('?') && /[*?]/.test(asked)) return held === asked
   return compileGlobs([held])(asked)

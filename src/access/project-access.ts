@@ -1,4 +1,4 @@
-import { compileGlobs } from '../protocol/glob.ts'
+import { compileGlobs, fitsSomeWith } from '../protocol/glob.ts'
 
 /** What one list of rights gives in one project: all of it, or tools and whole servers by glob. Plain data. */
 export type ToolScope = 'all' | { readonly tools: readonly string[]; readonly servers: readonly string[] }
@@ -14,6 +14,8 @@ export interface ProjectAccess {
   tool(exposed: string, server: string): boolean
   /** All of a server: its prompts and resources too. */
   server(name: string): boolean
+  /** Whether there can be a tool of it: what has none is not there, as far as the principal can tell. */
+  reaches(server: string): boolean
 }
 
 export const FULL_ACCESS: ProjectAccess = {
@@ -22,6 +24,7 @@ export const FULL_ACCESS: ProjectAccess = {
   scopes: ['all'],
   tool: () => true,
   server: () => true,
+  reaches: () => true,
 }
 
 /** @param scopes each has to be met; undefined among them: nothing in the project may be used */
@@ -39,5 +42,9 @@ export function compileAccess(scopes: readonly (ToolScope | undefined)[]): Proje
     scopes: narrow,
     tool: (exposed, server) => compiled.every((scope) => scope.servers(server) || scope.tools(exposed)),
     server: (name) => compiled.every((scope) => scope.servers(name)),
+    reaches: (name) =>
+      compiled.every(
+        (scope, i) => scope.servers(name) || narrow[i]?.tools.some((glob) => fitsSomeWith(glob, `${name}__`)),
+      ),
   }
 }

@@ -1,5 +1,12 @@
-import { isOperation, type Binding, type Role } from '../kinds/binding.ts'
-import { covers, isAbout, rolesThatGive, type HeldRule } from './held-rule.ts'
+import { bindingText, isOperation, type Binding, type Role } from '../kinds/binding.ts'
+import {
+  compileRule,
+  covers,
+  nameTest,
+  rolesThatGive,
+  type CompiledRule,
+  type HeldRule,
+} from './held-rule.ts'
 import { isIn, type Permission, type Places, type ResourcePermission } from './permission.ts'
 import type { ToolScope } from './project-access.ts'
 import { NEVER_FOR_TOKENS } from './resources.ts'
@@ -30,21 +37,20 @@ const OWNER: Decision = { allowed: false, reason: 'owner' }
 
 /** The rights of somebody who holds these rules. */
 export function rightsOf(rules: readonly HeldRule[]): Rights {
-  const byResource = Map.groupBy(
-    rules.filter(({ rule }) => !isOperation(rule)),
-    ({ rule }) => (isOperation(rule) ? '' : `${rule.role} ${rule.resource}`),
+  const byResource = Map.groupBy(rules.map(compileRule), ({ held: { rule } }) =>
+    isOperation(rule) ? 'operation' : `${rule.role} ${rule.resource}`,
   )
   const operations = rules.filter(({ rule }) => isOperation(rule))
 
-  const candidates = (verb: Role, kind: string): readonly HeldRule[] =>
+  const candidates = (verb: Role, kind: string): readonly CompiledRule[] =>
     rolesThatGive(verb)
       .flatMap((role) => [`${role} ${kind}`, `${role} *`])
       .flatMap((key) => byResource.get(key) ?? [])
 
   const find = (wanted: ResourcePermission, places: Places): HeldRule | undefined =>
     waysTo(wanted)
-      .flatMap((way) => candidates(way.verb, way.kind).map((held) => ({ held, way })))
-      .find(({ held, way }) => isAbout(held.rule, way, places))?.held
+      .flatMap((way) => candidates(way.verb, way.kind).find((rule) => rule.isAbout(way, places)) ?? [])
+      .at(0)?.held
 
   return {
     rules,
@@ -78,15 +84,15 @@ const waysTo = (wanted: ResourcePermission): readonly ResourcePermission[] =>
 const NOWHERE: Places = { inProject: () => false }
 
 function toolScope(
-  candidates: (verb: Role, kind: string) => readonly HeldRule[],
+  candidates: (verb: Role, kind: string) => readonly CompiledRule[],
   project: string,
 ): ToolScope | undefined {
-  const whole = candidates('run', 'projects').some(({ rule }) =>
-    isAbout(rule, { verb: 'run', kind: 'projects', name: project }, NOWHERE),
+  const whole = candidates('run', 'projects').some((rule) =>
+    rule.isAbout({ verb: 'run', kind: 'projects', name: project }, NOWHERE),
   )
   if (whole) return 'all'
   const globs = (kind: string): string[] =>
-    candidates('run', kind).flatMap(({ rule }) =>
+    candidates('run', kind).flatMap(({ held: { rule } }) =>
       !isOperation(rule) && (rule.project === undefined || rule.project === project)
         ? (rule.name ?? '*')
         : [],
@@ -114,18 +120,21 @@ export function tokenRights(project: string, own: Rights, owner: Rights): Rights
       !('operation' in permission && NEVER_FOR_TOKENS.has(permission.operation)) &&
       own.canEver(permission) &&
       owner.canEver(permission),
-    covers: (binding) => {
-      const inside = fenced(binding, project)
-      return own.covers(inside) && owner.covers(inside)
-    },
+    // What reaches beyond the project is not within the rights of anything that cannot.
+    covers: (binding) =>
+      bindingText(binding) === bindingText(fenced(binding, project)) &&
+      own.covers(binding) &&
+      owner.covers(binding),
     toolScopes: (wanted) =>
       wanted === project ? [...own.toolScopes(wanted), ...owner.toolScopes(wanted)] : [undefined],
   }
 }
 
-/** A rule as it holds for a Token of this project. */
+/** A rule as it holds for a Token of this project. One about another project is left as it is: it gives nothing here. */
 export function fenced(binding: Binding, project: string): Binding {
-  if (isOperation(binding)) return binding
-  if (binding.resource === 'projects') return { role: binding.role, resource: 'projects', name: project }
-  return { ...binding, project }
+  if (isOperation(binding) || binding.project !== undefined) return binding
+  const { role, resource, name } = binding
+  return resource === 'projects' && nameTest(name)(project)
+    ? { role, resource, name: project }
+    : { ...binding, project }
 }

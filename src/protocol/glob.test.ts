@@ -1,6 +1,6 @@
 import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { compileFilter, compileGlobs } from './glob.ts'
+import { compileFilter, compileGlobs, fitsSomeWith } from './glob.ts'
 
 // oxfmt-ignore
 test.each([
@@ -53,4 +53,19 @@ test.each([
 ])('a filter: %s', (...row) => {
   const [, allow, deny, name, expected] = row
   expect(compileFilter({ allow, deny })(name)).toBe(expected)
+})
+
+// oxfmt-ignore
+test.each([
+  ['*',         true],
+  ['gh__*',     true],
+  ['gh__get',   true],
+  ['g*',        true],
+  ['??__?*',    true],
+  ['*__get',    true],
+  ['gh_',       false],
+  ['ghx__get',  false],
+  ['jira__*',   false],
+])('%s fits a tool of the server gh: %s', (glob, expected) => {
+  expect(fitsSomeWith(glob, 'gh__')).toBe(expected)
 })

@@ -27,6 +27,14 @@ function matches(pattern: string, name: string): boolean {
   return p === pattern.length
 }
 
+/** Whether a glob fits any name that begins so. */
+export function fitsSomeWith(glob: string, prefix: string): boolean {
+  const star = glob.indexOf('*')
+  const fixed = star < 0 ? glob : glob.slice(0, star)
+  if (star < 0 && glob.length < prefix.length) return false
+  return matches(fixed.slice(0, prefix.length), prefix.slice(0, fixed.length))
+}
+
 /** Allow and deny lists as one predicate: `deny` wins, an absent `allow` allows all. */
 export function compileFilter(filter: {
   readonly allow?: readonly string[] | undefined
