@@ -3,6 +3,35 @@ import type { Verb } from './define-command.ts'
 /** The verbs about who asks, and where: contexts, signing in, rights. */
 export const IDENTITY_VERBS: readonly Verb[] = [
   {
+    path: ['whoami'],
+    summary: 'Show who you are to the daemon, and which daemon that is',
+    load: async () => (await import('./commands/whoami.ts')).whoami,
+  },
+  {
+    path: ['auth'],
+    summary: 'Rights: what you may do, and who may do something',
+    examples: [
+      'castellan auth can-i edit server github --explain',
+      'castellan auth who-can run projects demo',
+      'castellan auth rights',
+    ],
+  },
+  {
+    path: ['auth', 'can-i'],
+    summary: 'Say whether you, or another, may do something',
+    load: async () => (await import('./commands/auth-can-i.ts')).authCanI,
+  },
+  {
+    path: ['auth', 'who-can'],
+    summary: 'List who may do something',
+    load: async () => (await import('./commands/auth-who-can.ts')).authWhoCan,
+  },
+  {
+    path: ['auth', 'rights'],
+    summary: 'List all rights that you, or another, hold',
+    load: async () => (await import('./commands/auth-rights.ts')).authRights,
+  },
+  {
     path: ['config'],
     summary: 'Contexts: which daemon is asked, and as whom',
     examples: ['castellan config get-contexts', 'castellan config use-context work'],

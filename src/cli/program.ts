@@ -75,13 +75,12 @@ function attach(
   node.addHelpText('after', examplesText(command.examples))
   node.action(async () => {
     const parsed: Record<string, unknown> = node.opts()
-    const { context, home, as }: GlobalChoice = parsed
-    const globals = { context, home, as }
+    const globals = globalsIn(parsed, command)
     const all = {
       args: node.args,
       options: valuesOf(parsed, command, () => contextInUse(given.context, globals)?.record.project),
       globals,
-      home,
+      home: globals.home,
       context: given.context,
       target: () => resolveTarget(given.context, globals),
     }
@@ -97,6 +96,12 @@ function addGlobals(node: Command, names: readonly (keyof GlobalChoice)[]): void
   node.optionsGroup(GLOBAL_HEADING)
   for (const name of names) node.addOption(toCommander(name, GLOBAL_OPTIONS[name]))
   if (names.length > 0) node.addHelpOption(new CommanderOption(...HELP).helpGroup(GLOBAL_HEADING))
+}
+
+/** Only those that the command has: another option may be called the same (`--as` of `auth can-i`). */
+function globalsIn(parsed: Record<string, unknown>, { globals = ALL_GLOBALS }: AnyCommand): GlobalChoice {
+  const all: GlobalChoice = parsed
+  return Object.fromEntries(globals.map((name) => [name, all[name]]))
 }
 
 /** @param project that of the context in use, asked for only where an option wants it */

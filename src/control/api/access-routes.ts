@@ -147,6 +147,8 @@ function permissionAsked({ snapshot }: AccessRouteDeps, query: Call['query']): P
   }
   const verb = oneOf('verb', query['verb'], ROLES)
   const kind = findKind(query['kind'] ?? '')?.plural ?? query['kind'] ?? ''
+  // People say "run logs"; no kind has the name of an operation.
+  if (verb === 'run' && isOperationName(kind)) return { operation: kind, project }
   if (!RESOURCES.includes(kind)) throw unknownWord('kind', kind, RESOURCES)
   return { verb, kind, ...objectAsked(snapshot, kind, query) }
 }
