@@ -1,6 +1,6 @@
 import { EVERYTHING, type Binding } from '../kinds/binding.ts'
 import { subjectKey, type Subject, type SubjectKey } from '../kinds/subject.ts'
-import type { AccessIndex, AccessView } from './access-view.ts'
+import type { AccessIndex, AccessView, TokenRules } from './access-view.ts'
 import type { HeldRule } from './held-rule.ts'
 import type { Permission } from './permission.ts'
 import type { Principal } from './principal.ts'
@@ -77,14 +77,13 @@ function principalRights(view: AccessView, principal: Principal): Rights {
 
 function subjectRights(view: AccessView, subject: Subject): Rights {
   if (subject.kind !== 'Token') return rightsOf(heldBy(view, subject))
-  const found = view.tokenNamed(subject.project ?? '', subject.name)
-  return found === undefined ? rightsOf([]) : rightsOfToken(view, found)
+  const { name, project = '' } = subject
+  const found = view.tokenNamed(project, name)
+  // One that is yet to be made would have what RoleBindings give it in advance.
+  return rightsOfToken(view, found ?? { name, project, owner: undefined, bindings: [] })
 }
 
-function rightsOfToken(
-  view: AccessView,
-  { name, project, owner, bindings }: NonNullable<ReturnType<AccessView['token']>>,
-): Rights {
+function rightsOfToken(view: AccessView, { name, project, owner, bindings }: TokenRules): Rights {
   const label = `Token/${project}/${name}`
   const own = (bindings ?? useOf(project)).map((rule) => ({ rule, from: label, via: label }))
   const given = heldBy(view, { kind: 'Token', name, project })

@@ -77,17 +77,18 @@ function guardRights(by: Caller, { manifest, before, spec }: ChangeStep): void {
         ? undefined
         : guardBindings(by, (spec as RoleBindingSpec).bindings, 'spec.bindings')
     case 'Token':
-      return spec === undefined ? undefined : guardToken(by, spec as TokenSpec, { before, project })
+      return spec === undefined
+        ? undefined
+        : guardToken(by, spec as TokenSpec, { before, name: manifest.name, project })
     case 'Group':
       return guardMembers(by, manifest.name, [
         before?.resource.spec as GroupSpec | undefined,
         spec as GroupSpec,
       ])
+    // One who is made may have been given rights before: bindings and groups name people in advance.
     case 'User':
     case 'ServiceAccount':
-      return before === undefined
-        ? undefined
-        : guardSubject(by, { kind: manifest.definition.kind, name: manifest.name })
+      return guardSubject(by, { kind: manifest.definition.kind, name: manifest.name })
     case 'IdentityProvider':
       return guardBindings(
         by,
@@ -117,7 +118,11 @@ function guardBindings({ access }: Caller, bindings: readonly Binding[], path: s
 function guardToken(
   by: Caller,
   spec: TokenSpec,
-  { before, project }: { readonly before: Stored | undefined; readonly project: string },
+  {
+    before,
+    name,
+    project,
+  }: { readonly before: Stored | undefined; readonly name: string; readonly project: string },
 ): void {
   const known = before?.resource.spec as TokenSpec | undefined
   if (before !== undefined && JSON.stringify(known?.bindings) === JSON.stringify(spec.bindings)) return
@@ -127,7 +132,15 @@ function guardToken(
     bindings.map((binding) => fenced(binding, project)),
     'spec.bindings',
   )
-  if (before === undefined) guardOwner(by, spec.owner)
+  if (before !== undefined) return
+  guardOwner(by, spec.owner)
+  // RoleBindings may name it in advance; only somebody whose it is to be cannot gain by them.
+  if (!isOwn(by.principal, spec.owner)) guardSubject(by, { kind: 'Token', name, project })
+}
+
+const isOwn = (principal: Principal, owner: TokenOwner | undefined): boolean => {
+  const own = ownerFor(principal)
+  return principal.kind !== 'token' && owner?.kind === own?.kind && owner?.name === own?.name
 }
 
 /** A Token of somebody else is a way to act as them, as far as it goes. */
