@@ -100,6 +100,16 @@ const CREDENTIAL = /^bearer +(cs[ast]_[A-Za-z0-9_-]{43})$/i
  */
 const UNSET = /^(?:bearer *)?(?:\$\{[^}]*\}|\$[A-Za-z_][A-Za-z0-9_]*)?$/i
 
+/** The credential in an Authorization header, of whatever kind; undefined: there is none of ours. */
+export const credentialIn = (authorization: string | undefined): string | undefined =>
+  authorization === undefined ? undefined : CREDENTIAL.exec(authorization)?.[1]
+
+/** What was wrong with a header that holds none. */
+export function withoutCredential(authorization: string | undefined): Result<Principal, AuthRefusal> {
+  if (authorization === undefined || authorization === '') return REFUSED.none
+  return UNSET.test(authorization) ? REFUSED.unset : REFUSED.malformed
+}
+
 /**
  * The only authenticator (law 2). It runs on every request: one hash, one look-up, one small object.
  *
@@ -161,9 +171,8 @@ export function createAuthenticator({ credentials, admin, clock }: Authenticator
 
   return {
     authenticate(authorization, connection) {
-      if (authorization === undefined || authorization === '') return REFUSED.none
-      const credential = CREDENTIAL.exec(authorization)?.[1]
-      if (credential === undefined) return UNSET.test(authorization) ? REFUSED.unset : REFUSED.malformed
+      const credential = credentialIn(authorization)
+      if (credential === undefined) return withoutCredential(authorization)
       if (credential.startsWith('csa_')) return authenticateAdmin(credential)
       return /^cs[st]_/.test(credential) ? authenticateIssued(credential, connection) : REFUSED.malformed
     },
