@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import { useOf } from '../../access/authorize.ts'
 import type { Principal, TokenOwner } from '../../access/principal.ts'
 import { fenced } from '../../access/rights.ts'
@@ -7,6 +8,7 @@ import { KINDS } from '../../kinds/registry.ts'
 import type { RoleBindingSpec } from '../../kinds/role-binding.ts'
 import { subjectKey, type Subject } from '../../kinds/subject.ts'
 import type { TokenSpec } from '../../kinds/token.ts'
+import type { UserSpec } from '../../kinds/user.ts'
 import { Fault } from '../../lib/fault.ts'
 import type { ChangeStep } from '../change/change.ts'
 import type { Stored } from '../stored.ts'
@@ -87,21 +89,36 @@ function guardRights(by: Caller, { manifest, before, spec }: ChangeStep): void {
       ])
     // One who is made may have been given rights before: bindings and groups name people in advance.
     case 'User':
+      guardIdentity(by, before?.resource.spec as UserSpec | undefined, spec as UserSpec | undefined)
+      return guardSubject(by, { kind: 'User', name: manifest.name })
     case 'ServiceAccount':
-      return guardSubject(by, { kind: manifest.definition.kind, name: manifest.name })
+      return guardSubject(by, { kind: 'ServiceAccount', name: manifest.name })
     case 'IdentityProvider':
-      return guardBindings(
-        by,
-        [
-          { role: 'edit', resource: '*' },
-          { role: 'run', action: '*' },
-        ],
-        'spec',
-      )
+      return guardSignIn(by, 'spec')
     default:
       return undefined
   }
 }
+
+/**
+ * Who somebody is at an identity provider decides which groups it names for them, and so what they may: any group that
+ * has claims.
+ */
+function guardIdentity(by: Caller, before: UserSpec | undefined, after: UserSpec | undefined): void {
+  if (after === undefined || isDeepStrictEqual(before?.identity, after.identity)) return
+  guardSignIn(by, 'spec.identity')
+}
+
+/** How people are known is for those who may do everything. */
+const guardSignIn = (by: Caller, path: string): void =>
+  guardBindings(
+    by,
+    [
+      { role: 'edit', resource: '*' },
+      { role: 'run', action: '*' },
+    ],
+    path,
+  )
 
 function guardBindings({ access }: Caller, bindings: readonly Binding[], path: string): void {
   const beyond = bindings.flatMap((binding, i) =>

@@ -105,6 +105,13 @@ export function createApiRecord({ recorder, bootEpoch, clock }: ApiRecordDeps): 
           permit: (steps) => {
             for (const step of steps) guardChange(by, step)
           },
+          sees: ({ definition, name, project }) =>
+            by.access.decide({
+              verb: 'view',
+              kind: definition.plural,
+              name,
+              project: project === '' ? undefined : project,
+            }).allowed,
           announce: (steps) => announceActs(steps.map(actOfStep)),
         }),
       ),

@@ -22,7 +22,7 @@ import {
   type PlannedChange,
   type PlanInput,
 } from './plan.ts'
-import { labelOf, listLabels, referrersOf } from './references.ts'
+import { labelOf, listLabels, referrersOf, type Sees } from './references.ts'
 import { createPlannedView } from './view.ts'
 import { writeChange } from './write.ts'
 
@@ -33,6 +33,8 @@ export interface BeforeChange {
    * can write any more, since what is there may have changed meanwhile.
    */
   readonly permit: (steps: readonly ChangeStep[]) => void
+  /** Whether they may be told that something is there, such as who stands in the way of a change. */
+  readonly sees: Sees
   /** For the record: resolves once it is durable; a rejection stops the change. */
   readonly announce: (steps: readonly ChangeStep[]) => Promise<void>
 }
@@ -134,7 +136,11 @@ async function apply(
     (a, b) => a.manifest.definition.applyOrder - b.manifest.definition.applyOrder,
   )
   const nowMs = deps.clock.nowMs()
-  const plan = await planChanges({ ...options, db: deps.store.control, sealer: deps.sealer, nowMs }, ordered)
+  const { sees } = before
+  const plan = await planChanges(
+    { ...options, db: deps.store.control, sealer: deps.sealer, nowMs, sees },
+    ordered,
+  )
   const asked = new Set(ordered.map(({ manifest }) => manifest))
   const steps = plan.changes.map((change) =>
     stepOf(change, options.bySystem === true || !asked.has(change.manifest)),
@@ -178,7 +184,10 @@ async function commit(
   { before, options, nowMs, asked }: Committing,
 ): Promise<readonly Changed[]> {
   const done = await inTransaction(deps.store, async (tx) => {
-    const plan = await planChanges({ ...options, db: tx, sealer: deps.sealer, nowMs }, inputs)
+    const plan = await planChanges(
+      { ...options, db: tx, sealer: deps.sealer, nowMs, sees: before.sees },
+      inputs,
+    )
     before.permit(
       plan.changes.map((change) => stepOf(change, options.bySystem === true || !asked.has(change.manifest))),
     )
@@ -280,7 +289,9 @@ async function checkRemoval(
   const referrers = project === '' ? await referrersOf(definition.kind, name, view) : []
   if (referrers.length > 0) {
     throw new Fault('conflict', {
-      problems: [`${labelOf({ definition, project, name })} is used by ${listLabels(referrers)}`],
+      problems: [
+        `${labelOf({ definition, project, name })} is used by ${listLabels(referrers, before.sees)}`,
+      ],
       hint: 'change or delete those first; nothing was deleted',
     })
   }

@@ -11,7 +11,7 @@ import { losesAdministrators } from './administrators.ts'
 import { creatorBinding } from './cascade.ts'
 import { ownerProblems, settledSpec } from './token-owner.ts'
 import type { Stored } from '../stored.ts'
-import { danglingReferences, labelOf, listLabels, referrersOf } from './references.ts'
+import { danglingReferences, labelOf, listLabels, referrersOf, type Sees } from './references.ts'
 import { createPlannedView, type PlannedView } from './view.ts'
 
 export type Action = 'created' | 'configured' | 'unchanged'
@@ -48,6 +48,8 @@ export interface PlanDeps {
   readonly db: ControlDb
   readonly sealer: Pick<Sealer, 'open'>
   readonly nowMs: number
+  /** What messages may name. */
+  readonly sees: Sees
   /** Whether kinds that only the system makes may be made. */
   readonly bySystem?: boolean | undefined
   /** Whose a Token becomes that names no owner; absent: the administrator of the host. */
@@ -86,7 +88,8 @@ export async function planChanges(deps: PlanDeps, inputs: readonly PlanInput[]):
       ...(await accessProblems(manifest, spec, view)),
     ]
     problems.push(...prefixed(whereOf.get(manifest) ?? '', found))
-    if (forget.length > 0) conflicts.push(...(await forgottenKeys(manifest, forget, view)))
+    if (forget.length > 0)
+      conflicts.push(...(await forgottenKeys(manifest, { forget, sees: deps.sees }, view)))
   }
   const taking = changes.filter(({ action, before }) => action === 'configured' && before !== undefined)
   const kinds = taking.map(({ manifest }) => manifest.definition.kind)
@@ -194,7 +197,7 @@ async function planSecrets(
 
 async function forgottenKeys(
   manifest: Admitted,
-  forget: readonly string[],
+  { forget, sees }: { readonly forget: readonly string[]; readonly sees: Sees },
   view: PlannedView,
 ): Promise<string[]> {
   const referrers = await referrersOf(manifest.definition.kind, manifest.name, view)
@@ -202,6 +205,6 @@ async function forgottenKeys(
     const wanting = referrers.filter((referrer) => referrer.key === key)
     return wanting.length === 0
       ? []
-      : [`${labelOf(manifest)}: the key ${key} is used by ${listLabels(wanting)}`]
+      : [`${labelOf(manifest)}: the key ${key} is used by ${listLabels(wanting, sees)}`]
   })
 }

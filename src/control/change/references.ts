@@ -40,6 +40,7 @@ const mayReferTo = (kind: string): readonly KindDefinition[] =>
   )
 
 export interface Referrer {
+  readonly after: After
   /** `Server/everything`, or `Token/demo/laptop`. */
   readonly label: string
   /** The key of a Secret that it wants. */
@@ -52,7 +53,7 @@ export async function referrersOf(kind: string, name: string, view: PlannedView)
   for (const definition of mayReferTo(kind)) {
     for (const after of await view.afterAll(definition)) {
       const meant = referencesOf(after).filter((target) => target.kind === kind && target.name === name)
-      referrers.push(...meant.map(({ key }) => ({ label: labelOf(after), key })))
+      referrers.push(...meant.map(({ key }) => ({ after, label: labelOf(after), key })))
     }
   }
   return referrers
@@ -65,9 +66,15 @@ export const labelOf = ({
 }: Pick<After, 'definition' | 'project' | 'name'>): string =>
   project === '' ? `${definition.kind}/${name}` : `${definition.kind}/${project}/${name}`
 
-/** A short list for a message: the first five, and how many more. */
-export function listLabels(referrers: readonly Referrer[]): string {
-  const labels = [...new Set(referrers.map(({ label }) => label))]
-  const more = labels.length > 5 ? ` and ${labels.length - 5} more` : ''
-  return labels.slice(0, 5).join(', ') + more
+/** Whether whoever reads a message may know of something. */
+export type Sees = (target: Pick<After, 'definition' | 'project' | 'name'>) => boolean
+
+/** A short list for a message: the first five that the reader may know of, and how many more. */
+export function listLabels(referrers: readonly Referrer[], sees: Sees): string {
+  const all = new Set(referrers.map(({ label }) => label))
+  const shown = new Set(referrers.filter(({ after }) => sees(after)).map(({ label }) => label))
+  const labels = [...shown].slice(0, 5)
+  const more = all.size - labels.length
+  if (labels.length === 0) return 'something that you may not see'
+  return labels.join(', ') + (more > 0 ? ` and ${more} more` : '')
 }
