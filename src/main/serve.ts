@@ -100,6 +100,7 @@ export async function serve(config: ServeConfig): Promise<Daemon> {
     let state: 'starting' | 'ready' | 'draining' = 'starting'
     let stopping: Promise<void> | undefined
     const shutdown = (): void => void stop()
+    const ending = new AbortController()
     const controlDeps: ControlListenerDeps = {
       snapshot,
       store,
@@ -110,6 +111,7 @@ export async function serve(config: ServeConfig): Promise<Daemon> {
       authenticator,
       authorizer,
       shutdown,
+      ending: ending.signal,
       bootEpoch: epoch,
       status: createStatusSource(snapshot, gateway.status, () => ({
         pid: process.pid,
@@ -168,7 +170,14 @@ export async function serve(config: ServeConfig): Promise<Daemon> {
     runJobs(leases, log, housekeeping({ network }))
     // Not before: who has sessions and is not to be found is taken for one that is gone.
     upstreamSessions.begin()
-    closers.push(() => endFront(front, gateway, { drainSeconds: config.drainSeconds ?? 0, log }))
+    const served = {
+      drain() {
+        ending.abort()
+        gateway.drain()
+      },
+      openThings: gateway.openThings,
+    }
+    closers.push(() => endFront(front, served, { drainSeconds: config.drainSeconds ?? 0, log }))
     state = 'ready'
     log.info({ url, version: build.version, sandbox: runtime.sandbox }, 'castellan is ready')
     left.sweep()

@@ -15,6 +15,7 @@ import { applyRoute, changeRoutes, type ChangeRouteDeps } from './change-routes.
 import { daemonRoutes, type DaemonRouteDeps } from './daemon-routes.ts'
 import { edgeRoutes } from './edge-routes.ts'
 import { kindFor } from './find.ts'
+import type { ListDeps } from './list-routes.ts'
 import { grantRoutes, type GrantRouteDeps } from './grant-routes.ts'
 import { introspectRoutes, type IntrospectDeps } from './introspect-routes.ts'
 import { faultRoute, kindInfoRoutes } from './kind-info-routes.ts'
@@ -36,7 +37,11 @@ export interface ControlApiDeps
   readonly changes: ChangeRouteDeps['changes']
   readonly authenticator: Authenticator
   readonly authorizer: Authorizer
-  readonly snapshot: DaemonRouteDeps['snapshot'] & IntrospectDeps['snapshot'] & RevealDeps['snapshot']
+  readonly snapshot: DaemonRouteDeps['snapshot'] &
+    IntrospectDeps['snapshot'] &
+    RevealDeps['snapshot'] &
+    ListDeps['snapshot']
+  readonly ending?: ListDeps['ending']
   readonly log: Log
 }
 

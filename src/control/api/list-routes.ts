@@ -15,8 +15,9 @@ import {
 } from './list-page.ts'
 import { present } from './present.ts'
 import type { ReadDeps } from './read-routes.ts'
-import { json, oneOf, text, wholeNumber, type KindCall, type KindRoute } from './route.ts'
+import { flag, json, oneOf, text, wholeNumber, type KindCall, type KindRoute } from './route.ts'
 import { readSelectors, SELECTORS } from './selectors.ts'
+import { createWatchPlaces, watchKind, type WatchDeps } from './watch/watch-kind.ts'
 
 export const PROJECT = 'The project, for kinds that belong to one.'
 
@@ -25,21 +26,41 @@ const QUERY = {
   project: PROJECT,
   ...SELECTORS,
   limit: 'How many at most in this answer, 1 to 10000; `continue` leads to the rest. Default: all.',
+  watch:
+    'true: what changes, as server-sent events, after what there is: started, created, changed, deleted, ended.',
+  since:
+    'With watch: a `metadata.revision` up to which everything is known; so is `Last-Event-ID`, and is newer.',
   continue: '`metadata.continue` of the page before; everything else as it was there.',
 }
 
 /** Lists of what the caller may see, from the snapshot, by project and name. */
-export const listRoutes = (deps: ReadDeps): readonly KindRoute[] => [
-  {
-    method: 'GET',
-    path: '/api/v1/{word}',
-    summary: 'All of a kind, or a page of it; a Link header with rel="next" leads to the next one.',
-    query: QUERY,
-    permission: { verb: 'view', kind: '{word}' },
-    answer: { status: 200, types: ['application/json', 'application/yaml', 'text/plain'] },
-    handleKind: (call) => answerList(deps, call),
-  },
-]
+export function listRoutes(deps: ListDeps): readonly KindRoute[] {
+  const places = createWatchPlaces()
+  return [
+    {
+      method: 'GET',
+      path: '/api/v1/{word}',
+      summary:
+        'All of a kind, or a page of it; a Link header with rel="next" leads to the next one. Or a watch.',
+      query: QUERY,
+      headers: {
+        'Last-Event-ID': 'With watch: the id of the last event that was seen; the watch goes on there.',
+      },
+      permission: { verb: 'view', kind: '{word}' },
+      answer: {
+        status: 200,
+        types: ['application/json', 'application/yaml', 'text/plain', 'text/event-stream'],
+      },
+      handleKind: (call) =>
+        flag('watch', call.query['watch']) ? watchKind(deps, call, places) : answerList(deps, call),
+    },
+  ]
+}
+
+export interface ListDeps extends ReadDeps, WatchDeps {
+  readonly snapshot: ReadDeps['snapshot'] & WatchDeps['snapshot']
+  readonly authorizer: ReadDeps['authorizer']
+}
 
 const NO_LIMIT = Number.MAX_SAFE_INTEGER
 
@@ -52,6 +73,8 @@ async function answerList(deps: ReadDeps, call: KindCall): Promise<Response> {
   const selects = readSelectors(definition, query)
   const limit = wholeNumber('limit', query['limit'], { max: 10_000, fallback: NO_LIMIT })
   if (limit === 0) throw new Fault('invalid', { problems: ['limit: must be at least 1'] })
+  if (query['since'] !== undefined)
+    throw new Fault('invalid', { problems: ['since: goes together with watch only'] })
   const state = deps.snapshot.state()
   const wanted: PageRequest['wanted'] = (stored) => selects(stored) && access.sees(stored)
   const request = { definition, project, wanted, limit, after }

@@ -2,7 +2,8 @@ import type { AccessView } from '../../access/access-view.ts'
 import type { CredentialTable } from '../../access/authenticate.ts'
 import type { SecretValue } from '../../lib/secret-value.ts'
 import type { Sealer } from '../../secrets/sealing.ts'
-import type { ControlDb } from '../../store/tables.ts'
+import { changesSince } from '../../store/resources.ts'
+import type { ChangeRow, ControlDb } from '../../store/tables.ts'
 import type { Stored } from '../stored.ts'
 import { differences, readContents, readMoved, type Moved } from './read-store.ts'
 import { applyDeltas, buildState, type Delta, type State } from './state.ts'
@@ -22,6 +23,7 @@ interface SnapshotChange {
   readonly revision: number
   readonly changed: readonly {
     readonly kind: string
+    readonly uid: string
     readonly name: string
     /** `''` for a kind of global scope. */
     readonly project: string
@@ -48,6 +50,11 @@ export interface SnapshotSource {
   apply(revision: number, deltas: readonly Delta[]): Promise<void>
   /** Brings in what other processes have committed; resolves when all of that is visible. */
   catchUp(): Promise<void>
+  /**
+   * All that was committed after a revision, in order; some of it may not be visible here yet. Undefined: that is not
+   * known any more, or the revision is of another database.
+   */
+  changesSince(revision: number): Promise<readonly ChangeRow[] | undefined>
 }
 
 export interface SnapshotDeps {
@@ -116,6 +123,7 @@ function followSnapshot(db: ControlDb, first: State, sealer: Pick<Sealer, 'open'
       await catchUp().catch(() => take(applyDeltas(state, state.revision, deltas), deltas))
     },
     catchUp,
+    changesSince: (revision) => changesSince(db, revision),
   }
 }
 
@@ -163,5 +171,6 @@ function changedOf({ before, after }: Delta): SnapshotChange['changed'] {
   const one: Stored | undefined = after ?? before
   if (one === undefined) return []
   const operation = after === undefined ? 'remove' : before === undefined ? 'insert' : 'replace'
-  return [{ kind: one.resource.kind, name: one.resource.metadata.name, project: one.project, operation }]
+  const { uid, name } = one.resource.metadata
+  return [{ kind: one.resource.kind, uid, name, project: one.project, operation }]
 }

@@ -1,0 +1,171 @@
+import { toFault, type Authenticator } from '../../../access/authenticate.ts'
+import type { Authorizer } from '../../../access/authorize.ts'
+import type { Principal } from '../../../access/principal.ts'
+import { Fault } from '../../../lib/fault.ts'
+import { OUTPUTS } from '../../render/format.ts'
+import type { SnapshotSource } from '../../snapshot/snapshot.ts'
+import type { Stored } from '../../stored.ts'
+import { isIn, sortedOf } from '../list-page.ts'
+import { present, type PresentDeps } from '../present.ts'
+import { oneOf, wholeNumber, type KindCall } from '../route.ts'
+import { readSelectors } from '../selectors.ts'
+import { createEventWriter } from './event-text.ts'
+import { ResourceWatch } from './resource-watch.ts'
+import { resume } from './resume.ts'
+import { WatchStream } from './watch-stream.ts'
+
+export interface WatchDeps extends PresentDeps {
+  readonly snapshot: Pick<SnapshotSource, 'state' | 'subscribe' | 'catchUp' | 'changesSince'>
+  readonly authenticator: Authenticator
+  readonly authorizer: Pick<Authorizer, 'decide'>
+  /** Aborted when the daemon ends: its clients come back to another one. */
+  readonly ending?: AbortSignal | undefined
+}
+
+/** Takes a place for one more watch of a principal; the answer gives it back. */
+export type WatchPlaces = (principal: Principal) => () => void
+
+/** Each holds a connection, and what its client has been told of. */
+const MOST = 1000
+const MOST_OF_ONE = 50
+
+/** @throws Fault `too_many` */
+export function createWatchPlaces(): WatchPlaces {
+  const taken = new Map<string, number>()
+  let all = 0
+  return ({ key }) => {
+    const own = taken.get(key) ?? 0
+    if (own >= MOST_OF_ONE || all >= MOST)
+      throw new Fault('too_many', {
+        hint: `${own >= MOST_OF_ONE ? `you have ${own}` : 'there are too many'} watches open; end some, or list from time to time`,
+        retryAfterSeconds: 10,
+      })
+    taken.set(key, own + 1)
+    all += 1
+    return () => {
+      const left = (taken.get(key) ?? 1) - 1
+      if (left === 0) taken.delete(key)
+      else taken.set(key, left)
+      all -= 1
+    }
+  }
+}
+
+/**
+ * Everything of a kind that the caller sees, as it changes.
+ *
+ * @throws Fault `invalid`, `expired`, `too_many`
+ */
+export async function watchKind(deps: WatchDeps, call: KindCall, places: WatchPlaces): Promise<Response> {
+  const { definition, query, access, principal, request } = call
+  if (definition.kind === 'Instance')
+    throw new Fault('invalid', { problems: ['watch: instances are not stored; list them from time to time'] })
+  const output = oneOf('output', query['output'] ?? 'json', OUTPUTS)
+  const since = sinceOf(call)
+  const { project } = query
+  const { snapshot } = deps
+  const selects = readSelectors(definition, query)
+  const wants = (stored: Stored): boolean => isIn(stored, project) && selects(stored) && access.sees(stored)
+  const watch = new ResourceWatch({ definition, state: snapshot.state, wants })
+  const movesSight = sightMovers(call)
+  const leave = places(principal)
+  let stream: WatchStream | undefined
+  const forget = snapshot.subscribe(({ changed }) => {
+    if (changed.some(movesSight)) watch.lookAtAll()
+    for (const { kind, uid } of changed) if (kind === definition.kind) watch.lookAt(uid)
+    stream?.look()
+  })
+  const ended = (): void => {
+    forget()
+    leave()
+  }
+  try {
+    const mayView = (permission: Parameters<typeof access.decide>[0]): boolean =>
+      access.decide(permission).allowed
+    if (since === undefined) watch.lookAtAll()
+    else
+      await resume(
+        { snapshot, definition, project, sees: access.sees, selects, mayView, movesSight },
+        watch,
+        since,
+      )
+    const first =
+      output === 'table' || output === 'wide' ? sortedOf(snapshot.state(), definition).filter(wants) : []
+    const writer = createEventWriter(definition, output, await present(deps, first))
+    stream = new WatchStream({
+      watch,
+      writer,
+      present: (stored) => present(deps, stored),
+      revision: () => snapshot.state().revision,
+      refusal: () => refusalOf(deps, call),
+      tickMs: deps.clock.tickMs,
+      ended,
+    })
+  } catch (thrown) {
+    ended()
+    throw thrown
+  }
+  return answerWith(stream, [request.signal, deps.ending])
+}
+
+function answerWith(stream: WatchStream, signals: readonly (AbortSignal | undefined)[]): Response {
+  for (const signal of signals) {
+    if (signal?.aborted === true) stream.end()
+    signal?.addEventListener('abort', () => stream.end(), { once: true })
+  }
+  return new Response(stream.body(), {
+    headers: {
+      'content-type': 'text/event-stream',
+      'cache-control': 'no-store',
+      'x-content-type-options': 'nosniff',
+      // Proxies that would wait for more pass it on at once.
+      'x-accel-buffering': 'no',
+    },
+  })
+}
+
+const MAX_REVISION = 999_999_999
+
+/** `Last-Event-ID` is what a client sends that was cut off, so it is newer than what stands in the address. */
+function sinceOf({ request, query }: KindCall): number | undefined {
+  for (const name of ['limit', 'continue'])
+    if (query[name] !== undefined)
+      throw new Fault('invalid', { problems: [`${name}: does not go together with watch`] })
+  const since = request.headers.get('last-event-id') ?? query['since']
+  return since === undefined ? undefined : wholeNumber('since', since, { max: MAX_REVISION, fallback: 0 })
+}
+
+/** Changes after which a caller may see other objects than before; the administrator of the host sees all of them. */
+function sightMovers({
+  principal,
+  definition,
+}: KindCall): (change: { kind: string; uid: string }) => boolean {
+  return ({ kind, uid }) => {
+    switch (kind) {
+      case 'RoleBinding':
+      case 'Group':
+      case 'User':
+      case 'ServiceAccount':
+        return principal.kind !== 'local-admin'
+      case 'Token':
+        return principal.kind === 'subject' || (principal.kind === 'token' && principal.uid === uid)
+      case 'Project':
+        // What a project attaches, those may see who have the right in that project.
+        return principal.kind !== 'local-admin' && definition.kind === 'Server'
+      default:
+        return false
+    }
+  }
+}
+
+/** What the credential was good for when the watch began, it must be good for still. */
+function refusalOf(
+  { authenticator, authorizer }: WatchDeps,
+  { request, principal }: KindCall,
+): Fault | undefined {
+  const known = authenticator.authenticate(request.headers.get('authorization') ?? undefined)
+  if (!known.ok) return toFault(known.error)
+  const mayGoOn =
+    principal.kind !== 'subject' || authorizer.decide(known.value, { operation: 'impersonate' }).allowed
+  return mayGoOn ? undefined : new Fault('forbidden', { hint: 'you may not act as others any more' })
+}
