@@ -74,6 +74,7 @@ export function assemble(deps: GatewayDeps, traffic: Traffic): Parts {
     isCurrent: ({ name, uid, fingerprint }) =>
       snapshot.current().server(name, uid)?.fingerprint === fingerprint,
     tickMs: clock.tickMs,
+    nowMs: clock.nowMs,
     events: contained(
       {
         changed: (server, sharer, what) =>

@@ -3,6 +3,7 @@ import { assemble } from './assemble.ts'
 import type { EndLeftSessions } from './forward/http/left-sessions.ts'
 import type { GatewayDeps } from './gateway-deps.ts'
 import { createHostCheck } from './listen/allowed-hosts.ts'
+import type { InstanceView } from './forward/instances.ts'
 import { createMcpHandler } from './listen/handler.ts'
 import type { OpenThings } from './open-things.ts'
 import type { PeerService } from './peers.ts'
@@ -15,6 +16,10 @@ export interface Gateway {
   readonly status: GatewayStatus
   readonly traffic: Traffic
   readonly openThings: () => OpenThings
+  /** Running copies of stdio servers. */
+  readonly instances: () => readonly InstanceView[]
+  /** Ends one by its uid; false: there is none. */
+  stopInstance(uid: string): Promise<boolean>
   /** What this process does for others on the same database. */
   readonly servePeer: PeerService
   /** Ends what a process that is gone has left at servers. */
@@ -39,6 +44,8 @@ export function createGateway(deps: GatewayDeps): Gateway {
     handle: createMcpHandler(parts.run, deps.clock.tickMs, createHostCheck(deps.hostNames)),
     traffic,
     openThings: parts.openThings,
+    instances: () => pool.instances(),
+    stopInstance: (uid) => pool.stopInstance(uid),
     servePeer: parts.servePeer,
     endLeftSessions: parts.endLeftSessions,
     status: createGatewayStatus({

@@ -40,6 +40,10 @@ export const Instance = defineKind({
     startedAt: z.string().describe('When it was started last.'),
     restarts: z.number().describe('How often it was started again after it had ended by itself.'),
     message: z.string().optional().describe('Why it ended.'),
+    mark: z
+      .string()
+      .optional()
+      .describe('What stands in brackets before its lines in the log of the Server; absent: nothing does.'),
     daemon: z.string().describe('The daemon that runs it; each daemon of a database lists its own.'),
     events: z.array(Event).describe('What happened to it, the newest last; at most 50.'),
   }),
@@ -57,6 +61,9 @@ export const Instance = defineKind({
   ],
   example: { server: 'memory', sharing: 'shared' },
 })
+
+/** The Server of which an instance by this name is a copy: `{server}-{n}`. */
+export const serverOf = (name: string): string => name.replace(/-\d+$/, '')
 
 export type Instance = ResourceOf<typeof Instance>
 export type InstanceSpec = SpecOf<typeof Instance>

@@ -11,6 +11,7 @@ import { createFront, type FrontDeps } from './http-front.ts'
 import { createMetrics } from './metrics.ts'
 import { housekeeping } from './housekeeping.ts'
 import { runJobs } from './leases/jobs.ts'
+import { createInstanceSource } from './instance-source.ts'
 import { createLeases } from './leases/leases.ts'
 import { createLeftSessions } from './left-sessions.ts'
 import { endFront, listenOn } from './listening.ts'
@@ -128,6 +129,7 @@ export async function serve(config: ServeConfig): Promise<Daemon> {
       logs: createLogSource(config.home),
       audit: recorder,
       version: {
+      instances: createInstanceSource({ gateway, snapshot, daemon: epoch }),
         version: build.version,
         commit: build.commit ?? 'unknown',
         buildDate: build.buildDate ?? 'from source',

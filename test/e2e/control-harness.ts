@@ -92,6 +92,7 @@ export async function openControl(home: string): Promise<Control> {
         home: '/home',
         database: 'sqlite',
         url: 'http://127.0.0.1:7411',
+    instances: { list: () => [], stop: () => Promise.resolve(false) },
         audit: 'ok',
         sandbox: 'reaper',
         peers: [],

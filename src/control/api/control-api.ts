@@ -7,6 +7,7 @@ import { KINDS } from '../../kinds/registry.ts'
 import { parseSubject, subjectKey } from '../../kinds/subject.ts'
 import { asFault, Fault } from '../../lib/fault.ts'
 import type { Log } from '../../lib/log.ts'
+import { withInstances, type InstanceSource } from '../instances/with-instances.ts'
 import { attachRoutes } from './attach-routes.ts'
 import { auditRoutes, type AuditRouteDeps } from './audit-routes.ts'
 import { createCallAccess, type CallAccess } from './call-access.ts'
@@ -18,6 +19,7 @@ import { kindFor } from './find.ts'
 import type { ListDeps } from './list-routes.ts'
 import { grantRoutes, type GrantRouteDeps } from './grant-routes.ts'
 import { introspectRoutes, type IntrospectDeps } from './introspect-routes.ts'
+import { instanceRoutes } from './instance-routes.ts'
 import { faultRoute, kindInfoRoutes } from './kind-info-routes.ts'
 import { readRoutes } from './read-routes.ts'
 import { createApiRecord, type ApiRecord, type ApiRecordDeps } from './record.ts'
@@ -36,6 +38,7 @@ export interface ControlApiDeps
   extends Omit<DaemonRouteDeps, 'record'>, AuditRouteDeps, Pick<GrantRouteDeps, 'grants'>, ApiRecordDeps {
   readonly changes: ChangeRouteDeps['changes']
   readonly authenticator: Authenticator
+  readonly instances: InstanceSource
   readonly authorizer: Authorizer
   readonly snapshot: DaemonRouteDeps['snapshot'] &
     IntrospectDeps['snapshot'] &
@@ -73,6 +76,7 @@ export function controlRoutes(deps: ControlApiDeps, record: ApiRecord): readonly
     ...readRoutes(all).toSorted(
       (a, b) => Number(b.path.includes('/names/')) - Number(a.path.includes('/names/')),
     ),
+    ...instanceRoutes(all),
     ...changeRoutes(all),
   ]
   return routes
@@ -83,7 +87,8 @@ export function controlRoutes(deps: ControlApiDeps, record: ApiRecord): readonly
  *
  * @throws TypeError when a route declares no permission, or a kind has the name of another address
  */
-export function createControlApi(deps: ControlApiDeps): ControlApi {
+export function createControlApi(given: ControlApiDeps): ControlApi {
+  const deps = withInstances(given)
   const record = createApiRecord(deps)
   const routes = controlRoutes(deps, record)
   checkRoutes(routes)
@@ -99,7 +104,14 @@ export function createControlApi(deps: ControlApiDeps): ControlApi {
 }
 
 /** Kinds below which there are addresses of their own. */
-const BESIDE_KIND: ReadonlySet<string> = new Set(['servers', 'projects', 'secrets', 'tokens', 'users'])
+const BESIDE_KIND: ReadonlySet<string> = new Set([
+  'servers',
+  'instances',
+  'projects',
+  'secrets',
+  'tokens',
+  'users',
+])
 
 /** A route without a permission must not start (law 2), and two meanings of one address would hide one of them. */
 export function checkRoutes(routes: readonly Route[]): void {

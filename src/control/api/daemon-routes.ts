@@ -16,7 +16,10 @@ export interface DaemonRouteDeps extends ReadDeps {
   readonly shutdown: () => void
 }
 
-const LOG_QUERY = { tail: 'How many of the last lines; default 100.', follow: 'true: go on with what comes.' }
+export const LOG_QUERY = {
+  tail: 'How many of the last lines; default 100.',
+  follow: 'true: go on with what comes.',
+}
 
 /** The daemon itself: status, version, logs. */
 export const daemonRoutes = (deps: DaemonRouteDeps): readonly FixedRoute[] => [
@@ -48,7 +51,7 @@ export const daemonRoutes = (deps: DaemonRouteDeps): readonly FixedRoute[] => [
     query: LOG_QUERY,
     permission: { operation: 'logs' },
     answer: { status: 200, types: ['text/plain'] },
-    handle: ({ request, query }) => text(stream(deps.logs.daemon(logRequest(request, query)))),
+    handle: ({ request, query }) => text(streamed(deps.logs.daemon(logRequest(request, query)))),
   },
   {
     method: 'GET',
@@ -61,7 +64,7 @@ export const daemonRoutes = (deps: DaemonRouteDeps): readonly FixedRoute[] => [
       const wanted = { definition: kindFor('servers'), name: params['name'] ?? '', project: undefined }
       const { resource } = reachStored({ state: deps.snapshot.state(), access }, 'view', wanted)
       access.demand({ operation: 'logs', kind: 'servers', name: resource.metadata.name })
-      return text(stream(deps.logs.server(resource.metadata.name, logRequest(request, query))))
+      return text(streamed(deps.logs.server(resource.metadata.name, logRequest(request, query))))
     },
   },
   {
@@ -91,11 +94,11 @@ async function statusReport(deps: DaemonRouteDeps, access: CallAccess): Promise<
   }
 }
 
-const logRequest = (request: Request, query: Call['query']) => ({
+export const logRequest = (request: Request, query: Call['query']) => ({
   tail: wholeNumber('tail', query['tail'], { max: 100_000, fallback: 100 }),
   follow: flag('follow', query['follow']),
   signal: request.signal,
 })
 
-const stream = (lines: AsyncIterable<string>): ReadableStream =>
+export const streamed = (lines: AsyncIterable<string>): ReadableStream =>
   ReadableStream.from(lines).pipeThrough(new TextEncoderStream())

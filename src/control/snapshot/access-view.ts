@@ -1,5 +1,6 @@
 import type { AccessView, OwnerEntry, TokenRules } from '../../access/access-view.ts'
 import type { TokenOwner } from '../../access/principal.ts'
+import { serverOf } from '../../kinds/instance.ts'
 import { findKind } from '../../kinds/registry.ts'
 import type { ServiceAccountSpec } from '../../kinds/service-account.ts'
 import type { TokenSpec } from '../../kinds/token.ts'
@@ -31,11 +32,13 @@ export function ownerIn(state: State, { kind, name }: TokenOwner): OwnerEntry | 
   return { uid: resource.metadata.uid, disabled, claims }
 }
 
-/** Servers are in the projects that attach them; nothing else that belongs to no project is in one. */
+/** Servers are in the projects that attach them, with their Instances; nothing else that belongs to no project is in one. */
 function isUsedBy(
   state: State,
   { kind, name, project }: { kind: string; name: string; project: string },
 ): boolean {
-  if (findKind(kind)?.kind !== 'Server') return false
-  return state.projects.get(project)?.servers.some((server) => server.name === name) ?? false
+  const found = findKind(kind)?.kind
+  if (found !== 'Server' && found !== 'Instance') return false
+  const wanted = found === 'Server' ? name : serverOf(name)
+  return state.projects.get(project)?.servers.some((server) => server.name === wanted) ?? false
 }

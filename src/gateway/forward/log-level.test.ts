@@ -31,7 +31,13 @@ async function leased(instances: string, capabilities: object = { logging: {} })
   const servers = createScriptedServers()
   servers.script('srv').capabilities = capabilities
   const events = { changed() {}, notified() {}, asked() {}, withdrawn() {}, reopened() {}, lost() {} }
-  const pool = createPool({ dial: servers.dial, tickMs: () => 0, isCurrent: () => true, events })
+  const pool = createPool({
+    dial: servers.dial,
+    nowMs: () => 0,
+    tickMs: () => 0,
+    isCurrent: () => true,
+    events,
+  })
   const scope: Scope = { principal: 'token:a', session: 's' }
   const lease = await pool.lease(scriptedView('srv', { instances }), scope)
   if (!lease.ok) throw new TypeError('not leased')

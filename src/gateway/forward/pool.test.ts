@@ -10,6 +10,7 @@ function setUp() {
   const pool = createPool({
     isCurrent: () => true,
     dial: servers.dial,
+    nowMs: () => 0,
     tickMs: () => time.nowMs,
     events: {
       changed: (server, sharer, what) => heard.push(`${server.name} ${sharer} changed ${what}`),
@@ -176,6 +177,7 @@ test('a request that still holds an older view of a server does not bring that c
   const now = scriptedView('srv', { instances: 'shared' }, 'new')
   const pool = createPool({
     dial: servers.dial,
+    nowMs: () => 0,
     tickMs: () => 0,
     isCurrent: (server) => server.fingerprint === 'new',
     events: { changed() {}, notified() {}, asked() {}, withdrawn() {}, reopened() {}, lost() {} },
@@ -205,7 +207,7 @@ test('a connection of an older configuration ends with its last call, not before
     },
   }
   const events = { changed() {}, notified() {}, asked() {}, withdrawn() {}, reopened() {}, lost() {} }
-  const pool = createPool({ dial, tickMs: () => 0, isCurrent: () => true, events })
+  const pool = createPool({ dial, nowMs: () => 0, tickMs: () => 0, isCurrent: () => true, events })
   await pool.lease(scriptedView('srv', { instances: 'shared' }, 'old'), A1)
   pool.reconcile(() => undefined)
   await new Promise((resolve) => setTimeout(resolve, 200))

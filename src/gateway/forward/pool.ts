@@ -3,6 +3,7 @@ import { NO_OFFER, SHARED_OFFER, type Offer } from '../../protocol/client-offer.
 import type { Message } from '../../protocol/message.ts'
 import type { ServerView } from '../snapshot.ts'
 import type { Dial, For } from './dial/dial.ts'
+import { createInstanceBook, sharerDigest, type InstanceRecord, type InstanceView } from './instances.ts'
 import type { Question, Upstream, UpstreamFailure, UpstreamInfo } from './upstream.ts'
 
 /** For whom a connection is wanted. */
@@ -51,6 +52,10 @@ export interface Pool {
   health(server: ServerView): ServerHealth
   /** Connections to all servers, those included that are being made. */
   readonly size: number
+  /** Copies of stdio servers, those included that are being started or have ended and will be started again. */
+  instances(): readonly InstanceView[]
+  /** Ends one, with the calls on it; the next call starts another. False: there is none by that uid. */
+  stopInstance(uid: string): Promise<boolean>
   /** Passes a notification of a client on to the servers that have a connection for its session alone. */
   tellSession(session: string, notification: string): void
   /** Ends the connections of one front session. */
@@ -66,6 +71,8 @@ interface Entry {
   readonly connected: Promise<Result<Lease, UpstreamFailure>>
   lease: Lease | undefined
   usedMs: number
+  /** Of a stdio server. */
+  readonly instance: InstanceRecord | undefined
 }
 
 interface ServerRecord {
@@ -93,12 +100,15 @@ const SWEEP_MS = 60 * 1000
 /** How long a connection of an older configuration may finish its calls. */
 const RETIRE_MS = 30 * 1000
 const LOOK_MS = 50
+/** As the log of a server shows it. */
+const MARK_LENGTH = 8
 const MAX_CONNECTIONS_PER_SERVER = 1000
 const MAX_CONNECTIONS_PER_CALLER = 8
 
 export interface PoolDeps {
   readonly dial: Dial
   readonly tickMs: () => number
+  readonly nowMs: () => number
   readonly events: PoolEvents
   /** Whether this view of a Server is the one of the present configuration. */
   readonly isCurrent: (server: ServerView) => boolean
@@ -106,6 +116,7 @@ export interface PoolDeps {
 
 export function createPool(deps: PoolDeps): Pool {
   const servers = new Map<string, ServerRecord>()
+  const book = createInstanceBook(deps.nowMs)
   const sweeper = setInterval(sweep, SWEEP_MS)
   sweeper.unref()
 
@@ -160,7 +171,7 @@ export function createPool(deps: PoolDeps): Pool {
     if (!makeRoom(record, whom.sharer)) {
       return Promise.resolve(err({ kind: 'unreachable', message: 'too many connections to it are open' }))
     }
-    return openEntry(record, server, whom, entry !== undefined)
+    return openEntry(record, server, whom, entry)
   }
 
   /** Modern clients have a connection for each set of capabilities that they declare, which is theirs to vary. */
@@ -192,9 +203,14 @@ export function createPool(deps: PoolDeps): Pool {
     record: ServerRecord,
     server: ServerView,
     whom: For,
-    again: boolean,
+    before: Entry | undefined,
   ): Promise<Result<Lease, UpstreamFailure>> {
     const { sharer } = whom
+    const { name, uid } = server
+    const instance =
+      server.spec.transport === 'stdio'
+        ? book.starting({ server: name, serverUid: uid, sharer }, before?.instance)
+        : undefined
     const connected = deps.dial
       .connect(server, whom, {
         // What an older configuration still says is about lists and subscriptions that nobody has any more.
@@ -203,6 +219,7 @@ export function createPool(deps: PoolDeps): Pool {
         asked: (question) => deps.events.asked(server, sharer, question),
         withdrawn: (question) => deps.events.withdrawn(question),
         lost: (failure) => {
+          book.ended(instance, failure.message)
           lost(record, failure)
           if (isCurrent(record, server)) deps.events.lost(server, sharer)
         },
@@ -216,14 +233,15 @@ export function createPool(deps: PoolDeps): Pool {
           sharer,
           heard: (failure) => void (record.trouble = failure),
         }
+        book.note(instance, `ready, speaks ${opened.value.protocolVersion}`)
         record.info = opened.value
         record.failure = undefined
         record.trouble = undefined
         record.steadySinceMs ??= deps.tickMs()
-        if (again || (sharer === '' && record.losses > 0)) deps.events.reopened(server, sharer)
+        if (before !== undefined || (sharer === '' && record.losses > 0)) deps.events.reopened(server, sharer)
         return ok(entry.lease)
       })
-    const entry: Entry = { server, sharer, connected, lease: undefined, usedMs: deps.tickMs() }
+    const entry: Entry = { server, sharer, connected, lease: undefined, usedMs: deps.tickMs(), instance }
     record.entries.set(sharer, entry)
     return connected
   }
@@ -304,6 +322,22 @@ export function createPool(deps: PoolDeps): Pool {
       for (const record of servers.values()) size += record.entries.size
       return size
     },
+    instances() {
+      return [...servers.values()].flatMap(({ entries }) => [...entries.values()].flatMap(viewOf))
+    },
+    async stopInstance(uid) {
+      for (const record of servers.values()) {
+        const entry = [...record.entries.values()].find(({ instance }) => instance?.uid === uid)
+        if (entry?.instance === undefined || entry.instance.stopped) continue
+        entry.instance.stopped = true
+        const connected = await entry.connected
+        if (connected.ok) await connected.value.upstream.close()
+        // Whoever listens to it is led to the next one.
+        if (isCurrent(record, entry.server)) deps.events.lost(entry.server, entry.sharer)
+        return true
+      }
+      return false
+    },
     tellSession(session, notification) {
       for (const record of servers.values())
         record.entries.get(`session:${session}`)?.lease?.upstream.tell(notification)
@@ -338,6 +372,16 @@ export function createPool(deps: PoolDeps): Pool {
       await Promise.all(open)
     },
   }
+}
+
+/** What has been stopped is not there any more. */
+function viewOf({ server, instance, lease }: Entry): readonly InstanceView[] {
+  if (instance === undefined || instance.stopped || server.spec.transport !== 'stdio') return []
+  const { events, ended } = instance
+  const phase = ended !== undefined ? 'Ended' : lease === undefined ? 'Starting' : 'Running'
+  const pid = ended === undefined ? lease?.upstream.pid : undefined
+  const mark = sharerDigest(instance.sharer)?.slice(0, MARK_LENGTH)
+  return [{ ...instance, mark, sharing: server.spec.instances, phase, pid, events: [...events] }]
 }
 
 /** At once when nothing is in flight, so that two copies of a stdio server are not at work side by side for longer than needed. */

@@ -32,6 +32,8 @@ export interface Upstream {
    */
   watch(uri: string): Promise<WatchRefusal | undefined>
   unwatch(uri: string): void
+  /** Of the process, where it is one of ours. */
+  readonly pid?: number | undefined
   /** How many resources it watches. */
   readonly watched: number
   /** What it reports without being asked; waits, for a bounded time, until the server has let us know. */

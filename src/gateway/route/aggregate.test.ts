@@ -33,6 +33,7 @@ function setUp() {
   const pool = createPool({
     isCurrent: () => true,
     dial: servers.dial,
+    nowMs: () => 0,
     tickMs,
     events: {
       changed: (server, _, what) => catalog.changed(server, [what]),

@@ -15,6 +15,7 @@ function setUp() {
     pool: createPool({
       isCurrent: () => true,
       dial: servers.dial,
+      nowMs: () => 0,
       tickMs,
       events: {
         changed: (server, _, what) => catalog.changed(server, [what]),

@@ -21,6 +21,7 @@ function setUp(servers: Readonly<Record<string, Has>>) {
   const pool = createPool({
     isCurrent: () => true,
     dial: scripted.dial,
+    nowMs: () => 0,
     tickMs: () => 0,
     events: {
       changed: (server, _, what) =>

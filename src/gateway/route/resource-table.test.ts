@@ -26,7 +26,13 @@ test.each([
 test('who lists it comes first, then whose template fits, then who has resources at all; the project breaks ties', async () => {
   const servers = createScriptedServers()
   const events = { changed() {}, notified() {}, asked() {}, withdrawn() {}, reopened() {}, lost() {} }
-  const pool = createPool({ dial: servers.dial, tickMs: () => 0, isCurrent: () => true, events })
+  const pool = createPool({
+    dial: servers.dial,
+    nowMs: () => 0,
+    tickMs: () => 0,
+    isCurrent: () => true,
+    events,
+  })
   const catalog = createCatalog({
     pool,
     us: { name: 'c', version: '0' },

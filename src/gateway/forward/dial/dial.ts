@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto'
 import type { Pool as HttpPool } from 'undici'
 import type { HttpSpec, StdioSpec } from '../../../kinds/server.ts'
 import type { Clock } from '../../../lib/clock.ts'
@@ -18,6 +17,7 @@ import { createModernHttp } from '../http/http-modern.ts'
 import { SseUpstream } from '../http/http-sse.ts'
 import { httpTarget, type HttpTarget } from '../http/http-target.ts'
 import { StdioUpstream } from '../stdio/stdio.ts'
+import { sharerDigest } from '../instances.ts'
 import type { Upstream, UpstreamEvents, UpstreamFailure, UpstreamInfo } from '../upstream.ts'
 import type { UpstreamSession, UpstreamSessionLog } from '../http/upstream-sessions.ts'
 import { createVerdicts, type Detection, type Verdict } from './verdicts.ts'
@@ -235,10 +235,10 @@ function saidBy({ info }: Extract<Verdict, { readonly speaks: 'modern' }>): Upst
 const mayBeSse = ({ status }: UpstreamFailure): boolean => status === 400 || status === 404 || status === 405
 
 function instanceSpec(server: string, sharer: string, spec: StdioSpec, open: OpenSecret): InstanceSpec {
-  const suffix = sharer === '' ? '' : `-${createHash('sha256').update(sharer).digest('hex').slice(0, 12)}`
+  const digest = sharerDigest(sharer)
   return {
     server,
-    key: `${server}${suffix}`,
+    key: digest === undefined ? server : `${server}-${digest}`,
     command: spec.command,
     args: spec.args,
     env: injectEnv(spec, open),

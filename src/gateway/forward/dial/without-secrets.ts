@@ -41,6 +41,9 @@ export function withoutSecrets(upstream: Upstream, redact: Redact): Upstream {
     get idle() {
       return upstream.idle
     },
+    get pid() {
+      return upstream.pid
+    },
     watch: (uri) => upstream.watch(uri).then((refusal) => cleanRefusal(refusal, redact)),
     unwatch: (uri) => upstream.unwatch(uri),
     get watched() {

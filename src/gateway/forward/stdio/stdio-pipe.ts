@@ -40,6 +40,10 @@ export class StdioPipe {
     return this.#end
   }
 
+  get pid(): number | undefined {
+    return this.#instance?.pid
+  }
+
   get openCalls(): number {
     return this.#calls.size
   }

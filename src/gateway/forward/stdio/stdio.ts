@@ -79,6 +79,10 @@ export class StdioUpstream implements Upstream {
     return this.#pipe.openCalls === 0
   }
 
+  get pid(): number | undefined {
+    return this.#pipe.pid
+  }
+
   open(): Promise<Result<UpstreamInfo, UpstreamFailure>> {
     this.#opening ??= this.#open()
     return this.#opening
