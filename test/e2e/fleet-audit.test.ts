@@ -200,6 +200,37 @@ test('who called is found at either: by person, token, digest, kind and decision
   expect(wrong.stderr).toContain('kind: must be one of tool_call, session_bind')
 })
 
+test('the record of one project is for whoever may view it; everything else is refused, with what to type', async () => {
+  const { a } = fleet
+  await a.apply([
+    { kind: 'User', metadata: { name: 'ben' }, spec: {} },
+    {
+      kind: 'RoleBinding',
+      metadata: { name: 'ben' },
+      spec: {
+        subjects: [{ kind: 'User', name: 'ben' }],
+        bindings: [{ role: 'view', resource: 'audit', project: 'demo' }],
+      },
+    },
+  ])
+  const asked = (user: string, ...more: string[]) =>
+    castellan(['audit', ...more, '--as', `User:${user}`, '-o', 'json'], { home: a.home })
+  const listed = await asked('ben', '-p', 'demo', '--limit', '1000')
+  const { items } = JSON.parse(listed.stdout) as { items: { project?: string }[] }
+  expect(new Set(items.map(({ project }) => project))).toEqual(new Set(['demo']))
+  expect((await asked('ben', 'sessions', '-p', 'demo')).status).toBe(0)
+  expect((await asked('ben')).stderr).toContain('-p PROJECT')
+  expect((await asked('ben', '-p', 'other')).stderr).toContain('you have no right to view audit')
+  expect((await asked('nobody', '-p', 'demo')).status).toBe(1)
+  const denials = await ok(['audit', '--kind', 'access_decision', '--principal', 'ben', '-o', 'json'], {
+    home: a.home,
+  })
+  expect((JSON.parse(denials) as { items: unknown[] }).items).toMatchObject([
+    { event: 'view audit', user: 'ben', actor: 'local-admin', decision: 'deny' },
+    { event: 'view audit', project: 'other' },
+  ])
+})
+
 test('a chain that is removed is missed by the others, whoever looks', async () => {
   const third = await fleet.another()
   const chain = chainOf(third.home)

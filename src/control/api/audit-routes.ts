@@ -29,7 +29,7 @@ const FILTER = {
 const SHARED = {
   method: 'GET',
   query: FILTER,
-  permission: { verb: 'view', kind: 'audit' },
+  permission: { verb: 'view', kind: 'audit', project: '{project}' },
   answer: { status: 200, types: ['application/json', 'application/yaml', 'text/plain'] },
 } as const
 
@@ -74,9 +74,15 @@ async function answer({ query }: Call, shown: Shown): Promise<Response> {
   return text(stringify(shown.yaml), 'application/yaml')
 }
 
-/** @throws Fault `invalid` */
-function readFilter({ clock }: AuditRouteDeps, { query }: Call): AuditFilter {
+const ONE_PROJECT = 'you may read the record of some projects only: name one, with -p PROJECT'
+
+/**
+ * Whoever may read the record of one project names it, and sees nothing of others or of what belongs to none.
+ * @throws Fault `invalid`, `forbidden`
+ */
+function readFilter({ clock }: AuditRouteDeps, { query, access }: Call): AuditFilter {
   const { project, principal, user, token, tool, kind, decision } = query
+  access.demand({ verb: 'view', kind: 'audit', project }, project === undefined ? ONE_PROJECT : undefined)
   return {
     project,
     principal,
