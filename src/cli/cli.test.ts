@@ -19,9 +19,9 @@ const envFor = (url: string) => ({ CASTELLAN_URL: url, CASTELLAN_TOKEN: 'csa_tes
 const folder = () => mkdtempSync(join(tmpdir(), 'castellan-cli-'))
 
 test.each([
-  [['get', 'servers'], 'GET', '/api/v1/servers?output=table'],
+  [['get', 'servers'], 'GET', '/api/v1/servers?output=table&limit=500'],
   [['get', 'server/foo', '-o', 'yaml'], 'GET', '/api/v1/server/foo?output=yaml'],
-  [['get', 'tokens', '-p', 'demo'], 'GET', '/api/v1/tokens?output=table&project=demo'],
+  [['get', 'tokens', '-p', 'demo'], 'GET', '/api/v1/tokens?output=table&project=demo&limit=500'],
   [['describe', 'srv', 'foo'], 'GET', '/api/v1/srv/foo?output=describe'],
   [['explain', 'server.spec.env'], 'GET', '/api/v1/explain/server?path=spec.env'],
   [['status'], 'GET', '/api/v1/status?output=table'],
@@ -158,10 +158,94 @@ test('a daemon that refuses twice for load and then answers is asked three times
   expect(server.asked).toHaveLength(3)
 })
 
+test.each([
+  [[], ['/healthz']],
+  [['--no-health'], []],
+])('test mcp %j asks %j for the health of the host', async (argv, expected) => {
+  const server = await daemon(() => ({ status: 404 }))
+  await runInMemory(['test', 'mcp', server.url, ...argv])
+  expect(server.asked.map(({ path }) => path).filter((path) => path === '/healthz')).toEqual(expected)
+})
+
+test('what is created or applied is done once, however often it has to be asked for (D58)', async () => {
+  const keys: unknown[] = []
+  const server = await listen((_asked, request) => {
+    keys.push(request.headers['idempotency-key'])
+    // Refused, refused, and once the answer is lost with its connection.
+    if (keys.length === 3) request.socket.destroy()
+    const refused = keys.length < 3
+    const headers = refused ? { 'retry-after': '0' } : {}
+    return { status: refused ? 429 : 201, headers, body: { results: [] } }
+  })
+  open.push(server)
+  for (const [argv, stdin] of [
+    [['create', 'project', 'p'], ''],
+    [['apply', '-f', '-'], 'kind: P'],
+  ] as const) {
+    keys.splice(0)
+    expect(await runInMemory(argv, { stdin, env: envFor(server.url) })).toMatchObject({ code: 0 })
+    expect(keys).toHaveLength(4)
+    expect(keys[0]).toMatch(/^[\da-f-]{36}$/)
+    expect(new Set(keys).size).toBe(1)
+  }
+})
+
 test('what may not be repeated is asked once', async () => {
   const server = await daemon(() => ({ status: 503, headers: { 'retry-after': '0' } }))
-  await runInMemory(['create', 'project', 'p'], { env: envFor(server.url) })
+  await runInMemory(['attach', 'memory', '-p', 'demo'], { env: envFor(server.url) })
   expect(server.asked).toHaveLength(1)
+})
+
+const PAGES = {
+  table: ['NAME\na\n', 'b\n', 'c\n'],
+  yaml: ['kind: A\n---\nkind: B\n', 'kind: C\n', ''],
+  json: ['a', 'b', 'c'].map((name) => ({ kind: 'ServerList', metadata: { revision: 7 }, items: [{ name }] })),
+} as const
+
+test.each([
+  ['table', 'NAME\na\nb\nc\n'],
+  ['yaml', 'kind: A\n---\nkind: B\n---\nkind: C\n'],
+  [
+    'json',
+    '{"kind":"ServerList","metadata":{"revision":7},"items":[{"name":"a"},{"name":"b"},{"name":"c"}]}\n',
+  ],
+] as const)('get -o %s of several pages is one document', async (output, whole) => {
+  const server = await daemon(({ path }) => {
+    const page = Number(new URL(path, 'http://x').searchParams.get('continue') ?? 0)
+    const next = `</api/v1/servers?limit=500&continue=${page + 1}>; rel="next"`
+    return { headers: page < 2 ? { link: next } : {}, body: PAGES[output][page] }
+  })
+  const argv = ['get', 'servers', '-o', output, '-l', 'team=blue', '--field-selector', 'metadata.name!=x']
+  expect(await runInMemory(argv, { env: envFor(server.url) })).toEqual({ code: 0, out: whole, err: '' })
+  expect(server.asked.map(({ path }) => path)).toEqual(
+    ['', '&continue=1', '&continue=2'].map(
+      (more) =>
+        `/api/v1/servers?output=${output}&labelSelector=team%3Dblue&fieldSelector=metadata.name%21%3Dx&limit=500${more}`,
+    ),
+  )
+})
+
+test('get -w goes on behind a broken connection where it was, and begins anew when that is too long ago', async () => {
+  const event = (id: number, text: string) => `id: ${id}\nevent: changed\ndata: {"text":"${text}\\n"}\n\n`
+  const started = 'event: started\ndata: {"text":"NAME\\n"}\n\n'
+  const since: unknown[] = []
+  const sse = { 'content-type': 'text/event-stream' }
+  const server = await listen((_asked, request) => {
+    since.push(request.headers['last-event-id'])
+    if (since.length === 1) return { headers: sse, body: `${started}${event(4, 'a')}: \nid: 9\n\n` }
+    if (since.length === 2) return { headers: sse, body: started + event(10, 'b') }
+    const problem = { 'content-type': 'application/problem+json' }
+    if (since.length === 3) return { status: 410, headers: problem, body: { code: 'expired', title: 'x' } }
+    const ended = 'event: ended\ndata: {"code":"unauthenticated","title":"gone"}\n\n'
+    return { headers: sse, body: started + event(20, 'c') + ended }
+  })
+  open.push(server)
+  expect(await runInMemory(['get', 'servers', '-w'], { env: envFor(server.url) })).toEqual({
+    code: 1,
+    out: 'NAME\na\nb\nc\n',
+    err: 'error: the watch was ended: gone\n',
+  })
+  expect(since).toEqual([undefined, '9', '10', undefined])
 })
 
 test.each(['http://127.0.0.1:1', 'https://127.0.0.1:1'])(

@@ -3,6 +3,16 @@ import type { Verb } from './define-command.ts'
 /** The verbs about who asks, and where: contexts, signing in, rights. */
 export const IDENTITY_VERBS: readonly Verb[] = [
   {
+    path: ['login'],
+    summary: 'Sign in to a daemon, with a password or at an identity provider',
+    load: async () => (await import('./commands/login.ts')).login,
+  },
+  {
+    path: ['logout'],
+    summary: 'Sign out',
+    load: async () => (await import('./commands/logout.ts')).logout,
+  },
+  {
     path: ['whoami'],
     summary: 'Show who you are to the daemon, and which daemon that is',
     load: async () => (await import('./commands/whoami.ts')).whoami,

@@ -124,6 +124,8 @@ function toCommander(name: string, option: Option<unknown>): CommanderOption {
   const made = new CommanderOption(option.flags, option.help)
   // Values are stored under the name in the definition, whatever the flag is called.
   made.attributeName = () => name
+  // `--no-health` is a flag of its own, not the opposite of a `--health` that there is not.
+  made.negate = false
   if (option.choices !== undefined) made.choices([...option.choices])
   if (option.type === 'list')
     made.argParser((value: string, before: string[] | undefined) => [...(before ?? []), value])

@@ -1,6 +1,7 @@
 import { printLines } from '../context.ts'
 import { changeConfig } from '../contexts/change-config.ts'
 import { configPath, contextNamed, HOME_CONTEXT } from '../contexts/config-file.ts'
+import { stronger } from '../contexts/stronger.ts'
 import { defineCommand } from '../define-command.ts'
 
 export const configUseContext = defineCommand({
@@ -16,13 +17,7 @@ export const configUseContext = defineCommand({
       draft.current = name === HOME_CONTEXT ? undefined : name
     })
     printLines(context.stdout, [`context ${name} is in use`])
-    const stronger = ['CASTELLAN_URL', 'CASTELLAN_HOME'].filter(
-      (variable) => (context.env[variable] ?? '') !== '',
-    )
-    if (stronger.length > 0)
-      printLines(context.stderr, [
-        `${stronger.join(' and ')} goes before it here: unset it, or give --context ${name}`,
-      ])
+    printLines(context.stderr, stronger(context, name))
     return 0
   },
 })
