@@ -125,11 +125,11 @@ export async function serve(config: ServeConfig): Promise<Daemon> {
         peers: network.daemons(),
       })),
       tokenUses: () => uses.all(),
+      instances: createInstanceSource({ gateway, snapshot, daemon: epoch }),
       grants,
       logs: createLogSource(config.home),
       audit: recorder,
       version: {
-      instances: createInstanceSource({ gateway, snapshot, daemon: epoch }),
         version: build.version,
         commit: build.commit ?? 'unknown',
         buildDate: build.buildDate ?? 'from source',

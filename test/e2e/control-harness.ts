@@ -80,6 +80,7 @@ export async function openControl(home: string): Promise<Control> {
     authorizer: createAuthorizer({ view: snapshot.access }),
     changes: createChanges({ store, sealer, snapshot, clock }),
     snapshot,
+    instances: { list: () => [], stop: () => Promise.resolve(false) },
     recorder: memoryRecorder(entries, disk),
     bootEpoch: mintBootEpoch(),
     status: {
@@ -92,7 +93,6 @@ export async function openControl(home: string): Promise<Control> {
         home: '/home',
         database: 'sqlite',
         url: 'http://127.0.0.1:7411',
-    instances: { list: () => [], stop: () => Promise.resolve(false) },
         audit: 'ok',
         sandbox: 'reaper',
         peers: [],
