@@ -10,6 +10,11 @@ export interface ApiRequest {
   readonly method?: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
   readonly query?: Query
   readonly body?: { readonly type: string; readonly text: string }
+  /**
+   * Of a POST: it is done once, however often it has to be sent until an answer arrives (an Idempotency-Key, which
+   * creating and applying have a memory for).
+   */
+  readonly once?: boolean
 }
 
 /** How long a request may stay silent, by what it does: an `apply` of thousands takes its time. */
@@ -27,14 +32,35 @@ export async function callApi(
   path: readonly string[],
   request: ApiRequest = {},
 ): Promise<string> {
+  return (await askApi(target, path, request)).body
+}
+
+/** A part of a list. */
+export interface ApiPage {
+  readonly body: string
+  /** `continue` of the page that follows; undefined: this is the last one. */
+  readonly next: string | undefined
+}
+
+/** One page of a list; see `callApi`. */
+export async function callApiPage(target: Target, path: readonly string[], query: Query): Promise<ApiPage> {
+  const { body, link } = await askApi(target, path, { query })
+  const address = /<([^>]*)>;\s*rel="?next"?/.exec(link ?? '')?.[1]
+  const next = address === undefined ? undefined : new URL(address, target.url).searchParams.get('continue')
+  return { body, next: next ?? undefined }
+}
+
+async function askApi(target: Target, path: readonly string[], request: ApiRequest): Promise<HttpAnswer> {
   const method = request.method ?? 'GET'
+  const headers = headersOf(target, request.body)
+  if (request.once === true) headers['idempotency-key'] = crypto.randomUUID()
   const answer = await sendHttp(addressOf(target, path, request.query), {
     method,
-    headers: headersOf(target, request.body),
+    headers,
     body: request.body?.text,
     timeoutMs: TIMEOUT_MS[method],
   })
-  if (answer.status >= 200 && answer.status < 300) return answer.body
+  if (answer.status >= 200 && answer.status < 300) return answer
   throw refusalOf(answer, target)
 }
 
@@ -43,15 +69,19 @@ export async function streamApi(
   target: Target,
   path: readonly string[],
   query: Query,
+  {
+    lastEventId,
+    silenceMs = 0,
+  }: { readonly lastEventId?: string | undefined; readonly silenceMs?: number } = {},
 ): Promise<IncomingMessage> {
   const url = addressOf(target, path, query)
-  const message = await openHttp(url, {
-    method: 'GET',
-    headers: headersOf(target, undefined),
-    timeoutMs: 0,
-  }).catch((error: unknown) => {
-    throw noDaemon(url, error)
-  })
+  const headers = headersOf(target, undefined)
+  if (lastEventId !== undefined) headers['last-event-id'] = lastEventId
+  const message = await openHttp(url, { method: 'GET', headers, timeoutMs: silenceMs }).catch(
+    (error: unknown) => {
+      throw noDaemon(url, error)
+    },
+  )
   const status = message.statusCode ?? 0
   if (status >= 200 && status < 300) return message
   const type = message.headers['content-type'] ?? ''

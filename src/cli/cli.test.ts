@@ -149,7 +149,7 @@ test('what the daemon refuses is printed with its problems and its hint', async 
 test('a daemon that refuses twice for load and then answers is asked three times', async () => {
   let left = 2
   const server = await daemon(() =>
-    left-- > 0 ? { status: left === 1 ? 503 : 429, headers: { 'retry-after': '0' } } : { body: 'ok' },
+    left-- > 0 ? { status: left === 1 ? 503 : 429, headers: { 'retry-after': '0' } } : { body: 'ok\n' },
   )
   expect(await runInMemory(['get', 'servers'], { env: envFor(server.url) })).toMatchObject({
     code: 0,

@@ -16,7 +16,7 @@ export async function createObject(
   { kind, plural, name, labels, spec }: NewObject,
 ): Promise<number> {
   const manifest = { apiVersion: 'castellan/v1', kind, metadata: { name, labels }, spec }
-  await callApi(target(), [plural], { method: 'POST', body: jsonBody(manifest) })
+  await callApi(target(), [plural], { method: 'POST', body: jsonBody(manifest), once: true })
   printLines(context.stdout, [`${kind.toLowerCase()}/${name} created`])
   return 0
 }

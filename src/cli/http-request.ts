@@ -20,6 +20,8 @@ export interface HttpAnswer {
   readonly status: number
   readonly type: string
   readonly body: string
+  /** Its Link header. */
+  readonly link?: string | undefined
 }
 
 /** What a transport error means in words; codes that are not here are shown as they are. */
@@ -67,20 +69,30 @@ export async function openHttp(url: URL, request: HttpRequest): Promise<Incoming
 
 const IDEMPOTENT = new Set(['GET', 'PUT', 'DELETE'])
 const MAX_ATTEMPTS = 5
+/** The connection was there, and broke: the daemon may have been started again. */
+const BROKEN = new Set(['ECONNRESET', 'EPIPE', 'ECONNABORTED'])
 
 /**
- * A request and its whole answer. An idempotent one that is refused with 429 or 503 is tried again, at the pace of
- * `Retry-After` (RFC 9110 §10.2.3) or with doubling pauses; five attempts in all.
+ * A request and its whole answer. One that may be repeated (by its method, or since it has an Idempotency-Key) is tried
+ * again when it is refused with 429 or 503 or its connection breaks, at the pace of `Retry-After` (RFC 9110 §10.2.3) or
+ * with doubling pauses; five attempts in all. Where nothing has answered at all, nothing is waited for.
  *
  * @throws CliFailure when nothing answers there
  */
 export async function sendHttp(url: URL, request: HttpRequest): Promise<HttpAnswer> {
+  const mayRepeat = IDEMPOTENT.has(request.method) || request.headers['idempotency-key'] !== undefined
+  let reached = false
   for (let attempt = 1; ; attempt++) {
-    const answer = await attemptHttp(url, request)
-    const again = answer.status === 429 || answer.status === 503
-    if (!again || attempt === MAX_ATTEMPTS || !IDEMPOTENT.has(request.method)) return answer
+    const isLast = !mayRepeat || attempt === MAX_ATTEMPTS
+    const answer = await attemptHttp(url, request).catch((error: unknown) => {
+      reached ||= BROKEN.has((error as NodeJS.ErrnoException).code ?? '')
+      if (isLast || !reached) throw noDaemon(url, error)
+      return undefined
+    })
+    reached ||= answer !== undefined
+    if (answer !== undefined && (isLast || (answer.status !== 429 && answer.status !== 503))) return answer
     const { setTimeout: sleep } = await import('node:timers/promises')
-    await sleep(answer.retryAfterMs ?? 100 * 2 ** attempt)
+    await sleep(answer?.retryAfterMs ?? 100 * 2 ** attempt)
   }
 }
 
@@ -89,17 +101,14 @@ interface Attempt extends HttpAnswer {
 }
 
 async function attemptHttp(url: URL, request: HttpRequest): Promise<Attempt> {
-  try {
-    const message = await openHttp(url, request)
-    const body = await readText(message)
-    return {
-      status: message.statusCode ?? 0,
-      type: message.headers['content-type'] ?? '',
-      body,
-      retryAfterMs: parseRetryAfter(message.headers['retry-after']),
-    }
-  } catch (error) {
-    throw noDaemon(url, error)
+  const message = await openHttp(url, request)
+  const { 'content-type': type = '', link, 'retry-after': retryAfter } = message.headers
+  return {
+    status: message.statusCode ?? 0,
+    type,
+    body: await readText(message),
+    link: Array.isArray(link) ? link[0] : link,
+    retryAfterMs: parseRetryAfter(retryAfter),
   }
 }
 

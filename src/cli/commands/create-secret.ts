@@ -44,7 +44,7 @@ export const createSecret = defineCommand({
       metadata: { name },
       spec: { data: Object.fromEntries(data) },
     }
-    await callApi(target(), ['secrets'], { method: 'POST', body: jsonBody(manifest) })
+    await callApi(target(), ['secrets'], { method: 'POST', body: jsonBody(manifest), once: true })
     printLines(context.stdout, [`secret/${name} created`])
     return 0
   },

@@ -97,6 +97,7 @@ const create = async (target: Target, token: NewToken): Promise<Created> =>
       method: 'POST',
       query: { project: token.project },
       body: jsonBody(manifestOf(token)),
+      once: true,
     }),
   ) as Created
 
