@@ -44,8 +44,8 @@ export interface Callers {
   prepare(authorization: string | undefined, about: About): Promise<void> | undefined
   authenticate(authorization: string | undefined, connection?: object): Result<Principal, AuthRefusal>
   access(principal: Principal, project: string): ProjectAccess | undefined
-  /** Whether what is known of them holds at this moment, by the key of the principal. */
-  isActive(principal: string, project: string): boolean
+  /** As far as what is known of them holds at this moment, by the key of the principal. */
+  accessOf(principal: string, project: string): ProjectAccess | undefined
   /** As this caller sees it; without one: as anybody here does. */
   view(project: string, principal?: string): ProjectView | undefined
   views(): Iterable<ProjectView>
@@ -250,9 +250,9 @@ export function createCallers(deps: CallersDeps): Callers {
       return caller.standing === 'good' && caller.principal !== undefined ? ok(caller.principal) : UNKNOWN
     },
     access: (principal, project) => byPlace.get(`${principal.key} ${project}`)?.access,
-    isActive(principal, project) {
+    accessOf(principal, project) {
       const caller = byPlace.get(`${principal} ${project}`)
-      return caller?.standing === 'good' && caller.access !== undefined && holdsNow(caller)
+      return caller?.standing === 'good' && holdsNow(caller) ? caller.access : undefined
     },
     view(project, principal) {
       if (principal !== undefined) return byPlace.get(`${principal} ${project}`)?.view

@@ -66,7 +66,7 @@ export function assemble(deps: GatewayDeps, traffic: Traffic): Parts {
     pool: () => pool,
     catalog: () => catalog,
     snapshot,
-    isActive: deps.isActive,
+    accessOf: deps.accessOf,
     log,
   })
   const pool: Pool = createPool({
@@ -116,7 +116,7 @@ export function assemble(deps: GatewayDeps, traffic: Traffic): Parts {
       catalog.endSession(id)
       streams.endSession(session)
     },
-    isActive: deps.isActive,
+    isActive: (principal, project) => deps.accessOf(principal, project) !== undefined,
     onRest({ id }) {
       pool.endSession(id)
       catalog.endSession(id)

@@ -1,5 +1,6 @@
 import type { Authenticator } from '../access/authenticate.ts'
 import type { Authorizer } from '../access/authorize.ts'
+import type { ProjectAccess } from '../access/project-access.ts'
 import type { Recorder } from '../audit/entry.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { BootEpoch } from '../lib/id.ts'
@@ -21,8 +22,8 @@ export interface GatewayDeps {
   readonly sessions: SessionStore
   /** Where our sessions at servers are remembered. */
   readonly upstreamSessions: UpstreamSessionLog
-  /** Whether a principal that opened something in a project may still use it; by the principal's key. */
-  readonly isActive: (principal: string, project: string) => boolean
+  /** What a principal, by its key, may use of a project at this moment; undefined: it may no longer be here. */
+  readonly accessOf: (principal: string, project: string) => ProjectAccess | undefined
   readonly runtime: Runtime
   readonly clock: Clock
   readonly epoch: BootEpoch

@@ -79,9 +79,9 @@ export async function serve(config: ServeConfig): Promise<Daemon> {
       authorizer,
       sessions: createSessionStore(store.state, clock),
       upstreamSessions,
-      isActive: (key, project) => {
+      accessOf: (key, project) => {
         const principal = activePrincipal(snapshot, key, clock.nowMs())
-        return principal !== undefined && authorizer.project(principal, project) !== undefined
+        return principal === undefined ? undefined : authorizer.project(principal, project)
       },
       us: { name: 'castellan', version: build.version },
     })

@@ -71,8 +71,11 @@ export function createEnter({
         hint: 'the project has been deleted, its name is misspelt, or you have no right to use it',
       }
     const project = compile(view)
-    if (server !== undefined && !project.servers.has(server)) {
-      return { code: 'no_endpoint', hint: 'no server of the project has that name' }
+    if (server !== undefined && !(project.servers.has(server) && x.access.reaches(server))) {
+      return {
+        code: 'no_endpoint',
+        hint: 'no server of the project has that name, or you have no right to use it',
+      }
     }
     x.project = project
     return undefined

@@ -27,12 +27,22 @@ export const scopeOf = (x: Exchange): Scope => ({
   offer: x.offer,
 })
 
-/** The servers that an endpoint stands for: all of the project, or the one it names. */
+/** The servers that an endpoint stands for: those of the project that the caller may use any of, or the one it names. */
 export function endpointServers(x: Exchange): readonly ServerView[] {
   const project = need(x.project, 'project')
-  if (x.target.server === undefined) return project.view.servers
+  const access = need(x.access, 'access')
+  const { servers } = project.view
+  if (x.target.server === undefined)
+    return access.all ? servers : servers.filter(({ name }) => access.reaches(name))
   const only = project.servers.get(x.target.server)
   return only === undefined ? [] : [only]
+}
+
+/** Those of an endpoint whose resources the caller may use. */
+export function resourceServers(x: Exchange): readonly ServerView[] {
+  const access = need(x.access, 'access')
+  const servers = endpointServers(x)
+  return access.all ? servers : servers.filter(({ name }) => access.server(name))
 }
 
 const isRefusal = (found: Route | Refusal): found is Refusal => 'code' in found
@@ -99,12 +109,17 @@ function byName(catalog: Catalog, x: Exchange, named: Named): Route | Refusal | 
   const project = need(x.project, 'project')
   const name = x.target.server ?? serverOf(named.key)
   const server = name === undefined ? undefined : project.servers.get(name)
-  if (server === undefined) return unknownName(named.list)
+  if (server === undefined || !mayKnow(x, named.list, server)) return unknownName(named.list)
   const scope = scopeOf(x)
   const list = catalog.peek(server, scope, named.list)
   const route = list === undefined ? undefined : inList(x, server, list, named)
   if (route !== undefined) return route
   return lookAgain(catalog, x, server, named)
+}
+
+function mayKnow(x: Exchange, list: Named['list'], { name }: ServerView): boolean {
+  const access = need(x.access, 'access')
+  return access.all || (list === 'tools' ? access.reaches(name) : access.server(name))
 }
 
 /** The list is not known yet, or does not have the name: it may have grown since. */
@@ -154,7 +169,7 @@ export function createReadListAgain({ catalog }: Pick<RouteDeps, 'catalog'>): (x
 }
 
 async function byUri(catalog: Catalog, x: Exchange, named: Named): Promise<Route | Refusal> {
-  const servers = endpointServers(x)
+  const servers = resourceServers(x)
   const subscribed = x.session?.subscriptions.get(named.key)
   const owner = subscribed === undefined ? undefined : servers.find((server) => server.name === subscribed)
   const { links } = need(x.project, 'project')
@@ -187,11 +202,7 @@ function byTask({ tasks, pool }: RouteDeps, x: Exchange, message: Message): Rout
     return { code: 'method_not_found' }
   if (!x.offer.tasks)
     return { code: 'capability_missing', data: { requiredCapabilities: { extensions: { [TASKS_KEY]: {} } } } }
-  if (at === undefined || task === undefined || server === undefined)
-    return {
-      code: 'not_found',
-      hint: 'params.taskId must be one that this client was given on this endpoint',
-    }
+  if (at === undefined || task === undefined || server === undefined) return UNKNOWN_TASK
   return {
     server,
     others: [],
@@ -207,7 +218,12 @@ function byTask({ tasks, pool }: RouteDeps, x: Exchange, message: Message): Rout
 export const givesTasks = (info: UpstreamInfo | undefined): boolean =>
   info?.era === 'modern' && info.capabilities.extensions?.[TASKS_KEY] !== undefined
 
-const unknownName = (list: ListKind): Refusal => ({
+export const UNKNOWN_TASK: Refusal = {
+  code: 'not_found',
+  hint: 'params.taskId must be one that this client was given on this endpoint',
+}
+
+export const unknownName = (list: ListKind): Refusal => ({
   code: 'not_found',
   hint: list === 'tools' ? 'tools/list says which tools there are' : `${list}/list says which there are`,
 })

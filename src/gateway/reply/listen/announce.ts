@@ -1,3 +1,4 @@
+import type { ProjectAccess } from '../../../access/project-access.ts'
 import type { Log } from '../../../lib/log.ts'
 import type { Message } from '../../../protocol/message.ts'
 import type { Session } from '../../classify/session.ts'
@@ -54,7 +55,8 @@ export interface AnnouncerDeps {
   readonly pool: () => Pool
   readonly catalog: () => Catalog
   readonly snapshot: SnapshotSource
-  readonly isActive: (principal: string, project: string) => boolean
+  /** By the key of the principal; undefined: it may no longer be here. */
+  readonly accessOf: (principal: string, project: string) => ProjectAccess | undefined
   readonly log: Log
 }
 
@@ -67,7 +69,7 @@ const LISTS_OF = {
 
 export function createAnnouncer(deps: AnnouncerDeps): Announcer {
   const { snapshot } = deps
-  const bus = createBus(snapshot)
+  const bus = createBus(snapshot, ({ principal, project }) => deps.accessOf(principal, project))
   const listeners = createSessionListeners()
   const feeds = createFeeds<Listener>({
     pool: deps.pool,
@@ -84,7 +86,8 @@ export function createAnnouncer(deps: AnnouncerDeps): Announcer {
   function updated(server: ServerView, sharer: string, message: Message): void {
     const uri = uriOfUpdate(message)
     const subscribers = uri === undefined ? undefined : feeds.subscribers(server, sharer, uri)
-    if (uri !== undefined && subscribers !== undefined) bus.updated(uri, subscribers, resourceChange(message))
+    if (uri !== undefined && subscribers !== undefined)
+      bus.updated(uri, { listeners: subscribers, server: server.name }, resourceChange(message))
   }
 
   function reopened(server: ServerView, sharer: string): void {

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { scriptedView } from '../../../../test/fixtures/scripted-servers.ts'
+import { compileAccess, FULL_ACCESS, type ProjectAccess } from '../../../access/project-access.ts'
 import { Project } from '../../../kinds/project.ts'
 import type { ProjectView, ServerView, SnapshotSource } from '../../snapshot.ts'
 import { createBus, type Listener } from './bus.ts'
@@ -7,6 +8,12 @@ import { ALL_LISTS, LIST_BIT, listChange } from './change.ts'
 
 const ONE = scriptedView('one')
 const TWO = scriptedView('two')
+
+/** Who may not use all of a project, by principal. */
+const ACCESS: Readonly<Record<string, ProjectAccess | undefined>> = {
+  'token:of-one': compileAccess([{ servers: ['one'], tools: [] }]),
+  'token:of-a-tool': compileAccess([{ servers: [], tools: ['one__get'] }]),
+}
 
 const projectOf = (name: string, servers: readonly ServerView[]): ProjectView => ({
   uid: `prj_${name}`,
@@ -30,7 +37,7 @@ function setUp() {
     secretValue: () => undefined,
   }
   const heard: string[] = []
-  const bus = createBus(snapshot)
+  const bus = createBus(snapshot, ({ principal }) => ACCESS[principal] ?? FULL_ACCESS)
   function listener(name: string, about: Partial<Listener> = {}): Listener {
     const made: Listener = {
       principal: 'token:a',
@@ -88,8 +95,8 @@ test('a change of a resource is told to those who hear of it then, once', async 
   const { bus, heard, listener } = setUp()
   const [stays, goes, comes] = [listener('stays'), listener('goes'), listener('comes')]
   const subscribers = new Set([stays, goes])
-  bus.updated('a:1', subscribers, listChange('resources'))
-  bus.updated('a:1', subscribers, listChange('resources'))
+  bus.updated('a:1', { listeners: subscribers, server: 'one' }, listChange('resources'))
+  bus.updated('a:1', { listeners: subscribers, server: 'one' }, listChange('resources'))
   subscribers.delete(goes)
   subscribers.add(comes)
   await moment()
@@ -104,6 +111,24 @@ test('who has left hears nothing, not even of what was on its way, and leaves no
   bus.leave(gone)
   await moment()
   expect([heard, bus.isHeard(ONE)]).toEqual([[], false])
+})
+
+test('of a server that the caller may not use nothing is told; of some of its tools, that the tools changed', async () => {
+  const { bus, heard, listener } = setUp()
+  const listeners = new Set(
+    ['of-one', 'of-a-tool'].map((name) => listener(name, { principal: `token:${name}` })),
+  )
+  for (const server of [ONE, TWO]) {
+    bus.listsChanged(server, ALL_LISTS, '')
+    bus.serverChanged(server.name)
+    bus.updated(
+      `${server.name}:1`,
+      { listeners: new Set(listeners), server: server.name },
+      listChange('resources'),
+    )
+    await moment()
+  }
+  expect(heard).toEqual([`of-one ${ALL_LISTS}`, `of-a-tool ${LIST_BIT.tools}`, 'of-one one:1'])
 })
 
 test('a project that changes is told to all who listen on it, a server to the projects that name it', async () => {

@@ -1,5 +1,6 @@
+import type { ProjectAccess } from '../../../access/project-access.ts'
 import type { ProjectView, ServerView, SnapshotSource } from '../../snapshot.ts'
-import { ALL_LISTS, type Change } from './change.ts'
+import { ALL_LISTS, LIST_BIT, type Change } from './change.ts'
 
 /** Who hears what is said unasked: the stream of a legacy session, a `subscriptions/listen` of a modern client. */
 export interface Listener {
@@ -29,7 +30,12 @@ export interface Bus {
   /** A server was changed, made or removed. */
   serverChanged(name: string): void
   listsChangedFor(listener: Listener, lists: number): void
-  updated(uri: string, listeners: ReadonlySet<Listener>, change: Change): void
+  /** @param server that has the resource */
+  updated(
+    uri: string,
+    to: { readonly listeners: ReadonlySet<Listener>; readonly server: string },
+    change: Change,
+  ): void
   /** Somebody would hear of changes of its lists. */
   isHeard(server: ServerView): boolean
   close(): void
@@ -52,11 +58,18 @@ interface Group {
 const sharersOf = (listener: Listener): readonly string[] =>
   listener.session === undefined ? [listener.principal] : [listener.principal, `session:${listener.session}`]
 
-export function createBus(snapshot: SnapshotSource): Bus {
+/** @param accessOf what a listener may use of its project at this moment: of the rest it hears nothing */
+export function createBus(
+  snapshot: SnapshotSource,
+  accessOf: (listener: Listener) => ProjectAccess | undefined,
+): Bus {
   const groups = new Map<string, Group>()
   const uids = new WeakMap<ProjectView, ReadonlySet<string>>()
   const due = new Map<Listener, number>()
-  const updates = new Map<ReadonlySet<Listener>, { readonly uri: string; readonly change: Change }>()
+  const updates = new Map<
+    ReadonlySet<Listener>,
+    { readonly uri: string; readonly server: string; readonly change: Change }
+  >()
   let timer: NodeJS.Timeout | undefined
 
   const callerOf = ({ principal }: Listener): string | undefined =>
@@ -79,6 +92,14 @@ export function createBus(snapshot: SnapshotSource): Bus {
     return project !== undefined && uidsOf(project).has(server.uid)
   }
 
+  /** Of whom some tools may be used, the tools are heard of; prompts and resources are for who may use all of it. */
+  function laterOf(listener: Listener, server: string, lists: number): void {
+    const access = accessOf(listener)
+    if (access?.server(server) === true) later(listener, lists)
+    else if (access?.reaches(server) === true && (lists & LIST_BIT.tools) !== 0)
+      later(listener, LIST_BIT.tools)
+  }
+
   function later(listener: Listener, lists: number): void {
     due.set(listener, (due.get(listener) ?? 0) | lists)
     timer ??= setTimeout(tell, TOGETHER_MS)
@@ -91,8 +112,9 @@ export function createBus(snapshot: SnapshotSource): Bus {
     due.clear()
     updates.clear()
     for (const [listener, bits] of lists) listener.listsChanged(bits)
-    for (const [listeners, { uri, change }] of resources)
-      for (const listener of listeners) listener.updated(uri, change)
+    for (const [listeners, { uri, server, change }] of resources)
+      for (const listener of listeners)
+        if (accessOf(listener)?.server(server) === true) listener.updated(uri, change)
   }
 
   return {
@@ -128,7 +150,7 @@ export function createBus(snapshot: SnapshotSource): Bus {
       for (const group of groups.values()) {
         const concerned = sharer === '' ? group.listeners : group.bySharer.get(sharer)
         if (concerned === undefined || !concerns(group, server)) continue
-        for (const listener of concerned) later(listener, lists)
+        for (const listener of concerned) laterOf(listener, server.name, lists)
       }
     },
     projectChanged(project) {
@@ -140,13 +162,13 @@ export function createBus(snapshot: SnapshotSource): Bus {
         if (group.server !== undefined && group.server !== name) continue
         if (snapshot.current().project(group.project, group.caller)?.spec.servers.includes(name) !== true)
           continue
-        for (const listener of group.listeners) later(listener, ALL_LISTS)
+        for (const listener of group.listeners) laterOf(listener, name, ALL_LISTS)
       }
     },
     listsChangedFor: later,
-    updated(uri, listeners, change) {
+    updated(uri, { listeners, server }, change) {
       // The set of those who hear of a resource is one object for as long as anybody does.
-      updates.set(listeners, { uri, change })
+      updates.set(listeners, { uri, server, change })
       timer ??= setTimeout(tell, TOGETHER_MS)
     },
     isHeard(server) {

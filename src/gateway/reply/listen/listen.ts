@@ -1,3 +1,4 @@
+import type { ProjectAccess } from '../../../access/project-access.ts'
 import { need, type Exchange, type Refusal } from '../../exchange.ts'
 import type { Feeds } from '../../forward/feeds.ts'
 import type { Pool } from '../../forward/pool.ts'
@@ -5,7 +6,7 @@ import { reportsOf } from '../../forward/reports-of.ts'
 import { sharedName } from '../../forward/shared-scope.ts'
 import type { Catalog } from '../../route/catalog.ts'
 import { locateResource } from '../../route/resource-table.ts'
-import { endpointServers, scopeOf } from '../../route/route.ts'
+import { endpointServers, resourceServers, scopeOf } from '../../route/route.ts'
 import type { SnapshotSource } from '../../snapshot.ts'
 import type { Bus, Listener } from './bus.ts'
 import { ALL_LISTS, LIST_BIT, LIST_NAMES } from './change.ts'
@@ -19,8 +20,8 @@ export interface ListensDeps {
   readonly pool: Pool
   readonly catalog: Catalog
   readonly snapshot: SnapshotSource
-  /** Whether who opened a listen may still be here: a stream is not asked again who it is for. */
-  readonly isActive: (principal: string, project: string) => boolean
+  /** Undefined: who opened a listen may no longer be here; a stream is not asked again who it is for. */
+  readonly accessOf: (principal: string, project: string) => ProjectAccess | undefined
 }
 
 /** The open `subscriptions/listen` streams of modern clients. */
@@ -50,7 +51,7 @@ export function createListens(deps: ListensDeps): Listens {
   timer.unref()
 
   function endInactive(): void {
-    for (const listen of open) if (!deps.isActive(listen.principal, listen.project)) listen.end()
+    for (const listen of open) if (deps.accessOf(listen.principal, listen.project) === undefined) listen.end()
   }
 
   function enter(listen: ListenStream): void {
@@ -152,7 +153,7 @@ async function subscribe(
 ): Promise<Heard | undefined> {
   const scope = scopeOf(x)
   const { links } = need(x.project, 'project')
-  const located = await locateResource({ catalog, links }, endpointServers(x), scope, uri)
+  const located = await locateResource({ catalog, links }, resourceServers(x), scope, uri)
   for (const server of located.servers) {
     const watched = heardAs({ server, scope, uri: located.uri }, uri, listen)
     if ((await feeds.watch(watched, watched.as)) === undefined) return watched
