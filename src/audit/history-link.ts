@@ -23,6 +23,9 @@ type Question =
   | Omit<Extract<ToHistoryWorker, { type: 'query' | 'sessions' }>, 'id'>
   | Omit<Extract<ToHistoryWorker, { type: 'archive' }>, 'id'>
 
+/** A question to a database that says nothing any more is not waited for at the end: nothing is lost with it. */
+const PATIENCE_MS = 5000
+
 /** @param environment what the driver of the database reads besides the address */
 export function createHistoryLink(
   data: HistoryWorkerData,
@@ -96,7 +99,9 @@ export function createHistoryLink(
       if (ending === undefined) return
       const exit = new Promise<void>((resolve) => ending.once('exit', () => resolve()))
       ending.postMessage({ type: 'close' } satisfies ToHistoryWorker, [])
+      const late = setTimeout(() => void ending.terminate(), PATIENCE_MS)
       await exit
+      clearTimeout(late)
     },
   }
 }

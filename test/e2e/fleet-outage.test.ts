@@ -168,8 +168,14 @@ test('slow, and then silent: calls wait and are answered; when nothing comes bac
   expect(await works(atB)).toBe(true)
   proxy.thaw()
   await untilWorking(atSlow)
+  // What else it needs the database for: connections that nobody answers on are given up too.
+  await until('sessions are opened', () => openLegacy(atSlow).catch(() => undefined), 40_000)
+  await fleet.a.apply([project('after-silence', ['up'])])
+  await until('it hears of changes', () =>
+    slow.call('GET', '/api/v1/projects/after-silence').catch(() => undefined),
+  )
   await slow.stop()
-})
+}, 120_000)
 
 const disk = mountSmallDisk(24)
 if (disk !== undefined) cleanUp.later(() => unmount(disk))

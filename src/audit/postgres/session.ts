@@ -1,4 +1,5 @@
 import { Client, TypeOverrides, type QueryResultRow } from 'pg'
+import { createOwnSockets, type OwnSockets } from '../../lib/own-sockets.ts'
 
 /** Object id of the type `bigint`. */
 const INT8 = 20
@@ -26,8 +27,13 @@ export interface SessionOptions {
 }
 
 export function createSession({ url, statementMs, prepare, onLost }: SessionOptions): Session {
+  const socketsOf = new WeakMap<Client, OwnSockets>()
   let open: Promise<Client> | undefined
   let closed = false
+
+  /** Nothing more is asked of it, and it goes even if nobody answers on it. */
+  const letGo = (client: Client): Promise<void> =>
+    socketsOf.get(client)?.closeAfter(client.end()) ?? Promise.resolve()
 
   function session(): Promise<Client> {
     if (closed) throw new SessionFailure('the session with the database is closed')
@@ -41,7 +47,9 @@ export function createSession({ url, statementMs, prepare, onLost }: SessionOpti
   }
 
   async function connect(gone: () => void): Promise<Client> {
-    const client = new Client(settings(url, statementMs))
+    const sockets = createOwnSockets()
+    const client = new Client({ ...settings(url, statementMs), stream: sockets.make })
+    socketsOf.set(client, sockets)
     // Without a listener a connection that breaks while nothing runs on it would end the thread.
     client.on('error', gone)
     client.on('end', gone)
@@ -52,7 +60,7 @@ export function createSession({ url, statementMs, prepare, onLost }: SessionOpti
       return client
     } catch (error) {
       gone()
-      letGo(client)
+      void letGo(client)
       throw error instanceof RecordRefused ? error : failureOf(error)
     }
   }
@@ -65,7 +73,7 @@ export function createSession({ url, statementMs, prepare, onLost }: SessionOpti
     } catch (error) {
       // What became of the statement is unknown, and of the session too: whoever asks again gets another one.
       if (open === opening) open = undefined
-      letGo(client)
+      void letGo(client)
       throw error
     }
   }
@@ -82,7 +90,7 @@ export function createSession({ url, statementMs, prepare, onLost }: SessionOpti
     async close() {
       const client = await open?.catch(() => undefined)
       closed = true
-      await client?.end().catch(() => undefined)
+      if (client !== undefined) await letGo(client)
     },
   }
 }
@@ -120,9 +128,6 @@ function settings(url: string, statementMs: number) {
     types,
   }
 }
-
-/** Ends the session without waiting for an answer that may never come. */
-const letGo = (client: Client): void => void client.end().catch(() => undefined)
 
 /** SQLSTATE (PostgreSQL appendix A), whole or its class of two characters. */
 const REASONS: ReadonlyMap<string, string> = new Map([

@@ -1,5 +1,7 @@
+import type { Socket } from 'node:net'
 import { Kysely, PostgresDialect, type PostgresPool, type PostgresPoolClient } from 'kysely'
 import { Pool, TypeOverrides, type PoolClient } from 'pg'
+import { createOwnSockets } from '../../lib/own-sockets.ts'
 import { Fault } from '../../lib/fault.ts'
 import type { Log } from '../../lib/log.ts'
 import { migrate } from '../migrations/migrate.ts'
@@ -7,41 +9,60 @@ import { CONTROL_MIGRATIONS, STATE_MIGRATIONS } from '../migrations/migrations.t
 import type { Store } from '../store.ts'
 import type { ControlDb, ControlTables, StateDb, StateTables } from '../tables.ts'
 import { listenForRevisions } from './listen.ts'
-import { fromPostgres } from './postgres-error.ts'
+import { fromPostgres, isAnswer } from './postgres-error.ts'
 
 /** Object id of the type `bigint`. */
 const INT8 = 20
 const MAX_CONNECTIONS = 10
 const CONNECT_TIMEOUT_MS = 10_000
-const STATEMENT_TIMEOUT_MS = 60_000
+/** Ours are short; the longest wait is that for other changing transactions. */
+const STATEMENT_TIMEOUT_MS = 15_000
+/** Changing the tables of a large store may take its time, and whoever starts meanwhile waits for it. */
+const MIGRATION_TIMEOUT_MS = 15 * 60_000
+/** A server that has not even said by then that it took too long says nothing any more. */
+const SILENT_AFTER_MS = 2000
 const IDLE_IN_TRANSACTION_TIMEOUT_MS = 30_000
 
 /** Both parts in one PostgreSQL database (15 or newer), in the schema that comes first in the user's search path. */
 export async function openPostgres(url: string, log: Log): Promise<Store> {
-  const pool = openPool(url)
-  // A connection may break while no statement runs on it, in a transaction too; without a listener that ends the
-  // process. The statement that comes next is refused, and the pool opens another connection.
-  pool.on('connect', (client) => {
-    client.on('error', (error) => log.warn({ reason: fromPostgres(error) }, 'lost a database connection'))
+  await bringUpToDate(url, log)
+  const sockets = createOwnSockets()
+  const { make } = sockets
+  const pool = openPool(url, log, {
+    connections: MAX_CONNECTIONS,
+    statementMs: STATEMENT_TIMEOUT_MS,
+    stream: make,
   })
-  pool.on('error', () => undefined)
-  const db = new Kysely<ControlTables & StateTables>({ dialect: new PostgresDialect({ pool: guard(pool) }) })
+  const db = kyselyOn(pool)
   const control = db as unknown as ControlDb
   const state = db as unknown as StateDb
   let closing: Promise<void> | undefined
-  const close = (): Promise<void> => (closing ??= pool.end())
+  const close = (): Promise<void> => (closing ??= sockets.closeAfter(pool.end()))
+  const watch: Store['watch'] = (moved) => listenForRevisions(url, log, moved)
+  return { control, state, dialect: 'postgres', watch, close }
+}
+
+async function bringUpToDate(url: string, log: Log): Promise<void> {
+  const pool = openPool(url, log, { connections: 1, statementMs: MIGRATION_TIMEOUT_MS })
   try {
-    await migrate(control, { part: 'control', migrations: CONTROL_MIGRATIONS, dialect: 'postgres' })
-    await migrate(state, { part: 'state', migrations: STATE_MIGRATIONS, dialect: 'postgres' })
-    const watch: Store['watch'] = (moved) => listenForRevisions(url, log, moved)
-    return { control, state, dialect: 'postgres', watch, close }
-  } catch (error) {
-    await close()
-    throw error
+    const db = kyselyOn(pool)
+    await migrate(db, { part: 'control', migrations: CONTROL_MIGRATIONS, dialect: 'postgres' })
+    await migrate(db, { part: 'state', migrations: STATE_MIGRATIONS, dialect: 'postgres' })
+  } finally {
+    await pool.end()
   }
 }
 
-function openPool(url: string): Pool {
+const kyselyOn = (pool: Pool): Kysely<ControlTables & StateTables> =>
+  new Kysely({ dialect: new PostgresDialect({ pool: guard(pool) }) })
+
+interface PoolOptions {
+  readonly connections: number
+  readonly statementMs: number
+  readonly stream?: () => Socket
+}
+
+function openPool(url: string, log: Log, { connections, statementMs, stream }: PoolOptions): Pool {
   // Checked here, since the parser's own error would quote the address, and the password with it.
   if (!URL.canParse(url) || !/^postgres(?:ql)?:$/.test(new URL(url).protocol)) {
     throw new Fault('invalid', { hint: 'give the database as postgres://user:password@host:5432/name' })
@@ -49,15 +70,25 @@ function openPool(url: string): Pool {
   const types = new TypeOverrides()
   // `bigint` arrives as text; ours are counters and milliseconds, all below 2^53.
   types.setTypeParser(INT8, Number)
-  return new Pool({
+  const pool = new Pool({
     connectionString: url,
     application_name: 'castellan',
-    max: MAX_CONNECTIONS,
+    max: connections,
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
-    statement_timeout: STATEMENT_TIMEOUT_MS,
+    statement_timeout: statementMs,
+    query_timeout: statementMs + SILENT_AFTER_MS,
     idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_TIMEOUT_MS,
+    keepAlive: true,
     types,
+    ...(stream === undefined ? {} : { stream }),
   })
+  // A connection may break while no statement runs on it, in a transaction too; without a listener that ends the
+  // process. The statement that comes next is refused, and the pool opens another connection.
+  pool.on('connect', (client) => {
+    client.on('error', (error) => log.warn({ reason: fromPostgres(error) }, 'lost a database connection'))
+  })
+  pool.on('error', () => undefined)
+  return pool
 }
 
 /** The pool as Kysely sees it, with every error translated. */
@@ -70,13 +101,21 @@ function guard(pool: Pool): PostgresPool {
 }
 
 function guardClient(client: PoolClient): PostgresPoolClient {
-  const query = (sql: unknown, parameters?: readonly unknown[]): Promise<unknown> => {
+  /** Why nothing more is asked of it: what it was asked last was not answered, so nothing after that would be. */
+  let silent: unknown
+  const query = async (sql: unknown, parameters?: readonly unknown[]): Promise<unknown> => {
     if (typeof sql !== 'string') throw new Error('rows are read in pages, not streamed')
-    return translated(client.query(sql, parameters === undefined ? [] : [...parameters]))
+    if (silent !== undefined) throw fromPostgres(silent)
+    try {
+      return await client.query(sql, parameters === undefined ? [] : [...parameters])
+    } catch (error) {
+      if (!isAnswer(error)) silent = error
+      throw fromPostgres(error)
+    }
   }
   return {
     query: query as PostgresPoolClient['query'],
-    release: (destroy) => client.release(destroy),
+    release: (destroy) => client.release(destroy === true || silent !== undefined),
   }
 }
 

@@ -43,6 +43,9 @@ export function fromPostgres(error: unknown): Error {
   return hint === undefined ? cause : new Fault('unavailable', { hint, cause })
 }
 
+/** Whether the server has said it: the driver's own errors mean that it was not heard. */
+export const isAnswer = (error: unknown): boolean => /^[0-9A-Z]{5}$/.test(describe(error).code ?? '')
+
 function findHint(message: string, code: string | undefined): string | undefined {
   if (code === undefined) return DRIVER.test(message) ? CANNOT_CONNECT : undefined
   return (
