@@ -234,6 +234,7 @@ describe('what only few may do', () => {
       'src/control/api/change-routes.ts':      'answers the creation of a Token, once',
       'src/control/api/reveal-route.ts':       'shows the values of a Secret to who may see them, on the record',
       'src/gateway/inject/credentials.ts':     'puts it into a header for the Server that it belongs to',
+      'src/edge/bearer.ts':                     'sends the credential of a caller to the control plane that issued it',
       'src/gateway/inject/grants.ts':          'puts the token of a grant into a header for the Server that it was issued for',
       'src/gateway/forward/dial/dial.ts':           'sends the id of a session to the server that has it',
       'src/runtime/sandbox/environment.ts':    'puts it into the environment of the server that it belongs to',

@@ -1,10 +1,12 @@
 import { applyManifests } from '../cli/apply-manifests.ts'
 import { printLines, type CliContext } from '../cli/context.ts'
 import { choice, defineCommand, flag, list, text } from '../cli/define-command.ts'
+import { usage } from '../cli/failure.ts'
 import { readManifests } from '../cli/manifests.ts'
 import { resolveTarget } from '../cli/target.ts'
 import { LOG_LEVELS, readServeConfig, type ServeConfig } from './config.ts'
 import { startDetached } from './detach.ts'
+import { ROLES } from './edge/edge-options.ts'
 import { runDaemon, takeHome } from './run-daemon.ts'
 
 export const up = defineCommand({
@@ -23,6 +25,12 @@ export const up = defineCommand({
       'where to listen for other daemons on the same database (default: 127.0.0.1:0)',
     ),
     peerUrl: text('--peer-url <url>', 'where they reach it, if that is not where it listens'),
+    role: choice(
+      '--role <role>',
+      'gateway: an edge gateway, which holds nothing of its own (default: all)',
+      ROLES,
+    ),
+    control: text('--control <url>', 'the control plane of an edge gateway'),
     drainSeconds: text(
       '--drain-seconds <number>',
       'how long it says that it is not ready before it ends; 5 to 15 behind a load balancer (default: 0)',
@@ -37,6 +45,7 @@ export const up = defineCommand({
     'castellan up',
     'castellan up -d -f manifests/',
     'castellan up -d --home /srv/castellan --port 7500',
+    'castellan up --role gateway --control https://castellan.example.com',
   ],
   async run({ options: { detach, ...options }, home, context }) {
     const config = readServeConfig({ ...options, home }, context)
@@ -55,7 +64,7 @@ async function foreground(
 ): Promise<number> {
   await runDaemon(config, context.version().version, async ({ url }) => {
     if (manifests !== undefined) await applyToHome(config.home, manifests, context)
-    printLines(context.stdout, [`castellan listens on ${url} (home ${config.home})`])
+    printLines(context.stdout, [`castellan listens on ${url} (${placeOf(config)})`])
   })
   return 0
 }
@@ -65,6 +74,11 @@ async function background(
   manifests: string | undefined,
   context: CliContext,
 ): Promise<number> {
+  if (config.edge !== undefined && config.edge.home === undefined)
+    throw usage(
+      'an edge gateway in the background needs a home, where it is found again',
+      'name one with --home, or run it in the foreground',
+    )
   // Only to say it early: the daemon takes the lock for itself.
   takeHome(config.home).release()
   const started = await startDetached(config, context)
@@ -75,9 +89,15 @@ async function background(
     throw error
   }
   printLines(context.stdout, [
-    `castellan listens on ${started.url} (pid ${started.pid}, home ${config.home})`,
+    `castellan listens on ${started.url} (pid ${started.pid}, ${placeOf(config)})`,
   ])
   return 0
+}
+
+function placeOf({ edge, home }: ServeConfig): string {
+  if (edge === undefined) return `home ${home}`
+  const kept = edge.home === undefined ? 'keeps nothing' : `home ${edge.home}`
+  return `edge gateway of ${edge.control.origin}, ${kept}`
 }
 
 /** With the admin credential of the home: what the environment names for other daemons is not meant here. */

@@ -13,6 +13,8 @@ const NONE: ServeOptions = {
   peerListen: undefined,
   peerUrl: undefined,
   drainSeconds: undefined,
+  role: undefined,
+  control: undefined,
   manifests: [],
 }
 const read = (env: Record<string, string>, options: Partial<ServeOptions> = {}) =>

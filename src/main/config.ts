@@ -3,6 +3,7 @@ import type { CliContext } from '../cli/context.ts'
 import { usage } from '../cli/failure.ts'
 import { homeOf } from '../cli/target.ts'
 import { SecretValue } from '../lib/secret-value.ts'
+import { readEdgeOptions, ROLES, type EdgeOptions, type Role } from './edge/edge-options.ts'
 import { readPeerOptions, type PeerOptions } from './peers/peer-options.ts'
 
 /** Everything that the start of a daemon depends on; read once, from arguments and environment. */
@@ -27,12 +28,21 @@ export interface ServeConfig {
   readonly masterKey?: SecretValue | undefined
   /** For how long it says that it is not ready, and takes everything all the same, before it ends; absent: not at all. */
   readonly drainSeconds?: number | undefined
+  /** Names by which clients reach it, besides `host` and loopback. */
+  readonly hostNames?: readonly string[] | undefined
+  /** It is an edge gateway; absent: a daemon with a configuration of its own. */
+  readonly edge?: EdgeOptions | undefined
+  /** An origin; absent: where it listens. */
+  readonly publicUrl?: string | undefined
+  /** How long a sign-in lasts; absent: 12. */
+  readonly signInHours?: number | undefined
 }
 
 export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal'] as const
 export type LogLevel = (typeof LOG_LEVELS)[number]
 
 const MAX_DRAIN_SECONDS = 300
+const MAX_SIGN_IN_HOURS = 720
 
 /** Every variable that Castellan reads. A name that begins with `CASTELLAN_` and is not here is refused. */
 // oxfmt-ignore
@@ -51,6 +61,13 @@ export const VARIABLES = {
   CASTELLAN_PEER_LISTEN: '`host:port` to listen on for other daemons on the same database; default `127.0.0.1:0`',
   CASTELLAN_PEER_URL:  'where they reach it, if that is not where it listens',
   CASTELLAN_DRAIN_SECONDS: 'seconds for which it says that it is not ready before it ends; default `0`',
+  CASTELLAN_PUBLIC_URL: 'where browsers reach the daemon, if that is not where it listens: `https://castellan.example.com`',
+  CASTELLAN_SIGN_IN_HOURS: 'how long a sign-in lasts; default `12`',
+  CASTELLAN_HOST_NAMES: 'names by which clients reach it besides loopback, separated by commas',
+  CASTELLAN_ROLE:      '`all` (default) or `gateway`: an edge gateway, which holds nothing of its own',
+  CASTELLAN_CONTROL_URL: 'the control plane of an edge gateway',
+  CASTELLAN_TOKEN_POSITIVE_TTL_MS: 'how long an edge gateway takes a caller for known; default and most `30000`',
+  CASTELLAN_TOKEN_NEGATIVE_TTL_MS: 'how long it takes one for unknown; default and most `5000`',
   CASTELLAN_DEBUG:     '`1`: the command line shows where in itself something went wrong',
 } as const satisfies Record<`CASTELLAN_${string}`, string>
 
@@ -66,6 +83,8 @@ export interface ServeOptions {
   readonly peerListen: string | undefined
   readonly peerUrl: string | undefined
   readonly drainSeconds: string | undefined
+  readonly role: Role | undefined
+  readonly control: string | undefined
   readonly manifests: readonly string[]
 }
 
@@ -97,6 +116,18 @@ export function readServeConfig(
       oneOf('CASTELLAN_LOG_TO', nonEmpty(env['CASTELLAN_LOG_TO']), ['stderr', 'file']) ??
       'stderr',
     drainSeconds: readDrain(options.drainSeconds ?? nonEmpty(env['CASTELLAN_DRAIN_SECONDS'])),
+    hostNames: readHostNames(nonEmpty(env['CASTELLAN_HOST_NAMES'])),
+    edge: readEdgeOptions(
+      {
+        role: options.role ?? oneOf('CASTELLAN_ROLE', nonEmpty(env['CASTELLAN_ROLE']), ROLES),
+        control: options.control ?? nonEmpty(env['CASTELLAN_CONTROL_URL']),
+        home: options.home ?? nonEmpty(env['CASTELLAN_HOME']),
+        foreign: foreignToEdge(options, env),
+      },
+      context,
+    ),
+    publicUrl: readPublicUrl(nonEmpty(env['CASTELLAN_PUBLIC_URL'])),
+    signInHours: readSignInHours(nonEmpty(env['CASTELLAN_SIGN_IN_HOURS'])),
     ...readKeyChoice(options.keyFile, context),
   }
 }
@@ -123,6 +154,27 @@ export function readKeyChoice(
   }
 }
 
+function readPublicUrl(given: string | undefined): string | undefined {
+  if (given === undefined) return undefined
+  const url = URL.canParse(given) ? new URL(given) : undefined
+  const isPlain = url !== undefined && /^https?:$/.test(url.protocol) && url.href === `${url.origin}/`
+  if (isPlain) return url.origin
+  throw usage(
+    'CASTELLAN_PUBLIC_URL is not the address of a host, without a path',
+    'write: CASTELLAN_PUBLIC_URL=https://castellan.example.com',
+  )
+}
+
+function readSignInHours(given: string | undefined): number | undefined {
+  if (given === undefined) return undefined
+  const hours = Number(given)
+  if (/^\d{1,3}$/.test(given) && hours >= 1 && hours <= MAX_SIGN_IN_HOURS) return hours
+  throw usage(
+    `CASTELLAN_SIGN_IN_HOURS is not a number of hours from 1 to ${MAX_SIGN_IN_HOURS}`,
+    'write: CASTELLAN_SIGN_IN_HOURS=12',
+  )
+}
+
 function refuseUnknownVariables(env: CliContext['env']): void {
   const known = Object.keys(VARIABLES)
   for (const name of Object.keys(env)) {
@@ -135,6 +187,28 @@ function refuseUnknownVariables(env: CliContext['env']): void {
         : 'unset it; docs/cli.md lists those there are',
     )
   }
+}
+
+/** What is given although only a daemon with a configuration of its own has a use for it. */
+function foreignToEdge(options: ServeOptions, env: CliContext['env']): string[] {
+  const given = [
+    ['a manifest', options.manifests[0]],
+    ['--database', options.database ?? env['CASTELLAN_DATABASE']],
+    ['a master key', options.keyFile ?? env['CASTELLAN_KEY_FILE'] ?? env['CASTELLAN_MASTER_KEY']],
+    ['--peer-listen', options.peerListen ?? env['CASTELLAN_PEER_LISTEN']],
+    ['--peer-url', options.peerUrl ?? env['CASTELLAN_PEER_URL']],
+  ] as const
+  return given.flatMap(([name, value]) => (value === undefined || value === '' ? [] : [name]))
+}
+
+function readHostNames(given: string | undefined): readonly string[] | undefined {
+  const names = given?.split(',').map((name) => name.trim())
+  if (names?.every((name) => /^(?:[A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:.]+\])$/.test(name)) !== false)
+    return names
+  throw usage(
+    'CASTELLAN_HOST_NAMES has something in it that is no host name',
+    'write names without scheme or port, separated by commas: mcp.example.com,mcp',
+  )
 }
 
 function readPort(given: string | undefined): number {

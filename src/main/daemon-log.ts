@@ -38,6 +38,18 @@ export function openDaemonLog(home: string, level: LogLevel, to: 'stderr' | 'fil
   }
 }
 
+/** The log of a daemon that keeps no file: JSON lines on standard error. */
+export function openStderrLog(level: LogLevel): DaemonLog {
+  const out = pino.destination({ dest: 2, sync: false })
+  return {
+    log: pino({ level, base: null, timestamp: pino.stdTimeFunctions.isoTime }, out),
+    close() {
+      out.flushSync()
+      out.end()
+    },
+  }
+}
+
 /** Keeps one older part. */
 function rotate(path: string): boolean {
   const size = statSync(path, { throwIfNoEntry: false })?.size ?? 0

@@ -73,8 +73,9 @@ function openDaemonLog(home: string): DaemonLog {
 }
 
 function launch(config: ServeConfig, logFd: number, context: CliContext): ChildProcess {
-  const { home, host, port, database, logLevel, keyFile, peers, drainSeconds } = config
+  const { home, host, port, database, logLevel, keyFile, peers, drainSeconds, edge } = config
   const args = ['up', '--home', home, '--host', host, '--port', String(port), '--log-level', logLevel]
+  if (edge !== undefined) args.push('--role', 'gateway', '--control', edge.control.href)
   if (keyFile !== undefined) args.push('--key-file', keyFile)
   if (peers !== undefined) args.push('--peer-listen', `[${peers.host}]:${peers.port}`)
   if (drainSeconds !== undefined) args.push('--drain-seconds', String(drainSeconds))

@@ -16,6 +16,8 @@ export interface FrontDeps {
   /** The answer of an authorization server, which a browser brings back. */
   readonly callback: (grant: string, answer: URLSearchParams) => Promise<Answer>
   readonly hostNames: readonly string[]
+  /** What an edge tells everybody of itself, at `/edge-info`. */
+  readonly about?: () => object
 }
 
 export interface Answer {
@@ -55,6 +57,8 @@ async function other(deps: FrontDeps, url: string, request: IncomingMessage): Pr
   if (path === '/healthz') return plain(200, 'ok\n')
   if (path === '/readyz') return deps.ready() ? plain(200, 'ready\n') : plain(503, 'not ready\n')
   if (path === '/metrics') return deps.metrics(request)
+  if (path === '/edge-info' && deps.about !== undefined)
+    return { status: 200, type: 'application/json', body: `${JSON.stringify(deps.about())}\n` }
   const grant = /^\/oauth\/callback\/([a-z0-9-]{1,40})$/.exec(path)?.[1]
   if (grant !== undefined && request.method === 'GET')
     return deps

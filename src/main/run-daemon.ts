@@ -18,20 +18,21 @@ export async function runDaemon(
   version: string,
   started: (daemon: Daemon) => Promise<void>,
 ): Promise<void> {
-  const lock = takeHome(config.home)
-  const { drainSeconds = 0 } = config
+  const { drainSeconds = 0, edge } = config
+  // An edge has a home only if it was given one: it need not keep anything.
+  const home = edge === undefined ? config.home : edge.home
+  const lock = home === undefined ? undefined : takeHome(home)
   const record = { pid: process.pid, startedAtMs: Date.now(), version, drainSeconds }
   const signals = stopOnSignals()
   try {
-    writeDaemonRecord(config.home, record)
-    const { serve } = await import('./serve.ts')
-    const daemon = await serve(config)
+    if (home !== undefined) writeDaemonRecord(home, record)
+    const daemon = await open(config)
     let stopping = false
     signals.stopWith(() => {
       stopping = true
       return daemon.stop()
     })
-    writeDaemonRecord(config.home, { ...record, url: daemon.url })
+    if (home !== undefined) writeDaemonRecord(home, { ...record, url: daemon.url })
     try {
       await started(daemon)
     } catch (error) {
@@ -42,9 +43,18 @@ export async function runDaemon(
     await daemon.stopped
   } finally {
     signals.dispose()
-    removeDaemonRecord(config.home)
-    lock.release()
+    if (home !== undefined) removeDaemonRecord(home)
+    lock?.release()
   }
+}
+
+async function open(config: ServeConfig): Promise<Daemon> {
+  if (config.edge !== undefined) {
+    const { serveEdge } = await import('./edge/serve-edge.ts')
+    return serveEdge(config, config.edge)
+  }
+  const { serve } = await import('./serve.ts')
+  return serve(config)
 }
 
 /** @throws CliFailure when another daemon has it, with its pid */

@@ -1,5 +1,5 @@
 import { Fault } from '../../lib/fault.ts'
-import type { Standing } from './introspect-routes.ts'
+import type { Standing } from './standing.ts'
 
 /** Everybody who watches what a credential is worth. */
 export interface Watchers {
