@@ -1,6 +1,6 @@
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { decodeBody, encodeIntent, encodeOther, encodeOutcome } from './encode.ts'
+import { createIntentEncoder, decodeBody, encodeOther, encodeOutcome } from './encode.ts'
 import type { Entry, Intent, Outcome } from './entry.ts'
 
 const text = fc.oneof(
@@ -38,6 +38,7 @@ const outcomes: fc.Arbitrary<Outcome> = fc.record({
   session: maybe,
 })
 
+const encodeIntent = createIntentEncoder()
 const encode = (entry: Intent | Outcome): string =>
   entry.type === 'intent' ? encodeIntent(entry) : encodeOutcome(entry)
 
@@ -59,6 +60,45 @@ describe('an entry', () => {
   test.each(bad)('is readable with %s for a time', (value) => {
     const line = encodeOutcome({ type: 'outcome', of: 'b-1', atMs: value, status: 'ok', durationMs: value })
     expect(JSON.parse(line)).toMatchObject({ atMs: 0, durationMs: 0 })
+  })
+
+  test('says who it was, also when one caller follows another under the same key', () => {
+    const principals = fc.constantFrom('a', 'b')
+    const few = fc.option(fc.constantFrom('x', 'y'), { nil: undefined })
+    const who = fc.record({
+      principal: principals,
+      principalName: principals,
+      user: few,
+      token: few,
+      tokenSha: few,
+      actor: few,
+    })
+    fc.assert(
+      fc.property(fc.array(who, { maxLength: 30 }), (callers) => {
+        const rest = { type: 'intent', id: 'b-1', atMs: 1, event: 'ping', decision: 'allow' } as const
+        const entries: Intent[] = callers.map((caller) => Object.assign({}, rest, caller))
+        const encodeEach = createIntentEncoder()
+        const read = entries.map((entry) => JSON.parse(encodeEach(entry)) as unknown)
+        expect(read).toEqual(JSON.parse(JSON.stringify(entries)))
+      }),
+    )
+  })
+
+  test('is the same for more callers than are kept', () => {
+    const encodeEach = createIntentEncoder()
+    for (let round = 0; round < 2; round++)
+      for (let i = 0; i < 1_200; i++) {
+        const line = encodeEach({
+          type: 'intent',
+          id: 'b-1',
+          atMs: 1,
+          event: 'ping',
+          principal: `token:${i}`,
+          principalName: `t${i}`,
+          decision: 'allow',
+        })
+        expect(JSON.parse(line)).toMatchObject({ principal: `token:${i}`, principalName: `t${i}` })
+      }
   })
 
   test('of the rare kinds is plain JSON', () => {

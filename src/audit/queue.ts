@@ -1,4 +1,4 @@
-import { encodeIntent, encodeOther, encodeOutcome } from './encode.ts'
+import { createIntentEncoder, encodeOther, encodeOutcome } from './encode.ts'
 import type { Gap, Intent, Outcome, Refusals, Segment, Tips } from './entry.ts'
 import { PendingSegment } from './segment.ts'
 import type { SegmentMessage } from './commit-messages.ts'
@@ -61,6 +61,7 @@ const REFUSED: Segment = { committed: false, durable: Promise.resolve(false) }
 
 export function createSegmentQueue(options: QueueOptions): SegmentQueue {
   const { maxQueuedEntries, commitEveryMs } = options
+  const encodeIntent = createIntentEncoder()
   const hardBound = Math.ceil(maxQueuedEntries * HEADROOM)
   /** Closed ones that wait for their turn. */
   const waiting: PendingSegment[] = []
