@@ -15,6 +15,8 @@ export interface ApiRequest {
    * creating and applying have a memory for).
    */
   readonly once?: boolean
+  /** ETag of what the change was made from: if it has changed since, it stays as it is (`changed_meanwhile`). */
+  readonly ifMatch?: string | undefined
 }
 
 /** How long a request may stay silent, by what it does: an `apply` of thousands takes its time. */
@@ -35,6 +37,16 @@ export async function callApi(
   return (await askApi(target, path, request)).body
 }
 
+/** One object as YAML, with its ETag; see `callApi`. */
+export async function readObject(
+  target: Target,
+  path: readonly string[],
+  query: Query,
+): Promise<{ readonly yaml: string; readonly etag: string | undefined }> {
+  const { body, etag } = await askApi(target, path, { query: { ...query, output: 'yaml' } })
+  return { yaml: body, etag }
+}
+
 /** A part of a list. */
 export interface ApiPage {
   readonly body: string
@@ -53,6 +65,7 @@ export async function callApiPage(target: Target, path: readonly string[], query
 async function askApi(target: Target, path: readonly string[], request: ApiRequest): Promise<HttpAnswer> {
   const method = request.method ?? 'GET'
   const headers = headersOf(target, request.body)
+  if (request.ifMatch !== undefined) headers['if-match'] = request.ifMatch
   if (request.once === true) headers['idempotency-key'] = crypto.randomUUID()
   const answer = await sendHttp(addressOf(target, path, request.query), {
     method,

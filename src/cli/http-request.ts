@@ -22,6 +22,7 @@ export interface HttpAnswer {
   readonly body: string
   /** Its Link header. */
   readonly link?: string | undefined
+  readonly etag?: string | undefined
 }
 
 /** What a transport error means in words; codes that are not here are shown as they are. */
@@ -102,12 +103,13 @@ interface Attempt extends HttpAnswer {
 
 async function attemptHttp(url: URL, request: HttpRequest): Promise<Attempt> {
   const message = await openHttp(url, request)
-  const { 'content-type': type = '', link, 'retry-after': retryAfter } = message.headers
+  const { 'content-type': type = '', link, etag, 'retry-after': retryAfter } = message.headers
   return {
     status: message.statusCode ?? 0,
     type,
     body: await readText(message),
     link: Array.isArray(link) ? link[0] : link,
+    etag,
     retryAfterMs: parseRetryAfter(retryAfter),
   }
 }

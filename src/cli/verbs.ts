@@ -80,6 +80,11 @@ export const VERBS: readonly Verb[] = [
     load: async () => (await import('./commands/create-template.ts')).createTemplate,
   },
   {
+    path: ['edit'],
+    summary: 'Change one object in an editor',
+    load: async () => (await import('./commands/edit.ts')).edit,
+  },
+  {
     path: ['attach'],
     summary: 'Put a server behind a project',
     load: async () => (await import('./commands/attach.ts')).attach,

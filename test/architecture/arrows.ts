@@ -46,7 +46,7 @@ export const PLACES: Readonly<Record<string, readonly string[]>> = {
   'undici':              ['src/gateway/forward/', 'src/main/peers/', 'src/oauth/client/', 'src/edge/'],
   'yaml':                ['src/control/', 'src/cli/commands/delete.ts', 'src/main/quickstart/'],
   'zod':                 ['src/kinds/', 'src/control/'],
-  'node:child_process':  ['src/runtime/', 'src/main/', 'src/cli/contexts/', 'src/cli/login/'],
+  'node:child_process':  ['src/runtime/', 'src/main/', 'src/cli/contexts/', 'src/cli/edit/', 'src/cli/login/'],
   'node:http':           ['src/gateway/', 'src/main/', 'src/cli/'],
   'node:https':          ['src/cli/http-request.ts'],
   'node:net':            ['src/main/', 'src/oauth/client/'],
