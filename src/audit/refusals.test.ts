@@ -56,6 +56,14 @@ test('ten thousand addresses are a bounded number of entries, of which the last 
   expect(written.at(-1)).toMatchObject({ source: 'others', event: 'sign-in local', count: 9_000 })
 })
 
+test('whatever differs, the number of entries is bounded and all are counted', () => {
+  const { written, counter } = setUp()
+  for (let i = 0; i < 10_000; i++) counter.count(`address ${i}`, `reason ${i}`, { event: `sign-in ${i}` })
+  counter.flush()
+  expect(written.length).toBeLessThanOrEqual(1_101)
+  expect(sum(written)).toBe(10_000)
+})
+
 test('texts of others are cut', () => {
   const { written, counter } = setUp()
   counter.count('x'.repeat(500), 'wrong', { event: 'e'.repeat(500), account: 'a'.repeat(500) })

@@ -7,6 +7,7 @@ const MAX_KEYS = 1_000
 /** Accounts that are told apart for one source: whoever tries thousands of them must not hide the other sources. */
 const MAX_ACCOUNTS = 20
 const MAX_TEXT = 64
+const MAX_OTHERS = 100
 const OTHERS = 'others'
 
 export interface RefusalCounter {
@@ -45,8 +46,9 @@ export function createRefusalCounter(deps: {
     const key = `${source}\0${reason}\0${event ?? ''}\0${account ?? ''}`
     const known = counts.get(key)
     if (known !== undefined) return void known.count++
-    // Reasons and events are words of ours, so those of `others` end by themselves.
     if (counts.size >= MAX_KEYS && source !== OTHERS) return count(OTHERS, reason, { event })
+    // Reasons and events are words of ours and few; should one of them not be, this is where it ends.
+    if (counts.size >= MAX_KEYS + MAX_OTHERS && reason !== OTHERS) return count(OTHERS, OTHERS)
     if (account !== undefined && account !== OTHERS) {
       const before = accounts.get(source) ?? 0
       if (before >= MAX_ACCOUNTS) return count(source, reason, { event, account: OTHERS })
