@@ -49,7 +49,7 @@ export const PLACES: Readonly<Record<string, readonly string[]>> = {
   'node:child_process':  ['src/runtime/', 'src/main/', 'src/cli/contexts/', 'src/cli/edit/', 'src/cli/login/'],
   'node:http':           ['src/gateway/', 'src/main/', 'src/cli/'],
   'node:https':          ['src/cli/http-request.ts'],
-  'node:net':            ['src/main/', 'src/oauth/client/'],
+  'node:net':            ['src/main/', 'src/oauth/client/', 'src/lib/own-sockets.ts'],
   'node:sqlite':         ['src/store/sqlite/', 'src/audit/', 'src/main/home-lock.ts', 'src/cli/contexts/'],
   'node:worker_threads': ['src/store/sqlite/', 'src/audit/'],
 }

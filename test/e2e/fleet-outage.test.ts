@@ -180,6 +180,28 @@ test('slow, and then silent: calls wait and are answered; when nothing comes bac
 const disk = mountSmallDisk(24)
 if (disk !== undefined) cleanUp.later(() => unmount(disk))
 
+/** Ever less at a time, until not even a row has room. */
+async function fillDisk(): Promise<void> {
+  const query = (statement: string): Promise<unknown> => fleet.postgres.query('narrow', statement)
+  await query('create table junk (text text)')
+  await query('alter table junk alter column text set storage external')
+  for (const [rows, length] of [
+    [500, 200],
+    [50, 200],
+    [5, 200],
+    [200, 1],
+    [1, 1],
+  ]) {
+    const fill = `insert into junk select repeat(md5(random()::text), ${length}) from generate_series(1, ${rows})`
+    const isFull = (): Promise<boolean> =>
+      query(fill).then(
+        () => false,
+        () => true,
+      )
+    while (!(await isFull()));
+  }
+}
+
 test.skipIf(disk === undefined)(
   'full: calls and changes are refused, and are taken again when there is room',
   async () => {
@@ -193,24 +215,7 @@ test.skipIf(disk === undefined)(
     cleanUp.later(() => daemon.stop())
     await daemon.apply([httpServer('up', upstream.url), project('demo', ['up'])])
     const access = { url: `${daemon.origin}/projects/demo/mcp`, token: await daemon.createToken('demo') }
-    await postgres.query('narrow', 'create table junk (text text)')
-    const fill = `insert into junk select repeat(md5(random()::text), 200) from generate_series(1, 500)`
-    for (;;)
-      if (
-        await postgres.query('narrow', fill).then(
-          () => false,
-          () => true,
-        )
-      )
-        break
-    for (;;)
-      if (
-        await postgres.query('narrow', `insert into junk values ('x')`).then(
-          () => false,
-          () => true,
-        )
-      )
-        break
+    await fillDisk()
     // The last page of a table has room for a few entries more.
     const load = startLoad([access])
     await until('calls are refused', () => load.count(503) > 20)

@@ -1,7 +1,6 @@
-import type { Socket } from 'node:net'
 import { Kysely, PostgresDialect, type PostgresPool, type PostgresPoolClient } from 'kysely'
 import { Pool, TypeOverrides, type PoolClient } from 'pg'
-import { createOwnSockets } from '../../lib/own-sockets.ts'
+import { createOwnSockets, type OwnSockets } from '../../lib/own-sockets.ts'
 import { Fault } from '../../lib/fault.ts'
 import type { Log } from '../../lib/log.ts'
 import { migrate } from '../migrations/migrate.ts'
@@ -59,7 +58,7 @@ const kyselyOn = (pool: Pool): Kysely<ControlTables & StateTables> =>
 interface PoolOptions {
   readonly connections: number
   readonly statementMs: number
-  readonly stream?: () => Socket
+  readonly stream?: OwnSockets['make']
 }
 
 function openPool(url: string, log: Log, { connections, statementMs, stream }: PoolOptions): Pool {
