@@ -114,10 +114,14 @@ async function attemptHttp(url: URL, request: HttpRequest): Promise<Attempt> {
   }
 }
 
+/** What most servers do with a request that is not TLS on a port that is for TLS. */
+const wasCut = (url: URL, error: unknown): boolean =>
+  url.protocol === 'http:' && (error as NodeJS.ErrnoException).code === 'ECONNRESET'
+
 export const noDaemon = (url: URL, error: unknown): Error =>
   unavailable(
-    `no daemon answers at ${url.origin}: ${transportReason(error)}`,
-    'start one with: castellan up; or name another with CASTELLAN_HOME or CASTELLAN_URL',
+    `no daemon answers at ${url.origin}: ${transportReason(error)}${wasCut(url, error) ? '; is it https rather than http?' : ''}`,
+    'start one with: castellan up; or ask another: castellan config get-contexts lists those that are known',
     error,
   )
 
