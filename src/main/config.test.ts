@@ -31,6 +31,13 @@ test('nothing given', () => {
   })
 })
 
+test('the drain period is a number of seconds, at most five minutes', () => {
+  expect(read({ CASTELLAN_DRAIN_SECONDS: '15' }).drainSeconds).toBe(15)
+  expect(read({ CASTELLAN_DRAIN_SECONDS: '15' }, { drainSeconds: '0' }).drainSeconds).toBe(0)
+  for (const drainSeconds of ['301', '-1', '1.5', 'soon', '1e1'])
+    expect(() => read({}, { drainSeconds })).toThrow('from 0 to 300')
+})
+
 test('options win over variables, and paths become absolute', () => {
   const env = { CASTELLAN_HOME: 'a', CASTELLAN_PORT: '1', CASTELLAN_HOST: '::2' }
   expect(read(env, { home: 'b', host: '::1', port: '0', manifests: ['m', '-'] })).toMatchObject({

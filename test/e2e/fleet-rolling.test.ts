@@ -3,6 +3,7 @@ import { Client as Client1 } from '@modelcontextprotocol/sdk/client'
 import { StreamableHTTPClientTransport as Http1 } from '@modelcontextprotocol/sdk/client/streamableHttp.js'
 import { ElicitRequestSchema, ToolListChangedNotificationSchema } from '@modelcontextprotocol/sdk/types.js'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { isHomeLocked } from '../../src/main/home-lock.ts'
 import { startBalancer, type Balancer } from '../fixtures/balancer.ts'
 import { startDaemon, type Daemon } from '../fixtures/daemon.ts'
 import { startReferenceServer, type ReferenceServer } from '../fixtures/reference-server.ts'
@@ -16,7 +17,7 @@ import {
   type Access,
   type Json,
 } from './gateway-harness.ts'
-import { createCleanUp } from './system-harness.ts'
+import { createCleanUp, daemonOf, freshFolder, ok, removeFolder } from './system-harness.ts'
 
 /*
  * Two daemons on one PostgreSQL behind a load balancer, under load of the official clients of both eras: each is
@@ -232,4 +233,28 @@ test('kill -9 of one under load: the calls that it had are lost, each client is 
   const [, survivor] = daemons as [Daemon, Daemon]
   const { peers } = (await survivor.call('GET', '/api/v1/status')) as { peers: Json[] }
   expect(peers).toMatchObject([{ state: expect.stringMatching(/^(?:unreachable|gone)$/) }])
+})
+
+test('told to end, it says so and takes everything meanwhile, on connections that end with the answer; told again, it ends at once', async () => {
+  const { database, keyFile } = fleet
+  const home = freshFolder()
+  cleanUp.later(() => removeFolder(home))
+  const env = { CASTELLAN_DATABASE: database, CASTELLAN_KEY_FILE: keyFile }
+  await ok(['up', '-d', '--port', '0', '--drain-seconds', '60'], { home, env })
+  const { pid, url } = daemonOf(home)
+  const access = { url: `${url}/projects/main/mcp`, token: through.token }
+  const list = async (): Promise<[number, string | undefined]> => {
+    const { status, headers } = await modernCaller(access).ask('tools/list')
+    return [status, headers.connection]
+  }
+  await until('it knows the token', async () => (await list())[0] === 200)
+  process.kill(pid, 'SIGTERM')
+  await until('it is not ready', async () => (await fetch(`${url}/readyz`)).status === 503)
+  expect(await list()).toEqual([200, 'close'])
+  expect((await fetch(`${url}/healthz`)).status).toBe(200)
+  await until('it has ended', () => {
+    // Two that come as one press of Ctrl-C count as one.
+    if (isHomeLocked(home)) process.kill(pid, 'SIGTERM')
+    return !isHomeLocked(home)
+  })
 })
