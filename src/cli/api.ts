@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http'
-import { CliFailure, knownCode } from './failure.ts'
+import { CliFailure, knownCode, usage } from './failure.ts'
 import { type HttpAnswer, noDaemon, openHttp, readText, sendHttp } from './http-request.ts'
 import type { Target } from './target.ts'
 
@@ -108,6 +108,9 @@ export const jsonBody = (value: unknown): { readonly type: string; readonly text
 })
 
 function addressOf(target: Target, path: readonly string[], query: Query = {}): URL {
+  // An address is put in order before it is sent: `..` would be another one.
+  if (path.some((segment) => segment === '' || segment === '.' || segment === '..'))
+    throw usage('nothing can have this name', 'castellan get with that kind lists the names')
   const base = target.url.pathname.replace(/\/+$/, '')
   const url = new URL(`${base}/api/v1/${path.map(encodeURIComponent).join('/')}`, target.url)
   for (const [name, value] of Object.entries(query)) {

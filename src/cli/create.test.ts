@@ -130,6 +130,24 @@ test.each([
   expect(asked).toEqual([])
 })
 
+test.each([
+  ['get', 'server', '..'],
+  ['get', 'server', '.'],
+  ['delete', 'server', '..'],
+  ['delete', 'server', ''],
+  ['detach', '..', '-p', 'demo'],
+  ['detach', 'x', '-p', '..'],
+  ['attach', '', '-p', 'demo'],
+  ['revoke', 'token', '..', '-p', 'demo'],
+  ['describe', 'secret', '..', '--show-values'],
+  ['edit', 'project', '..'],
+  ['create', 'server', 'x', '--from-template', '..'],
+])('%s %s %s is not asked: its address would be another one', async (...argv) => {
+  const { run, asked } = await daemon()
+  expect((await run(...argv)).code).toBe(2)
+  expect(asked).toEqual([])
+})
+
 const TEMPLATE = {
   metadata: { name: 'files' },
   spec: {
