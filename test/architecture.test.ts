@@ -231,6 +231,7 @@ describe('what only few may do', () => {
       'src/secrets/master-key.ts':             'reads the key that the environment gave',
       'src/access/sign-in/password-hash.ts':   'hashes it, or compares it with its hash',
       'src/control/change/plan.ts':            'compares what is applied with what is stored',
+      'src/control/change/kept-answers.ts':    'answers a request that is repeated as it was answered first',
       'src/control/api/change-routes.ts':      'answers the creation of a Token, once',
       'src/control/api/reveal-route.ts':       'shows the values of a Secret to who may see them, on the record',
       'src/gateway/inject/credentials.ts':     'puts it into a header for the Server that it belongs to',

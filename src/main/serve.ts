@@ -169,7 +169,7 @@ export async function serve(config: ServeConfig): Promise<Daemon> {
       tickMs: clock.tickMs,
     })
     closers.push(() => leases.close())
-    runJobs(leases, log, housekeeping({ network }))
+    runJobs(leases, log, housekeeping({ network, control: store.control, nowMs: clock.nowMs }))
     // Not before: who has sessions and is not to be found is taken for one that is gone.
     upstreamSessions.begin()
     const served = {

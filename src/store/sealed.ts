@@ -29,6 +29,7 @@ export async function listSealingKeys(db: ControlDb): Promise<string[]> {
     .selectFrom('sealed')
     .select('key_id')
     .union(db.selectFrom('grant_secrets').select('key_id'))
+    .union(db.selectFrom('answers').select('key_id'))
     .orderBy('key_id')
     .execute()
   return rows.map(({ key_id }) => key_id)

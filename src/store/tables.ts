@@ -15,6 +15,7 @@ export interface ControlTables {
   readonly master_key: MasterKeyRow
   readonly grants: GrantRow
   readonly grant_secrets: SealedRow
+  readonly answers: AnswerRow
 }
 
 /** What is going on: written often, and worth nothing without the configuration. */
@@ -116,6 +117,21 @@ export interface TokenRow {
 export interface TokenUseRow {
   readonly uid: string
   readonly used_at_ms: number
+}
+
+/** An answer that a client may ask for again; sealed (`secrets/sealing.ts`). */
+export interface AnswerRow {
+  /** SHA-256 of principal and key. */
+  readonly id: string
+  readonly principal: string
+  /** SHA-256 of the request. */
+  readonly digest: string
+  readonly bytes: number
+  readonly key_id: string
+  readonly wrapped_key: string
+  readonly nonce: string
+  readonly ciphertext: string
+  readonly given_at_ms: number
 }
 
 /** A legacy MCP session of a client with us. */

@@ -7,6 +7,7 @@ import { openLocalAdmin } from '../../src/access/local-admin.ts'
 import type { Entry, Recorder, Segment } from '../../src/audit/entry.ts'
 import { createControlApi, type ControlApi } from '../../src/control/api/control-api.ts'
 import { createChanges } from '../../src/control/change/change.ts'
+import { createKeptAnswers } from '../../src/control/change/kept-answers.ts'
 import { openSnapshot, type SnapshotSource } from '../../src/control/snapshot/snapshot.ts'
 import type { Clock } from '../../src/lib/clock.ts'
 import { mintBootEpoch } from '../../src/lib/id.ts'
@@ -76,6 +77,7 @@ export async function openControl(home: string): Promise<Control> {
   const entries: Entry[] = []
   const shutdowns = { count: 0 }
   const api = createControlApi({
+    answers: createKeptAnswers({ sealer, clock }),
     authenticator: createAuthenticator({ credentials: snapshot.credentials, admin, clock }),
     authorizer: createAuthorizer({ view: snapshot.access }),
     changes: createChanges({ store, sealer, snapshot, clock }),

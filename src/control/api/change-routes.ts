@@ -2,14 +2,16 @@ import type { KindDefinition } from '../../kinds/define-kind.ts'
 import { Fault } from '../../lib/fault.ts'
 import { validateManifest, type Admitted, type Expectation } from '../admission/validate.ts'
 import type { ApplyOptions, Changed, Changes } from '../change/change.ts'
+import type { KeptAnswer, KeptAnswers } from '../change/kept-answers.ts'
 import type { PlanInput } from '../change/plan.ts'
 import { createPause } from '../pause.ts'
 import { parseManifests, parseOne, type ParsedDocument } from '../parse-manifests.ts'
-import { readBody } from './body.ts'
-import { revisionsToMatch, tagged } from './etag.ts'
+import { readBody, type Body } from './body.ts'
+import { etagOf, revisionsToMatch } from './etag.ts'
 import { reachStored } from './find.ts'
 import { makerOptions } from './maker.ts'
 import { mergePatch } from './merge-patch.ts'
+import { IDEMPOTENCY_KEY, onceOnly } from './once.ts'
 import { present } from './present.ts'
 import type { ReadDeps } from './read-routes.ts'
 import type { ApiRecord } from './record.ts'
@@ -17,6 +19,7 @@ import { flag, json, type FixedRoute, type KindCall, type KindRoute } from './ro
 
 export interface ChangeRouteDeps extends ReadDeps {
   readonly changes: Changes
+  readonly answers: KeptAnswers
   readonly record: ApiRecord
 }
 
@@ -35,6 +38,7 @@ export const changeRoutes = (deps: ChangeRouteDeps): readonly KindRoute[] => [
     path: '/api/v1/{word}',
     summary: 'Creates one. The answer to a new Token holds its secret, this once.',
     query: PROJECT,
+    headers: IDEMPOTENCY_KEY,
     takesBody: true,
     permission: { verb: 'create', kind: '{word}' },
     answer: OBJECT(201),
@@ -42,7 +46,7 @@ export const changeRoutes = (deps: ChangeRouteDeps): readonly KindRoute[] => [
       changeOne(deps, call, {
         options: { only: 'create' },
         status: 201,
-        manifest: async () => admit(await bodyOf(call), expectationOf(call)),
+        manifest: async (body) => admit(await parsed(body), expectationOf(call)),
       }),
   },
   {
@@ -59,7 +63,7 @@ export const changeRoutes = (deps: ChangeRouteDeps): readonly KindRoute[] => [
       return changeOne(deps, call, {
         options: { only: 'replace', ifMatch: revisionsToMatch(call.request) },
         status: 200,
-        manifest: async () => admit(await bodyOf(call), { definition, name, project }),
+        manifest: async (body) => admit(await parsed(body), { definition, name, project }),
       })
     },
   },
@@ -72,13 +76,13 @@ export const changeRoutes = (deps: ChangeRouteDeps): readonly KindRoute[] => [
     takesBody: true,
     permission: { verb: 'edit', kind: '{word}' },
     answer: OBJECT(200),
-    async handleKind(call) {
-      const patch = await bodyOf(call)
+    handleKind(call) {
       const { definition, name, project, resource, revision } = existing(deps, call, 'edit')
       return changeOne(deps, call, {
         options: { only: 'replace', madeFrom: revision, ifMatch: revisionsToMatch(call.request) },
         status: 200,
-        manifest: () => admit(mergePatch(resource, patch), { definition, name, project }),
+        manifest: async (body) =>
+          admit(mergePatch(resource, await parsed(body)), { definition, name, project }),
       })
     },
   },
@@ -117,6 +121,7 @@ export const applyRoute = (deps: ChangeRouteDeps): FixedRoute => ({
     project: 'Taken where a manifest names no project.',
     force: FORCE,
   },
+  headers: IDEMPOTENCY_KEY,
   takesBody: true,
   // Each change that comes of it needs its own permission besides.
   permission: { use: 'signed-in' },
@@ -125,11 +130,15 @@ export const applyRoute = (deps: ChangeRouteDeps): FixedRoute => ({
     deps.record.change(call, { verb: 'edit', kind: 'resources' }, async (before) => {
       const { request, query } = call
       const dryRun = flag('dryRun', query['dryRun'])
-      const { text, format } = await readBody(request)
-      const inputs = await admitAll(await parseManifests(text, format), { project: query['project'] })
+      const body = await readBody(request)
+      const documents = await parseManifests(body.text, body.format)
+      const inputs = await admitAll(documents, { project: query['project'] })
       const maker = makerOptions(call.principal, query['force'])
-      const changed = await deps.changes.apply(inputs, before, { ...maker, dryRun })
-      return json({ results: changed.map(resultOf) })
+      return onceOnly(deps, call, {
+        body,
+        change: (once) => deps.changes.apply(inputs, before, { ...maker, ...once, dryRun }),
+        answer: (changed) => Promise.resolve(answerOf(200, { results: changed.map(resultOf) })),
+      })
     }),
 })
 
@@ -145,7 +154,7 @@ const resultOf = ({ manifest, action, secret }: Changed): unknown => ({
 interface OneChange {
   readonly options: ApplyOptions
   readonly status: number
-  readonly manifest: () => Promise<Admitted> | Admitted
+  readonly manifest: (body: Body) => Promise<Admitted>
 }
 
 function changeOne(
@@ -158,20 +167,31 @@ function changeOne(
   const attempt = { verb, kind: definition.plural, project: query['project'] } as const
   return deps.record.change(call, attempt, async (before) => {
     const maker = makerOptions(call.principal, query['force'])
-    const inputs = [{ where: '', manifest: await manifest() }]
-    const changed = await deps.changes.apply(inputs, before, { ...maker, ...options })
-    const stored = changed.flatMap((one) => (one.stored === undefined ? [] : [one.stored]))
-    const [resource] = await present(deps, stored)
-    const secret = changed[0]?.secret
-    const answer = json({ ...resource, ...(secret === undefined ? {} : { secret: secret.reveal() }) }, status)
-    return tagged(call.request, stored[0]?.revision ?? 0, answer)
+    const body = await readBody(call.request)
+    const inputs = [{ where: '', manifest: await manifest(body) }]
+    return onceOnly(deps, call, {
+      body,
+      change: (once) => deps.changes.apply(inputs, before, { ...maker, ...options, ...once }),
+      answer: async (changed) => {
+        const stored = changed.flatMap((one) => (one.stored === undefined ? [] : [one.stored]))
+        const [resource] = await present(verb === 'create' ? withoutUses(deps) : deps, stored)
+        const secret = changed[0]?.secret
+        const shown = { ...resource, ...(secret === undefined ? {} : { secret: secret.reveal() }) }
+        return answerOf(status, shown, stored[0]?.revision)
+      },
+    })
   })
 }
 
-async function bodyOf({ request }: KindCall): Promise<unknown> {
-  const { text, format } = await readBody(request)
-  return parseOne(text, format)
+/** What has just been made was used by nobody: nothing has to be read for it, which within a transaction nothing may. */
+const withoutUses = (deps: ReadDeps): ReadDeps => ({ ...deps, tokenUses: () => Promise.resolve(new Map()) })
+
+function answerOf(status: number, value: unknown, revision?: number): KeptAnswer {
+  const body = `${JSON.stringify(value)}\n`
+  return { status, body, etag: revision === undefined ? undefined : etagOf(revision, body) }
 }
+
+const parsed = ({ text, format }: Body): Promise<unknown> => parseOne(text, format)
 
 const expectationOf = ({ definition, query }: KindCall): Expectation => ({
   definition,

@@ -37,6 +37,7 @@ import {
 export interface ControlApiDeps
   extends Omit<DaemonRouteDeps, 'record'>, AuditRouteDeps, Pick<GrantRouteDeps, 'grants'>, ApiRecordDeps {
   readonly changes: ChangeRouteDeps['changes']
+  readonly answers: ChangeRouteDeps['answers']
   readonly authenticator: Authenticator
   readonly instances: InstanceSource
   readonly authorizer: Authorizer

@@ -6,6 +6,7 @@ import type { SecretValue } from '../../lib/secret-value.ts'
 import type { Sealer } from '../../secrets/sealing.ts'
 import { bumpRevision, removeResource } from '../../store/resources.ts'
 import type { Store } from '../../store/store.ts'
+import type { ControlDb } from '../../store/tables.ts'
 import { inTransaction } from '../../store/transaction.ts'
 import type { Admitted } from '../admission/validate.ts'
 import type { SnapshotSource } from '../snapshot/snapshot.ts'
@@ -75,6 +76,12 @@ export interface ApplyOptions {
   readonly owner?: TokenOwner | undefined
   readonly creator?: Subject | undefined
   readonly force?: boolean
+  /** For a request that may come again: asked before anything is planned, and within the transaction. */
+  readonly once?: {
+    /** Throws what ends it when it was done before. */
+    readonly check: (db: ControlDb) => Promise<void>
+    readonly keep: (tx: ControlDb, changed: readonly Changed[]) => Promise<void>
+  }
 }
 
 /** The only way in which resources change. One change after the other; each is all or nothing. */
@@ -135,6 +142,7 @@ async function apply(
   const ordered = inputs.toSorted(
     (a, b) => a.manifest.definition.applyOrder - b.manifest.definition.applyOrder,
   )
+  await options.once?.check(deps.store.control)
   const nowMs = deps.clock.nowMs()
   const { sees } = before
   const plan = await planChanges(
@@ -184,6 +192,7 @@ async function commit(
   { before, options, nowMs, asked }: Committing,
 ): Promise<readonly Changed[]> {
   const done = await inTransaction(deps.store, async (tx) => {
+    await options.once?.check(tx)
     const plan = await planChanges(
       { ...options, db: tx, sealer: deps.sealer, nowMs, sees: before.sees },
       inputs,
@@ -212,6 +221,7 @@ async function commit(
       })
       changed.push({ ...asUnwritten(change), stored: written.stored, secret: written.secret })
     }
+    await options.once?.keep(tx, changed)
     return { revision, deltas, changed }
   })
   if (done.revision !== undefined) await deps.snapshot.apply(done.revision, done.deltas)

@@ -2,6 +2,7 @@ import { resources } from './control-0001-resources.ts'
 import { masterKey } from './control-0002-master-key.ts'
 import { revisionNotice } from './control-0003-revision-notice.ts'
 import { grants } from './control-0004-grants.ts'
+import { answers } from './control-0005-answers.ts'
 import type { Migration } from './migration.ts'
 import { sessions } from './state-0001-sessions.ts'
 import { peers } from './state-0002-peers.ts'
@@ -12,7 +13,13 @@ import { signInAttempts } from './state-0006-sign-in-attempts.ts'
 
 /* A migration's number is its position, from 1; its file is named after it. New ones are added at the end. */
 
-export const CONTROL_MIGRATIONS: readonly Migration[] = [resources, masterKey, revisionNotice, grants]
+export const CONTROL_MIGRATIONS: readonly Migration[] = [
+  resources,
+  masterKey,
+  revisionNotice,
+  grants,
+  answers,
+]
 export const STATE_MIGRATIONS: readonly Migration[] = [
   sessions,
   peers,
