@@ -1,5 +1,5 @@
 import { spawn, spawnSync } from 'node:child_process'
-import { mkdirSync, rmSync, statfsSync, writeFileSync } from 'node:fs'
+import { appendFileSync, mkdirSync, rmSync, statfsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
@@ -131,7 +131,8 @@ const FULL = 'a full disk: calls are refused, nothing already acknowledged is lo
 
 test.runIf(mayMount())(FULL, async () => {
   const at = smallDisk()
-  const recorder = await openTest(at, { maxQueuedEntries: 500, anchorEveryMs: 50 })
+  // No anchor before the disk is full, so that there is one that cannot be written.
+  const recorder = await openTest(at, { maxQueuedEntries: 500, anchorEveryMs: 1_000 })
   await recordEach(recorder, ['b-1', 'b-2', 'b-3'])
   const filler = join(at, 'filler')
   const free = statfsSync(at)
@@ -143,10 +144,14 @@ test.runIf(mayMount())(FULL, async () => {
     recorder.outcome(outcome(`b-${i}`))
   }
   expect(recorder.stats().failing?.reason).toMatch(/full|disk/i)
+  const rest = join(at, 'rest')
+  expect(() => {
+    for (;;) appendFileSync(rest, Buffer.alloc(4_096))
+  }).toThrow(/ENOSPC/)
   // Answers of calls that were on their way: more than the queue holds.
   for (let i = 0; i < 1_000; i++) recorder.outcome(outcome(`late-${i}`))
   await expect.poll(() => recorder.stats().anchorProblem, { timeout: 5_000 }).toMatch(/ENOSPC/)
-  rmSync(filler)
+  for (const file of [filler, rest]) rmSync(file)
   await expect.poll(() => recorder.accepts(), { timeout: 5_000 }).toBe(true)
   await recorder.flush()
   const { lostEntries } = recorder.stats()
