@@ -16,7 +16,6 @@ import { applyRoute, changeRoutes, type ChangeRouteDeps } from './change-routes.
 import { daemonRoutes, type DaemonRouteDeps } from './daemon-routes.ts'
 import { edgeRoutes } from './edge-routes.ts'
 import { kindFor } from './find.ts'
-import type { ListDeps } from './list-routes.ts'
 import { grantRoutes, type GrantRouteDeps } from './grant-routes.ts'
 import { introspectRoutes, type IntrospectDeps } from './introspect-routes.ts'
 import { instanceRoutes } from './instance-routes.ts'
@@ -33,6 +32,7 @@ import {
   type Route,
   type RoutePermission,
 } from './route.ts'
+import type { WatchDeps } from './watch/watch-kind.ts'
 
 export interface ControlApiDeps
   extends Omit<DaemonRouteDeps, 'record'>, AuditRouteDeps, Pick<GrantRouteDeps, 'grants'>, ApiRecordDeps {
@@ -44,8 +44,8 @@ export interface ControlApiDeps
   readonly snapshot: DaemonRouteDeps['snapshot'] &
     IntrospectDeps['snapshot'] &
     RevealDeps['snapshot'] &
-    ListDeps['snapshot']
-  readonly ending?: ListDeps['ending']
+    WatchDeps['snapshot']
+  readonly ending?: WatchDeps['ending']
   readonly log: Log
 }
 

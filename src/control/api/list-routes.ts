@@ -14,7 +14,6 @@ import {
   type PageRequest,
 } from './list-page.ts'
 import { present } from './present.ts'
-import type { ReadDeps } from './read-routes.ts'
 import { flag, json, oneOf, text, wholeNumber, type KindCall, type KindRoute } from './route.ts'
 import { readSelectors, SELECTORS } from './selectors.ts'
 import { createWatchPlaces, watchKind, type WatchDeps } from './watch/watch-kind.ts'
@@ -34,7 +33,7 @@ const QUERY = {
 }
 
 /** Lists of what the caller may see, from the snapshot, by project and name. */
-export function listRoutes(deps: ListDeps): readonly KindRoute[] {
+export function listRoutes(deps: WatchDeps): readonly KindRoute[] {
   const places = createWatchPlaces()
   return [
     {
@@ -57,14 +56,9 @@ export function listRoutes(deps: ListDeps): readonly KindRoute[] {
   ]
 }
 
-export interface ListDeps extends ReadDeps, WatchDeps {
-  readonly snapshot: ReadDeps['snapshot'] & WatchDeps['snapshot']
-  readonly authorizer: ReadDeps['authorizer']
-}
-
 const NO_LIMIT = Number.MAX_SAFE_INTEGER
 
-async function answerList(deps: ReadDeps, call: KindCall): Promise<Response> {
+async function answerList(deps: WatchDeps, call: KindCall): Promise<Response> {
   const { definition, query, access } = call
   const output = oneOf('output', query['output'] ?? 'json', OUTPUTS)
   const { project, labelSelector, fieldSelector } = query
@@ -89,7 +83,7 @@ async function answerList(deps: ReadDeps, call: KindCall): Promise<Response> {
 
 /** The first page knows how wide the columns of all of them are. */
 async function widthsOf(
-  deps: ReadDeps,
+  deps: WatchDeps,
   given: { state: State; request: PageRequest; page: Page; output: Output },
 ): Promise<readonly number[]> {
   const { state, request, page, output } = given

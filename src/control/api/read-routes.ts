@@ -4,7 +4,8 @@ import { OUTPUTS } from '../render/format.ts'
 import type { SnapshotSource } from '../snapshot/snapshot.ts'
 import { tagged } from './etag.ts'
 import { listStored, reachStored } from './find.ts'
-import { asText, listRoutes, PROJECT, type ListDeps } from './list-routes.ts'
+import { asText, listRoutes, PROJECT } from './list-routes.ts'
+import type { WatchDeps } from './watch/watch-kind.ts'
 import { present, type PresentDeps } from './present.ts'
 import { relatedOf } from './related.ts'
 import { json, oneOf, text, type KindRoute } from './route.ts'
@@ -17,7 +18,7 @@ export interface ReadDeps extends PresentDeps {
 const TYPES = ['application/json', 'application/yaml', 'text/plain'] as const
 
 /** Reading resources. All come from the snapshot: no read touches the store but for when Tokens were used. */
-export const readRoutes = (deps: ListDeps): readonly KindRoute[] => [
+export const readRoutes = (deps: ReadDeps & WatchDeps): readonly KindRoute[] => [
   ...listRoutes(deps),
   {
     method: 'GET',
