@@ -4,10 +4,7 @@ import type { GlobalChoice } from './target.ts'
 /** Options that mean the same for each verb that has them; they may stand before the verb, too. */
 export const GLOBAL_OPTIONS = {
   context: text('--context <name>', 'the daemon of this context (castellan config get-contexts lists them)'),
-  home: text(
-    '--home <dir>',
-    'the home of the daemon: where it keeps its data (default: CASTELLAN_HOME, else ~/.castellan)',
-  ),
+  home: text('--home <dir>', 'where the daemon keeps its data (default: CASTELLAN_HOME, else ~/.castellan)'),
   as: text('--as <subject>', 'act as another, such as User:ada; the record names both'),
 } as const satisfies Record<GlobalName, Option<string | undefined>>
 

@@ -2,7 +2,9 @@ import { Command, CommanderError, Option as CommanderOption } from 'commander'
 import type { CliContext } from './context.ts'
 import type { AnyCommand, Option, Verb } from './define-command.ts'
 import { ALL_GLOBALS, GLOBAL_HEADING, GLOBAL_OPTIONS } from './global-options.ts'
+import { alignColumns } from './table.ts'
 import { contextInUse, resolveTarget, type GlobalChoice } from './target.ts'
+import { byHeading, headingOf } from './verb-groups.ts'
 
 export interface Chosen {
   readonly verb: Verb
@@ -29,14 +31,16 @@ export async function runProgram(
   program
     .description('One authenticated door between AI agents and their MCP servers.')
     .usage('<verb> [options]')
-    .addHelpText('after', TOP_HELP)
+    .addHelpText('after', topHelp())
+    .configureHelp({ helpWidth: 100, visibleOptions: () => [] })
   addGlobals(program, ALL_GLOBALS)
   const exit = { status: 0 }
   const nodes = new Map<string, Command>()
-  for (const verb of verbs) {
+  for (const verb of verbs.toSorted(inOrderOfHelp)) {
     const parent = nodes.get(verb.path.slice(0, -1).join(' ')) ?? program
     const node = parent.command(verb.path.at(-1) ?? '', { hidden: verb.hidden === true })
     node.summary(verb.summary).description(verb.summary)
+    if (parent === program) node.helpGroup(headingOf(verb.path[0] ?? ''))
     prepare(node, context)
     if (verb.examples !== undefined) node.addHelpText('after', examplesText(verb.examples))
     nodes.set(verb.path.join(' '), node)
@@ -52,14 +56,22 @@ export async function runProgram(
   }
 }
 
+const inOrderOfHelp = ({ path: [one = ''] }: Verb, { path: [other = ''] }: Verb): number =>
+  byHeading(one, other)
+
 const HELP = ['-h, --help', 'show this help'] as const
 
-const TOP_HELP = `
+/** The options stand behind the verbs here: who reads this looks for a verb. */
+const topHelp = (): string => `
+${GLOBAL_HEADING}
+${alignColumns(ALL_GLOBALS.map((name) => [`  ${GLOBAL_OPTIONS[name].flags}`, GLOBAL_OPTIONS[name].help])).join('\n')}
+
 Examples:
   castellan up -d
   castellan apply -f servers.yaml
   castellan get servers
   castellan create token laptop -p demo
+  castellan login --url https://castellan.example.com
 
 Every verb explains itself: castellan <verb> --help`
 

@@ -33,7 +33,15 @@ export const VERBS: readonly Verb[] = [
     summary: 'Explain a kind and its fields',
     load: async () => (await import('./commands/explain.ts')).explain,
   },
-  { path: ['create'], summary: 'Create one object from the command line' },
+  {
+    path: ['create'],
+    summary: 'Create one object from the command line',
+    examples: [
+      'castellan create server memory -- npx -y @modelcontextprotocol/server-memory',
+      'castellan create project demo --server memory',
+      'castellan create token laptop -p demo',
+    ],
+  },
   {
     path: ['create', 'server'],
     summary: 'Create a server from a url, a command or a template',
@@ -94,13 +102,21 @@ export const VERBS: readonly Verb[] = [
     summary: 'Take a server out of a project',
     load: async () => (await import('./commands/attach.ts')).detach,
   },
-  { path: ['revoke'], summary: 'End a credential and keep its record' },
+  {
+    path: ['revoke'],
+    summary: 'End a credential and keep its record',
+    examples: ['castellan revoke token laptop -p demo'],
+  },
   {
     path: ['revoke', 'token'],
     summary: 'Refuse a token from here on, everywhere',
     load: async () => (await import('./commands/revoke-token.ts')).revokeToken,
   },
-  { path: ['grant'], summary: 'Credentials that others issue: give, show and take them back' },
+  {
+    path: ['grant'],
+    summary: 'Credentials that others issue: give, show and take them back',
+    examples: ['castellan grant oauth notion --server notion', 'castellan grant list'],
+  },
   {
     path: ['grant', 'oauth'],
     summary: 'Authorize the daemon at the authorization server of a server',
@@ -121,7 +137,11 @@ export const VERBS: readonly Verb[] = [
     summary: 'Connect a client that speaks MCP on standard input and output',
     load: async () => (await import('./commands/connect.ts')).connect,
   },
-  { path: ['test'], summary: 'Check that something works' },
+  {
+    path: ['test'],
+    summary: 'Check that something works',
+    examples: ['castellan test mcp http://127.0.0.1:7411/projects/demo/mcp'],
+  },
   {
     path: ['test', 'mcp'],
     summary: 'Check an MCP endpoint as a client would use it',

@@ -8,6 +8,7 @@ test('help of every verb', async () => {
   for (const path of paths) {
     const { code, out, err } = await runInMemory([...path, '--help'], { verbs: COMMANDS })
     expect({ code, err }).toEqual({ code: 0, err: '' })
+    expect(out).toMatch(/\nExamples:\n {2}.*castellan/)
     pages.push(`$ castellan ${[...path, '--help'].join(' ')}\n${out}`)
   }
   await expect(pages.join('\n')).toMatchFileSnapshot('cli-help.golden.txt')
