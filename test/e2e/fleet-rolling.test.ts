@@ -190,13 +190,13 @@ test('a rolling restart of both under load: no call fails, and streams go on', a
   await hearOfChanges(clients)
   expect(balancer.broken.filter(({ what }) => what.startsWith('POST'))).toEqual([])
   for (const [name] of MIX) expect(load.answered.get(name)).toBeGreaterThan(10)
-})
+}, 120_000)
 
 /** One call for each client, which is under way when this resolves. */
 async function hold(clients: readonly RealClient[]): Promise<{ origin: string; outcome: Promise<string> }[]> {
   const outcomes = clients.map(({ call }, i) =>
     // Half of them with a stream, which the client would go on with elsewhere.
-    call('one__slow', { ms: 5000, tag: `held-${i}` }, i % 4 < 2 ? { onprogress() {} } : {}).then(
+    call('one__slow', { ms: 8000, tag: `held-${i}` }, i % 4 < 2 ? { onprogress() {} } : {}).then(
       (result) => (JSON.stringify(result).includes('done') ? 'answered' : JSON.stringify(result)),
       (error: unknown) => `lost: ${String(error)}`,
     ),
@@ -207,9 +207,28 @@ async function hold(clients: readonly RealClient[]): Promise<{ origin: string; o
   return outcomes.map((outcome, i) => ({ origin: holding(i) ?? '', outcome }))
 }
 
+/** Where the daemon is reached by others that does, for all, one of the things that one does. */
+async function holderOfLeases(): Promise<string | undefined> {
+  const query = `select url from peers join leases on holder = node and name = 'forget-peers'`
+  const [found] = (await fleet.postgres.query('fleet', query)) as { url: string }[]
+  return found?.url
+}
+
+const peersOf = async (daemon: Daemon): Promise<Json[]> =>
+  ((await daemon.call('GET', '/api/v1/status')) as { peers: Json[] }).peers
+
+/** The one that holds the leases, and the other. */
+async function byLeases(): Promise<{ victim: Daemon; survivor: Daemon; holder: string }> {
+  const holder = await until('one does what one does for all', holderOfLeases)
+  const [first, second] = daemons as [Daemon, Daemon]
+  const isSecond = (await peersOf(first)).some(({ url }) => url === holder)
+  return { holder, ...(isSecond ? { victim: second, survivor: first } : { victim: first, survivor: second }) }
+}
+
 test('kill -9 of one under load: the calls that it had are lost, each client is told, and nothing else fails', async () => {
   const holders = [...(await connectAll()), ...(await connectAll())]
   const others = await connectAll()
+  const { victim, survivor, holder } = await byLeases()
   const broken = balancer.broken.length
   const held = await hold(holders)
   const load = startLoad(others, [
@@ -217,7 +236,6 @@ test('kill -9 of one under load: the calls that it had are lost, each client is 
     ['one__slow', { ms: 50 }],
   ])
   await until('some calls', () => load.total() > 20)
-  const [victim] = daemons as [Daemon]
   process.kill(victim.pid, 'SIGKILL')
   const ends = await Promise.all(held.map(async ({ origin, outcome }) => ({ origin, end: await outcome })))
   const before = load.total()
@@ -230,10 +248,15 @@ test('kill -9 of one under load: the calls that it had are lost, each client is 
   const heldThere = ends.filter(({ origin }) => origin === victim.origin).length
   expect(load.failed).toHaveLength(lost.length - heldThere)
   await hearOfChanges(others)
-  const [, survivor] = daemons as [Daemon, Daemon]
-  const { peers } = (await survivor.call('GET', '/api/v1/status')) as { peers: Json[] }
-  expect(peers).toMatchObject([{ state: expect.stringMatching(/^(?:unreachable|gone)$/) }])
-})
+  expect(await peersOf(survivor)).toMatchObject([
+    { url: holder, state: expect.stringMatching(/^(?:unreachable|gone)$/) },
+  ])
+  await until(
+    'the other does what one does for all',
+    async () => ![undefined, holder].includes(await holderOfLeases()),
+    30_000,
+  )
+}, 120_000)
 
 test('told to end, it says so and takes everything meanwhile, on connections that end with the answer; told again, it ends at once', async () => {
   const { database, keyFile } = fleet
