@@ -77,12 +77,10 @@ describe('two daemons', () => {
     await stop(a)
     expect((await b.query({ limit: 9 })).find((row) => row.id === 'a-2')).toMatchObject({ code: 'x' })
     expect(await idsOf(b)).toContain('a-3')
+    const chains = [readChainName(atA) ?? '', readChainName(atB) ?? ''].sort()
     for (const at of [atA, atB])
-      expect((await verify(at)).map(({ ok, chain, entries }) => [ok, chain, entries])).toEqual(
-        [
-          [true, readChainName(atA), 4],
-          [true, readChainName(atB), 1],
-        ].sort((x, y) => String(x[1]).localeCompare(String(y[1]))),
+      expect((await verify(at)).map(({ ok, chain }) => [ok, chain])).toEqual(
+        chains.map((name) => [true, name]),
       )
   })
 
