@@ -38,6 +38,8 @@ export function guardChange(by: Caller, step: ChangeStep): void {
   // Which verb was needed says whether it is there: for those who may see it only.
   const known = by.access.decide({ ...about, verb: 'view' }).allowed
   by.access.demand({ ...about, verb: step.verb }, known ? undefined : UNKNOWN)
+  // What stands as described already gives nobody anything.
+  if (step.verb === 'view') return
   guardReferences(by, step)
   guardRights(by, step)
 }

@@ -1,13 +1,18 @@
 import type { Authenticator, AuthRefusal } from '../../access/authenticate.ts'
 import type { Authorizer } from '../../access/authorize.ts'
+import type { ProjectAccess } from '../../access/project-access.ts'
 import { need, type Exchange, type Refusal } from '../exchange.ts'
-import type { SnapshotSource } from '../snapshot.ts'
+import type { ProjectView, SnapshotSource } from '../snapshot.ts'
 import type { CompileProject } from '../route/compiled-project.ts'
 
 const OTHER_PROJECT: Refusal = {
   code: 'forbidden',
   hint: 'it belongs to another project',
   detail: 'other-project',
+}
+const NO_PROJECT: Refusal = {
+  code: 'no_endpoint',
+  hint: 'the project has been deleted, its name is misspelt, or you have no right to use it',
 }
 const NO_TOOLS: Refusal = {
   code: 'forbidden',
@@ -65,11 +70,8 @@ export function createEnter({
     if (x.access === undefined && principal.kind === 'token')
       return principal.project === name ? NO_TOOLS : OTHER_PROJECT
     const view = snapshot.current().project(name, principal.key)
-    if (view === undefined || x.access === undefined)
-      return {
-        code: 'no_endpoint',
-        hint: 'the project has been deleted, its name is misspelt, or you have no right to use it',
-      }
+    if (view === undefined || x.access === undefined) return NO_PROJECT
+    if (!reachesAny(x.access, view)) return principal.kind === 'token' ? NO_TOOLS : NO_PROJECT
     const project = compile(view)
     if (server !== undefined && !(project.servers.has(server) && x.access.reaches(server))) {
       return {
@@ -81,3 +83,7 @@ export function createEnter({
     return undefined
   }
 }
+
+/** Rights on servers and tools that the project does not have open no door to it. */
+const reachesAny = (access: ProjectAccess, { servers }: ProjectView): boolean =>
+  access.all || servers.some(({ name }) => access.reaches(name))

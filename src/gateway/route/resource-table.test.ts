@@ -58,8 +58,8 @@ test('who lists it comes first, then whose template fits, then who has resources
   views.push(scriptedView('away', { instances: 'shared' }))
   const scope = { principal: 'token:a', session: undefined }
   const links = createLinksSeen()
-  const locate = async (uri: string, among = views) => {
-    const located = await locateResource({ catalog, links }, among, scope, uri)
+  const locate = async (uri: string, among = views, toldApart = among.length > 1) => {
+    const located = await locateResource({ catalog, links, toldApart }, among, scope, uri)
     return [located.uri, ...located.servers.map(({ name }) => name)]
   }
   expect(await locate('a://1')).toEqual(['a://1', 'lists', 'lists-too', 'fits', 'other'])

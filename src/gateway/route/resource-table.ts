@@ -15,6 +15,8 @@ export interface Located {
 export interface LocateDeps {
   readonly catalog: Catalog
   readonly links: LinksSeen
+  /** The endpoint has several servers, whose URIs we tell apart; the caller may use fewer. */
+  readonly toldApart: boolean
 }
 
 /**
@@ -23,12 +25,12 @@ export interface LocateDeps {
  * decides between equals.
  */
 export async function locateResource(
-  { catalog, links }: LocateDeps,
+  { catalog, links, toldApart }: LocateDeps,
   servers: readonly ServerView[],
   scope: Scope,
   uri: string,
 ): Promise<Located> {
-  if (servers.length === 1) return { servers, uri }
+  if (servers.length === 1 && !toldApart) return { servers, uri }
   const lists = await Promise.all(
     servers.map(async (server) => ({
       server,

@@ -45,6 +45,10 @@ export function resourceServers(x: Exchange): readonly ServerView[] {
   return access.all ? servers : servers.filter(({ name }) => access.server(name))
 }
 
+/** Whether URIs can have been told apart on the endpoint, since it stands for several servers. */
+export const tellsApart = (x: Exchange): boolean =>
+  x.target.server === undefined && need(x.project, 'project').view.servers.length > 1
+
 const isRefusal = (found: Route | Refusal): found is Refusal => 'code' in found
 
 /** The step `route` for requests that go to one server. */
@@ -54,9 +58,7 @@ export function createRoute(
   const { catalog, uris } = deps
   const settle = (x: Exchange, found: Route | Refusal): Refusal | undefined => {
     if (isRefusal(found)) return found
-    const project = need(x.project, 'project')
-    if (x.target.server === undefined && project.view.servers.length > 1)
-      x.uris = uris.known(project, scopeOf(x))
+    if (tellsApart(x)) x.uris = uris.known(need(x.project, 'project'), scopeOf(x))
     x.route = found
     return undefined
   }
@@ -109,7 +111,10 @@ function byName(catalog: Catalog, x: Exchange, named: Named): Route | Refusal | 
   const project = need(x.project, 'project')
   const name = x.target.server ?? serverOf(named.key)
   const server = name === undefined ? undefined : project.servers.get(name)
-  if (server === undefined || !mayKnow(x, named.list, server)) return unknownName(named.list)
+  if (server === undefined) return unknownName(named.list)
+  // What the record says of it is not what the caller hears.
+  if (!mayKnow(x, named.list, server))
+    return Object.assign({ detail: `no right on ${server.name}` }, unknownName(named.list))
   const scope = scopeOf(x)
   const list = catalog.peek(server, scope, named.list)
   const route = list === undefined ? undefined : inList(x, server, list, named)
@@ -175,7 +180,7 @@ async function byUri(catalog: Catalog, x: Exchange, named: Named): Promise<Route
   const { links } = need(x.project, 'project')
   const located =
     owner === undefined
-      ? await locateResource({ catalog, links }, servers, scopeOf(x), named.key)
+      ? await locateResource({ catalog, links, toldApart: tellsApart(x) }, servers, scopeOf(x), named.key)
       : { servers: [owner], uri: x.target.server === undefined ? ownUri(owner.name, named.key) : named.key }
   const [first, ...others] = located.servers
   if (first === undefined) return { code: 'resource_not_found' }

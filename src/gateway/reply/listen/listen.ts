@@ -6,7 +6,7 @@ import { reportsOf } from '../../forward/reports-of.ts'
 import { sharedName } from '../../forward/shared-scope.ts'
 import type { Catalog } from '../../route/catalog.ts'
 import { locateResource } from '../../route/resource-table.ts'
-import { endpointServers, resourceServers, scopeOf } from '../../route/route.ts'
+import { endpointServers, resourceServers, scopeOf, tellsApart } from '../../route/route.ts'
 import type { SnapshotSource } from '../../snapshot.ts'
 import type { Bus, Listener } from './bus.ts'
 import { ALL_LISTS, LIST_BIT, LIST_NAMES } from './change.ts'
@@ -153,7 +153,8 @@ async function subscribe(
 ): Promise<Heard | undefined> {
   const scope = scopeOf(x)
   const { links } = need(x.project, 'project')
-  const located = await locateResource({ catalog, links }, resourceServers(x), scope, uri)
+  const about = { catalog, links, toldApart: tellsApart(x) }
+  const located = await locateResource(about, resourceServers(x), scope, uri)
   for (const server of located.servers) {
     const watched = heardAs({ server, scope, uri: located.uri }, uri, listen)
     if ((await feeds.watch(watched, watched.as)) === undefined) return watched
