@@ -14,8 +14,13 @@ function textsIn(value: unknown, path = ''): readonly Text[] {
   if (typeof value === 'string') return [{ path, text: value }]
   if (Array.isArray(value)) return value.flatMap((item, i) => textsIn(item, `${path}[${i}]`))
   if (typeof value !== 'object' || value === null) return []
-  return Object.entries(value).flatMap(([key, inner]) => textsIn(inner, path === '' ? key : `${path}.${key}`))
+  return Object.entries(value).flatMap(([key, inner]) =>
+    textsIn(inner, path === '' ? shownField(key) : `${path}.${shownField(key)}`),
+  )
 }
+
+/** Messages repeat no text that could be anything. */
+const shownField = (key: string): string => (/^[A-Za-z][A-Za-z0-9]{0,39}$/.test(key) ? key : '…')
 
 const namesIn = (text: string): readonly string[] =>
   Array.from(text.matchAll(PLACEHOLDER), ([, name = '']) => name)
@@ -27,11 +32,9 @@ export const unknownPlaceholders = (server: unknown, parameters: readonly string
     return Array.from(text.matchAll(BRACES)).length === known.length ? [] : [path]
   })
 
-/** Parameters that stand nowhere. */
-export function unusedParameters(server: unknown, parameters: readonly string[]): readonly string[] {
-  const used = new Set(textsIn(server).flatMap(({ text }) => namesIn(text)))
-  return parameters.filter((name) => !used.has(name))
-}
+/** Where a parameter stands: `env[0].value`. */
+export const placesOf = (server: unknown, parameter: string): readonly string[] =>
+  textsIn(server).flatMap(({ path, text }) => (namesIn(text).includes(parameter) ? [path] : []))
 
 /**
  * The spec of a Server with every placeholder filled in. A value replaces text and nothing else: one argument stays

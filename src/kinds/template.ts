@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { defineKind, type ResourceOf, type SpecOf } from './define-kind.ts'
-import { fillTemplate, unknownPlaceholders, unusedParameters } from './expand-template.ts'
+import { fillTemplate, placesOf, unknownPlaceholders } from './expand-template.ts'
+import { isSensitiveName } from './sensitive-name.ts'
 
 const Parameter = z.strictObject({
   name: z
@@ -47,12 +48,12 @@ export const Template = defineKind({
   check: ({ parameters, server }) => {
     const names = parameters.map(({ name }) => name)
     return [
-      ...parameters.flatMap((parameter, i) => parameterProblems(parameter, i, names)),
+      ...parameters.flatMap((parameter, i) => [
+        ...parameterProblems(parameter, i, names),
+        ...placeProblems(`spec.parameters[${i}]`, parameter.name, placesOf(server, parameter.name)),
+      ]),
       ...unknownPlaceholders(server, names).map(
         (path) => `spec.server.${path}: holds a {{placeholder}} that is no parameter of the template`,
-      ),
-      ...unusedParameters(server, names).map(
-        (name) => `spec.parameters[${names.indexOf(name)}]: stands nowhere in spec.server`,
       ),
     ]
   },
@@ -95,4 +96,13 @@ function parameterProblems(
   const at = `spec.parameters[${i}]`
   if (names.indexOf(name) !== i) return [`${at}.name: is given twice`]
   return given === undefined && example === undefined ? [`${at}: needs a default or an example`] : []
+}
+
+/** What is given with `--set` is read by every user of the machine, and by everyone who may read the Server. */
+function placeProblems(at: string, name: string, places: readonly string[]): readonly string[] {
+  if (places.length === 0) return [`${at}: stands nowhere in spec.server`]
+  const isReference = places.every((place) => /\.secretRef\.(?:name|key)$/.test(place))
+  return isSensitiveName(name) && !isReference
+    ? [`${at}.name: looks like a credential; those come from a Secret, with valueFrom: {secretRef: …}`]
+    : []
 }

@@ -1,6 +1,7 @@
 import * as fc from 'fast-check'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { rm } from 'node:fs/promises'
+import { KINDS } from '../../src/kinds/registry.ts'
 import { makeHome, openControl, type Control } from './control-harness.ts'
 
 /*
@@ -23,6 +24,7 @@ beforeAll(async () => {
     base('Secret', { data: { token: 'x' } }),
     base('Server', { transport: 'stdio', command: 'x' }),
     base('Project', {}),
+    base('User', {}),
   ]
   expect((await control.call('POST', '/api/v1/apply', { kind: 'List', items })).status).toBe(200)
 })
@@ -99,6 +101,19 @@ const entries = (names: fc.Arbitrary<string>) =>
     { maxLength: 4, selector: (entry) => entry.name.toLowerCase() },
   )
 
+const person = fc.stringMatching(/^[a-z0-9]([a-z0-9._@+-]{0,20}[a-z0-9])?$/)
+const parameter = fc.stringMatching(/^[A-Za-z][A-Za-z0-9-]{0,10}X$/)
+const placeholderOf = (one: { readonly name: string }): string => `{{${one.name}}}`
+const binding = fc.oneof(
+  fc.record({
+    role: fc.constantFrom('view', 'create', 'edit', 'delete', 'run'),
+    resource: fc.constantFrom('servers', 'tools', 'tokens', '*'),
+    name: optional(fc.stringMatching(/^[\x21-\x7e]{1,20}$/)),
+    project: optional(fc.constant('base')),
+  }),
+  fc.record({ role: fc.constant('run'), action: fc.constantFrom('logs', 'backup', '*') }),
+)
+
 const SPECS: Readonly<Record<string, fc.Arbitrary<unknown>>> = {
   Secret: fc.record({
     data: fc.dictionary(fc.stringMatching(/^[A-Za-z0-9][A-Za-z0-9._-]{0,10}$/), someText(200), {
@@ -131,9 +146,58 @@ const SPECS: Readonly<Record<string, fc.Arbitrary<unknown>>> = {
   Token: fc.record({
     description: optional(anyText(100)),
     ttl: fc.constantFrom('never', '30d', '2999-12-31'),
+    owner: optional(fc.constant({ kind: 'User', name: 'base' })),
+    bindings: optional(fc.array(binding, { maxLength: 3 })),
     revoked: fc.boolean(),
   }),
+  Template: fc
+    .record({
+      description: optional(anyText(100)),
+      parameters: fc.uniqueArray(fc.record({ name: parameter, default: anyText(50) }), {
+        maxLength: 3,
+        selector: (one) => one.name,
+      }),
+      args: fc.array(anyText(50), { maxLength: 3 }),
+    })
+    .map(({ args, ...spec }) => {
+      const texts = [...args.filter((arg) => !arg.includes('{{')), ...spec.parameters.map(placeholderOf)]
+      return { ...spec, server: { transport: 'stdio', command: 'x', args: texts } }
+    }),
+  User: fc.record({
+    displayName: optional(anyText(100)),
+    email: optional(anyText(100)),
+    disabled: fc.boolean(),
+  }),
+  ServiceAccount: fc.record({ description: optional(anyText(100)), disabled: fc.boolean() }),
+  Group: fc.record({
+    description: optional(anyText(100)),
+    members: fc.uniqueArray(fc.record({ kind: fc.constantFrom('User', 'ServiceAccount'), name: person }), {
+      maxLength: 4,
+      selector: (one) => `${one.kind} ${one.name}`,
+    }),
+    claims: fc.array(someText(50), { maxLength: 3 }),
+  }),
+  RoleBinding: fc.record({
+    subjects: fc.uniqueArray(fc.record({ kind: fc.constantFrom('User', 'Group'), name: person }), {
+      minLength: 1,
+      maxLength: 4,
+      selector: (one) => `${one.kind} ${one.name}`,
+    }),
+    bindings: fc.array(binding, { minLength: 1, maxLength: 4 }),
+  }),
+  IdentityProvider: fc.record({
+    issuer: fc.constantFrom('https://login.example.com', 'http://127.0.0.1:1/a'),
+    clientId: someText(50),
+    clientSecret: optional(fc.constant({ secretRef: { name: 'base', key: 'token' } })),
+    users: fc.constantFrom('create', 'existing'),
+    domains: fc.constantFrom([], ['example.com']),
+  }),
 }
+
+test('there is a generator for every kind that people write', () => {
+  const written = KINDS.filter(({ systemMade }) => systemMade !== true).map(({ kind }) => kind)
+  expect(new Set(Object.keys(SPECS))).toEqual(new Set(written))
+})
 
 test.each(Object.keys(SPECS))('%s', (kind) =>
   fc.assert(

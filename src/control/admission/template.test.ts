@@ -57,10 +57,30 @@ test.each([
     ['spec.server.url: must be https: for a host that is not loopback'],
   ],
   [
+    'a parameter that looks like a credential',
+    { parameters: [{ name: 'apiKey', example: 'x' }], server: stdio({ args: ['{{apiKey}}'] }) },
+    [
+      'spec.parameters[0].name: looks like a credential; those come from a Secret, with valueFrom: {secretRef: …}',
+    ],
+  ],
+  [
+    'a Secret and a key of it as parameters',
+    {
+      parameters: [
+        { name: 'secret', example: 'x' },
+        { name: 'key', default: 'token' },
+      ],
+      server: stdio({
+        env: [{ name: 'API_KEY', valueFrom: { secretRef: { name: '{{secret}}', key: '{{key}}' } } }],
+      }),
+    },
+    [],
+  ],
+  [
     'a credential as a parameter',
     {
-      parameters: [{ name: 'key', example: 'x' }],
-      server: stdio({ env: [{ name: 'API_KEY', value: '{{key}}' }] }),
+      parameters: [{ name: 'access', example: 'x' }],
+      server: stdio({ env: [{ name: 'API_KEY', value: '{{access}}' }] }),
     },
     [
       'spec.server.env[0].value: looks like a credential; write valueFrom: {secretRef: {name: <secret>, key: <key>}} instead',
