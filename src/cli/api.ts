@@ -67,7 +67,7 @@ async function askApi(target: Target, path: readonly string[], request: ApiReque
   const headers = headersOf(target, request.body)
   if (request.ifMatch !== undefined) headers['if-match'] = request.ifMatch
   if (request.once === true) headers['idempotency-key'] = crypto.randomUUID()
-  const answer = await sendHttp(addressOf(target, path, request.query), {
+  const answer = await sendHttp(addressOf(await reach(target), path, request.query), {
     method,
     headers,
     body: request.body?.text,
@@ -87,7 +87,7 @@ export async function streamApi(
     silenceMs = 0,
   }: { readonly lastEventId?: string | undefined; readonly silenceMs?: number } = {},
 ): Promise<IncomingMessage> {
-  const url = addressOf(target, path, query)
+  const url = addressOf(await reach(target), path, query)
   const headers = headersOf(target, undefined)
   if (lastEventId !== undefined) headers['last-event-id'] = lastEventId
   const message = await openHttp(url, { method: 'GET', headers, timeoutMs: silenceMs }).catch(
@@ -106,6 +106,10 @@ export const jsonBody = (value: unknown): { readonly type: string; readonly text
   type: 'application/json',
   text: JSON.stringify(value),
 })
+
+/** Loaded for those who ask for it. */
+const reach = async (target: Target): Promise<Target> =>
+  target.direct === true ? (await import('./behind-edge.ts')).behindEdge(target) : target
 
 function addressOf(target: Target, path: readonly string[], query: Query = {}): URL {
   // An address is put in order before it is sent: `..` would be another one.

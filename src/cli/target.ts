@@ -19,6 +19,8 @@ export interface Target {
   readonly credential: SecretValue | undefined
   /** Who to act as on the control API: `User:ada`. */
   readonly as?: string | undefined
+  /** Where it is an edge gateway, its control plane is meant. */
+  readonly direct?: boolean | undefined
   /** The command that mends a credential which is refused. */
   readonly signIn?: string | undefined
 }
@@ -28,6 +30,7 @@ export interface GlobalChoice {
   readonly context?: string | undefined
   readonly home?: string | undefined
   readonly as?: string | undefined
+  readonly direct?: boolean | undefined
 }
 
 /** What a command may say in place of the variables of the same meaning. */
@@ -102,7 +105,8 @@ export function contextInUse(context: Surroundings, given: Given = {}): ContextI
 export function resolveTarget(context: Surroundings, given: Given = {}): Target {
   const inUse = contextInUse(context, given)
   const target = inUse === undefined ? targetWithout(context, given) : targetOf(inUse, context, given)
-  return given.as === undefined ? target : { ...target, as: checkSubject(given.as) }
+  if (given.as === undefined && given.direct !== true) return target
+  return { ...target, as: given.as === undefined ? undefined : checkSubject(given.as), direct: given.direct }
 }
 
 function targetOf({ name, record }: ContextInUse, context: Surroundings, given: Given): Target {

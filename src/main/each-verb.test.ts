@@ -53,9 +53,14 @@ interface Place {
 }
 
 /** It refuses everything, as a daemon does: what is proven is that the verb reached it and reads its answer. */
-async function place(tls: SelfSigned | undefined): Promise<Place> {
+async function place(tls: SelfSigned | undefined, control = () => ''): Promise<Place> {
   const asked: { path: string; as: unknown }[] = []
   const answer: RequestListener = (request, response) => {
+    // Says that it is an edge, and where its control plane is; nobody counts that.
+    if (request.url === '/edge-info') {
+      response.end(JSON.stringify({ control: control() }))
+      return
+    }
     asked.push({ path: request.url ?? '', as: request.headers['x-castellan-as'] })
     response.writeHead(403, { 'content-type': 'application/problem+json' })
     response.end(JSON.stringify({ title: 'not for you', code: 'forbidden', hint: 'castellan auth rights' }))
@@ -74,7 +79,7 @@ const places = () => [http, https, untrusted, second]
 beforeAll(async () => {
   setDefaultCACertificates([...before, pair.cert])
   http = await place(undefined)
-  second = await place(undefined)
+  second = await place(undefined, () => http.url)
   https = await place(pair)
   untrusted = await place(selfSigned())
   mkdirSync(join(cwd, '.config/castellan'), { recursive: true })
@@ -139,6 +144,7 @@ describe('each global option, before the verb, within it and after it', () => {
     ['--home HOME', () => http, undefined],
     ['--context other', () => https, undefined],
     ['--as User:ada', () => second, 'User:ada'],
+    ['--direct', () => http, undefined],
   ]
   beforeAll(() => {
     mkdirSync(at('home'))

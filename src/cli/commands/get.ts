@@ -15,6 +15,7 @@ export const get = defineCommand({
   options: {
     output: options.output,
     project: options.project,
+    allProjects: options.allProjects,
     selector: text('-l, --selector <labels>', 'only with these labels: team=blue,env!=prod,!old'),
     fieldSelector: text(
       '--field-selector <fields>',
@@ -31,6 +32,7 @@ export const get = defineCommand({
     'castellan get servers',
     'castellan get server everything -o yaml',
     'castellan get tokens -p demo -o wide',
+    'castellan get tokens --all-projects',
     'castellan get projects -l team=blue -w',
   ],
   async run({ args, options: given, target, context }) {
