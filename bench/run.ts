@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util'
+import { applying } from './apply.ts'
 import { bridge } from './bridge.ts'
 import { calls } from './calls.ts'
 import { peers } from './compare-peers.ts'
@@ -19,7 +20,15 @@ const start: Part = async ({ withCastellan }) => {
 
 const growth: Part = async ({ load, timing }) => ({ growth: await measureGrowth(load, timing) })
 
-const PARTS: Readonly<Record<string, Part>> = { calls, peers, start, bridge, sessions, growth }
+const PARTS: Readonly<Record<string, Part>> = {
+  calls,
+  peers,
+  start,
+  apply: applying,
+  bridge,
+  sessions,
+  growth,
+}
 const USUAL = ['calls', 'peers', 'start']
 
 /** `npm run bench`: see docs/performance.md for what it measures and how to read it. */

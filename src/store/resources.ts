@@ -39,7 +39,7 @@ export interface Removal {
   readonly atMs: number
 }
 
-const UIDS_PER_STATEMENT = 1000
+const VALUES_PER_STATEMENT = 1000
 
 /** How many revisions `changes` reaches back. */
 const KEPT_REVISIONS = 10_000
@@ -96,9 +96,24 @@ export const findResourceByUid = (db: ControlDb, uid: string): Promise<ResourceR
 /** Those of them that are there, in no order. */
 export async function findResourcesByUid(db: ControlDb, uids: readonly string[]): Promise<ResourceRow[]> {
   const rows: ResourceRow[] = []
-  for (let from = 0; from < uids.length; from += UIDS_PER_STATEMENT) {
-    const some = uids.slice(from, from + UIDS_PER_STATEMENT)
+  for (let from = 0; from < uids.length; from += VALUES_PER_STATEMENT) {
+    const some = uids.slice(from, from + VALUES_PER_STATEMENT)
     rows.push(...(await db.selectFrom('resources').selectAll().where('uid', 'in', some).execute()))
+  }
+  return rows
+}
+
+/** Those of a kind that have one of these names, in whatever project, in no order. */
+export async function findResourcesByName(
+  db: ControlDb,
+  kind: string,
+  names: readonly string[],
+): Promise<ResourceRow[]> {
+  const rows: ResourceRow[] = []
+  for (let from = 0; from < names.length; from += VALUES_PER_STATEMENT) {
+    const some = names.slice(from, from + VALUES_PER_STATEMENT)
+    const query = db.selectFrom('resources').selectAll().where('kind', '=', kind)
+    rows.push(...(await query.where('name', 'in', some).execute()))
   }
   return rows
 }

@@ -63,6 +63,7 @@ export interface PlanDeps {
 /** Compares manifests with what is stored. Reads only; the same plan is made again inside the transaction. */
 export async function planChanges(deps: PlanDeps, inputs: readonly PlanInput[]): Promise<Plan> {
   const view = createPlannedView(deps.db)
+  await view.load(inputs.map(({ manifest }) => manifest))
   const problems: string[] = [...duplicateProblems(inputs)]
   const changes: PlannedChange[] = []
   async function take({ where, manifest }: PlanInput): Promise<PlannedChange> {

@@ -1,5 +1,5 @@
 import type { KindDefinition } from '../../kinds/define-kind.ts'
-import { findResource, listResources } from '../../store/resources.ts'
+import { findResource, findResourcesByName, listResources } from '../../store/resources.ts'
 import type { ControlDb } from '../../store/tables.ts'
 import { toStored, type Stored } from '../stored.ts'
 
@@ -17,12 +17,17 @@ export interface After {
 export interface PlannedView {
   /** As it is stored now. */
   stored(kind: string, project: string, name: string): Promise<Stored | undefined>
+  /** Reads what many will ask for at once: a question each would take most of the time that a large plan takes. */
+  load(keys: readonly Pick<After, 'definition' | 'project' | 'name'>[]): Promise<void>
   put(after: After): void
   /** It is gone with the plan. */
   drop(kind: string, project: string, name: string): void
   after(kind: string, project: string, name: string): Promise<After | undefined>
   afterAll(definition: KindDefinition): Promise<readonly After[]>
 }
+
+/** Of one kind. */
+const WORTH_LOADING = 5
 
 const idOf = (kind: string, project: string, name: string): string => `${kind}/${project}/${name}`
 
@@ -49,6 +54,16 @@ export function createPlannedView(db: ControlDb): PlannedView {
     return stored.get(id)
   }
 
+  async function load(keys: Parameters<PlannedView['load']>[0]): Promise<void> {
+    for (const [{ kind }, wanted] of Map.groupBy(keys, ({ definition }) => definition)) {
+      if (wanted.length < WORTH_LOADING) continue
+      const names = new Set(wanted.map(({ name }) => name))
+      const rows = await findResourcesByName(db, kind, [...names])
+      for (const { project, name } of wanted) stored.set(idOf(kind, project, name), undefined)
+      for (const row of rows) stored.set(idOf(kind, row.project, row.name), toStored(row))
+    }
+  }
+
   async function listStored(definition: KindDefinition): Promise<readonly After[]> {
     const known = listed.get(definition.kind)
     if (known !== undefined) return known
@@ -60,6 +75,7 @@ export function createPlannedView(db: ControlDb): PlannedView {
 
   return {
     stored: findStored,
+    load,
     put: (after) => void overlay.set(idOf(after.definition.kind, after.project, after.name), after),
     drop: (kind, project, name) => void overlay.set(idOf(kind, project, name), undefined),
     async after(kind, project, name) {
