@@ -230,6 +230,8 @@ describe('what only few may do', () => {
       'src/secrets/redact.ts':                 'looks for it in the log of a server',
       'src/secrets/master-key.ts':             'reads the key that the environment gave',
       'src/access/sign-in/password-hash.ts':   'hashes it, or compares it with its hash',
+      'src/control/api/auth-routes.ts':        'answers a sign-in with its credential, once',
+      'src/main/sign-in/attempts.ts':          'reads who has come back from an identity provider',
       'src/control/change/plan.ts':            'compares what is applied with what is stored',
       'src/control/change/kept-answers.ts':    'answers a request that is repeated as it was answered first',
       'src/control/api/change-routes.ts':      'answers the creation of a Token, once',

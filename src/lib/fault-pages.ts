@@ -7,6 +7,10 @@ const PAGES: Readonly<Record<FaultCode, { readonly when: string; readonly todo: 
     when: 'There is no `Authorization: Bearer …` header, or its credential is unknown, expired or revoked. Which of these it was stands in the record, not in the answer.',
     todo: 'Make a token with `castellan create token NAME -p PROJECT` and give it to the client. On the machine of the daemon, the command line finds the local credential by itself.',
   },
+  sign_in_refused: {
+    when: 'A name with a password, or the answer of an identity provider, leads to no User who may sign in. Whether the name or the password was wrong, or the User is disabled, stands in the record, not in the answer.',
+    todo: 'Run `castellan login` again. A password that is lost is set anew with `castellan set-password NAME`; a User is linked to an account at a provider by `spec.identity`.',
+  },
   forbidden: {
     when: 'The credential is valid, but not for this: a token belongs to one Project, and is good for MCP only.',
     todo: 'Use the endpoint of the token\'s own Project, or make a token for this one.',

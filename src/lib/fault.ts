@@ -12,6 +12,7 @@
 // oxfmt-ignore
 const CATALOGUE = {
   unauthenticated:      { http: 401, mcp: 401, rpc: -32600, exit: 1, text: 'a valid token is needed here' },
+  sign_in_refused:      { http: 401, mcp: 401, rpc: -32600, exit: 1, text: 'the sign-in was refused' },
   forbidden:            { http: 403, mcp: 403, rpc: -32600, exit: 1, text: 'this token may not do that' },
   origin_refused:       { http: 403, mcp: 403, rpc: -32600, exit: 1, text: 'requests from this Origin or for this Host are refused' },
   not_found:            { http: 404, mcp: 200, rpc: -32602, exit: 1, text: 'there is nothing by that name here' },

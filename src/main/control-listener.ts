@@ -3,20 +3,39 @@ import { getRequestListener } from '@hono/node-server'
 import { createControlApi, type ControlApiDeps } from '../control/api/control-api.ts'
 import { createChanges, type ChangesDeps } from '../control/change/change.ts'
 import { createKeptAnswers } from '../control/change/kept-answers.ts'
+import type { Answer } from './http-front.ts'
+import { browserPage } from './sign-in/callback.ts'
+import { endExpired } from './sign-in/issue.ts'
+import { openSignIn, type SignInDeps } from './sign-in/open-sign-in.ts'
 
 export interface ControlListenerDeps
-  extends Omit<ControlApiDeps, 'changes' | 'answers'>, Pick<ChangesDeps, 'store' | 'sealer'> {
-  readonly snapshot: ControlApiDeps['snapshot'] & ChangesDeps['snapshot']
+  extends Omit<ControlApiDeps, 'changes' | 'answers' | 'signIns'>, Omit<SignInDeps, 'changes' | 'snapshot'> {
+  readonly snapshot: ControlApiDeps['snapshot'] & ChangesDeps['snapshot'] & SignInDeps['snapshot']
+}
+
+export interface ControlListener {
+  handle(request: IncomingMessage, response: ServerResponse): void
+  /** What a browser is shown that comes back from an identity provider. */
+  signInAnswered(answer: URLSearchParams): Promise<Answer>
+  /** Ends sign-ins whose time is over. */
+  endExpired(): Promise<void>
+  close(): Promise<void>
 }
 
 /** The control API on Node's own requests. Loaded with the first of them: a daemon is ready without it. */
-export function createControlListener(
-  deps: ControlListenerDeps,
-): (request: IncomingMessage, response: ServerResponse) => void {
-  const api = createControlApi({ ...deps, changes: createChanges(deps), answers: createKeptAnswers(deps) })
+export function createControlListener(deps: ControlListenerDeps): ControlListener {
+  const changes = createChanges(deps)
+  const signIns = openSignIn({ ...deps, changes })
+  const answers = createKeptAnswers(deps)
+  const api = createControlApi({ ...deps, changes, answers, signIns })
   const listener = getRequestListener(
     (request, env) => api.fetch(request, { source: env.incoming.socket.remoteAddress ?? 'unknown' }),
     { overrideGlobalObjects: false },
   )
-  return (request, response) => void listener(request, response)
+  return {
+    handle: (request, response) => void listener(request, response),
+    signInAnswered: async (answer) => browserPage(await signIns.answered(answer)),
+    endExpired: () => endExpired({ changes, snapshot: deps.snapshot, nowMs: deps.clock.nowMs }),
+    close: () => signIns.close(),
+  }
 }

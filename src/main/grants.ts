@@ -33,7 +33,7 @@ export const openGrants = ({ store, sealer, snapshot, url, ...deps }: GrantsDeps
   })
 
 /** A browser on this machine: one that listens everywhere is there too, and loopback redirects need no https (RFC 8252). */
-function browserOrigin(text: string): string {
+export function browserOrigin(text: string): string {
   const url = new URL(text)
   if (url.hostname === '0.0.0.0' || url.hostname === '[::]' || url.hostname === 'localhost')
     url.hostname = '127.0.0.1'

@@ -1,5 +1,6 @@
 import { forgetAnswers } from '../store/answers.ts'
-import type { ControlDb } from '../store/tables.ts'
+import { forgetAttempts } from '../store/sign-in-attempts.ts'
+import type { ControlDb, StateDb } from '../store/tables.ts'
 import type { Job } from './leases/jobs.ts'
 import type { PeerNetwork } from './peers/peer-network.ts'
 
@@ -8,11 +9,16 @@ const MINUTE_MS = 60_000
 export interface Housekeeping {
   readonly network: PeerNetwork
   readonly control: ControlDb
+  readonly state: StateDb
   readonly nowMs: () => number
+  /** Ends sign-ins whose time is over. */
+  readonly endExpiredSignIns: () => Promise<unknown>
 }
 
 /** What one daemon does for all of a database from time to time: a line each. */
-export const housekeeping = ({ network, control, nowMs }: Housekeeping): readonly Job[] => [
+export const housekeeping = ({ network, control, state, nowMs, endExpiredSignIns }: Housekeeping): readonly Job[] => [
   { name: 'forget-peers', everyMs: MINUTE_MS, run: () => network.forgetGone() },
+  { name: 'end-sign-ins', everyMs: MINUTE_MS, run: endExpiredSignIns },
   { name: 'forget-answers', everyMs: 10 * MINUTE_MS, run: () => forgetAnswers(control, nowMs()) },
+  { name: 'forget-sign-in-attempts', everyMs: MINUTE_MS, run: () => forgetAttempts(state, nowMs()) },
 ]

@@ -2,6 +2,7 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import { createHostCheck } from '../gateway/listen/allowed-hosts.ts'
 import { isMcpPath } from '../gateway/listen/handler.ts'
 import { asFault, Fault, toHttp } from '../lib/fault.ts'
+import { CALLBACK_PATH } from './sign-in/callback-path.ts'
 
 // An `import` of this module would read every export of it and so load the built-in fetch, which nothing here uses.
 const { createServer } = process.getBuiltinModule('node:http')
@@ -15,6 +16,8 @@ export interface FrontDeps {
   readonly metrics: (request: IncomingMessage) => Promise<Answer>
   /** The answer of an authorization server, which a browser brings back. */
   readonly callback: (grant: string, answer: URLSearchParams) => Promise<Answer>
+  /** The answer of an identity provider, the same; undefined: nobody signs in here. */
+  readonly signInCallback?: (answer: URLSearchParams) => Promise<Answer>
   readonly hostNames: readonly string[]
   /** What an edge tells everybody of itself, at `/edge-info`. */
   readonly about?: () => object
@@ -63,6 +66,10 @@ async function other(deps: FrontDeps, url: string, request: IncomingMessage): Pr
   if (grant !== undefined && request.method === 'GET')
     return deps
       .callback(grant, new URLSearchParams(query))
+      .catch((thrown: unknown) => faultAnswer(asFault(thrown)))
+  if (path === CALLBACK_PATH && request.method === 'GET' && deps.signInCallback !== undefined)
+    return deps
+      .signInCallback(new URLSearchParams(query))
       .catch((thrown: unknown) => faultAnswer(asFault(thrown)))
   // Clients look for OAuth metadata below /.well-known and for /register; they understand a JSON 404 only.
   return faultAnswer(

@@ -40,6 +40,8 @@ export interface OpenedParts {
   readonly stateKey: Buffer
   /** Authenticates what daemons on one database say to each other. */
   readonly peerKey: Buffer
+  /** Seals what a browser carries to an identity provider and back. */
+  readonly signInKey: Buffer
 }
 
 /** Opens all of them; what was opened is in `closers`, also when a later one fails. */
@@ -103,6 +105,7 @@ export async function openParts(config: ServeConfig, log: Log, closers: Closers)
     uses,
     stateKey: deriveKey(master, 'request-state'),
     peerKey: deriveKey(master, 'peer-mac'),
+    signInKey: deriveKey(master, 'sign-in'),
     epoch: mintBootEpoch(),
   }
 }

@@ -6,7 +6,7 @@ import type { ServeConfig } from './config.ts'
 import { openDaemonLog } from './daemon-log.ts'
 import { auditState, createLogSource, createStatusSource, databaseLabel } from './daemon-sources.ts'
 import type { ControlListenerDeps } from './control-listener.ts'
-import { createCallback, openGrants } from './grants.ts'
+import { browserOrigin, createCallback, openGrants } from './grants.ts'
 import { createFront, type FrontDeps } from './http-front.ts'
 import { createMetrics } from './metrics.ts'
 import { housekeeping } from './housekeeping.ts'
@@ -18,6 +18,7 @@ import { endFront, listenOn } from './listening.ts'
 import { openPeers } from './peers/open-peers.ts'
 import { openParts, type Closers } from './open-parts.ts'
 import { createSessionStore } from './session-store.ts'
+import { hasExpired } from './sign-in/expired.ts'
 import { createUpstreamSessionLog } from './upstream-session-log.ts'
 import { activePrincipal } from './active-principal.ts'
 import { buildInfo } from './version.ts'
@@ -42,7 +43,7 @@ export async function serve(config: ServeConfig): Promise<Daemon> {
       parts
     const startedAtMs = clock.nowMs()
     const build = buildInfo()
-    const hostNames = [config.host]
+    const hostNames = [config.host, ...publicHost(config)]
     const network = await openPeers(config.peers, {
       clock,
       log,
@@ -58,7 +59,7 @@ export async function serve(config: ServeConfig): Promise<Daemon> {
       snapshot,
       clock,
       log,
-      url: () => url,
+      url: () => config.publicUrl ?? url,
       changed: (server) => gateway.grantChanged(server),
     })
     closers.push(() => grants.close())
@@ -114,6 +115,9 @@ export async function serve(config: ServeConfig): Promise<Daemon> {
       shutdown,
       ending: ending.signal,
       bootEpoch: epoch,
+      signInKey: parts.signInKey,
+      signInHours: config.signInHours,
+      origin: () => config.publicUrl ?? browserOrigin(url),
       status: createStatusSource(snapshot, gateway.status, () => ({
         pid: process.pid,
         startedAtMs,
@@ -138,9 +142,11 @@ export async function serve(config: ServeConfig): Promise<Daemon> {
     }
     const control = once(async () => {
       const { createControlListener } = await import('./control-listener.ts')
-      return createControlListener(controlDeps)
+      const listener = createControlListener(controlDeps)
+      closers.push(() => listener.close())
+      return listener
     })
-    const api: FrontDeps['api'] = async (request, response) => (await control())(request, response)
+    const api: FrontDeps['api'] = async (request, response) => (await control()).handle(request, response)
     const metrics = createMetrics({
       authenticator,
       authorizer,
@@ -154,6 +160,7 @@ export async function serve(config: ServeConfig): Promise<Daemon> {
       metrics,
       hostNames,
       callback: createCallback(grants),
+      signInCallback: async (answer) => (await control()).signInAnswered(answer),
       ready: () => state === 'ready',
     })
     await listenOn(front, config)
@@ -169,7 +176,17 @@ export async function serve(config: ServeConfig): Promise<Daemon> {
       tickMs: clock.tickMs,
     })
     closers.push(() => leases.close())
-    runJobs(leases, log, housekeeping({ network, control: store.control, nowMs: clock.nowMs }))
+    const jobs = housekeeping({
+      network,
+      control: store.control,
+      state: store.state,
+      nowMs: clock.nowMs,
+      // Looked for without the control API, which a daemon that nobody signs in to never loads.
+      endExpiredSignIns: async () => {
+        if (hasExpired(snapshot, clock.nowMs())) await (await control()).endExpired()
+      },
+    })
+    runJobs(leases, log, jobs)
     // Not before: who has sessions and is not to be found is taken for one that is gone.
     upstreamSessions.begin()
     const served = {
@@ -196,6 +213,9 @@ export async function serve(config: ServeConfig): Promise<Daemon> {
     throw thrown
   }
 }
+
+const publicHost = ({ publicUrl }: ServeConfig): readonly string[] =>
+  publicUrl === undefined ? [] : [new URL(publicUrl).hostname]
 
 /** The first call begins it; all calls share what comes of it. */
 function once<T>(make: () => Promise<T>): () => Promise<T> {

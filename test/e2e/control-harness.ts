@@ -15,6 +15,7 @@ import { silentLog } from '../../src/lib/log.ts'
 import { loadMasterKey } from '../../src/secrets/master-key.ts'
 import { openGrants } from '../../src/main/grants.ts'
 import { createSealer } from '../../src/secrets/sealing.ts'
+import { openSignIn } from '../../src/main/sign-in/open-sign-in.ts'
 import { openStore } from '../../src/store/open.ts'
 import { listSealingKeys } from '../../src/store/sealed.ts'
 import type { Store } from '../../src/store/store.ts'
@@ -76,11 +77,22 @@ export async function openControl(home: string): Promise<Control> {
   const disk = { accepts: true, durable: true }
   const entries: Entry[] = []
   const shutdowns = { count: 0 }
+  const changes = createChanges({ store, sealer, snapshot, clock })
   const api = createControlApi({
     answers: createKeptAnswers({ sealer, clock }),
     authenticator: createAuthenticator({ credentials: snapshot.credentials, admin, clock }),
     authorizer: createAuthorizer({ view: snapshot.access }),
-    changes: createChanges({ store, sealer, snapshot, clock }),
+    changes,
+    signIns: openSignIn({
+      store,
+      sealer,
+      snapshot,
+      changes,
+      clock,
+      signInKey: Buffer.alloc(32, 7),
+      signInHours: 12,
+      origin: () => 'http://127.0.0.1:7411',
+    }),
     snapshot,
     instances: { list: () => [], stop: () => Promise.resolve(false) },
     recorder: memoryRecorder(entries, disk),

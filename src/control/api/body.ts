@@ -18,11 +18,11 @@ export interface Body {
 }
 
 /**
- * The body as text, at most 8 MiB of it, in UTF-8.
+ * The body as text, at most 8 MiB of it or what is said, in UTF-8.
  *
  * @throws Fault `unsupported_media`, `too_large`, `invalid`
  */
-export async function readBody(request: Request): Promise<Body> {
+export async function readBody(request: Request, maxBytes = MAX_BODY_BYTES): Promise<Body> {
   const type = (request.headers.get('content-type') ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? ''
   const format = Object.hasOwn(FORMATS, type) ? FORMATS[type] : undefined
   const encoding = request.headers.get('content-encoding') ?? 'identity'
@@ -31,12 +31,12 @@ export async function readBody(request: Request): Promise<Body> {
       hint: 'send a manifest as Content-Type: application/yaml or application/json, not compressed',
     })
   }
-  if (Number(request.headers.get('content-length') ?? 0) > MAX_BODY_BYTES) throw tooLarge()
+  if (Number(request.headers.get('content-length') ?? 0) > maxBytes) throw tooLarge(maxBytes)
   const chunks: Uint8Array[] = []
   let size = 0
   for await (const chunk of request.body ?? []) {
     size += chunk.byteLength
-    if (size > MAX_BODY_BYTES) throw tooLarge()
+    if (size > maxBytes) throw tooLarge(maxBytes)
     chunks.push(chunk)
   }
   try {
@@ -46,5 +46,10 @@ export async function readBody(request: Request): Promise<Body> {
   }
 }
 
-const tooLarge = (): Fault =>
-  new Fault('too_large', { hint: 'a body may have 8 MiB; apply the manifests in several parts' })
+const tooLarge = (maxBytes: number): Fault =>
+  new Fault('too_large', {
+    hint:
+      maxBytes < MAX_BODY_BYTES
+        ? `a body may have ${maxBytes / 1024} KiB here`
+        : 'a body may have 8 MiB; apply the manifests in several parts',
+  })

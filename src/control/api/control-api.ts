@@ -10,6 +10,7 @@ import type { Log } from '../../lib/log.ts'
 import { withInstances, type InstanceSource } from '../instances/with-instances.ts'
 import { attachRoutes } from './attach-routes.ts'
 import { auditRoutes, type AuditRouteDeps } from './audit-routes.ts'
+import { signedInRoutes, signInRoutes, type AuthRouteDeps } from './auth-routes.ts'
 import { createCallAccess, type CallAccess } from './call-access.ts'
 import { accessRoutes } from './access-routes.ts'
 import { applyRoute, changeRoutes, type ChangeRouteDeps } from './change-routes.ts'
@@ -37,6 +38,7 @@ import type { WatchDeps } from './watch/watch-kind.ts'
 export interface ControlApiDeps
   extends Omit<DaemonRouteDeps, 'record'>, AuditRouteDeps, Pick<GrantRouteDeps, 'grants'>, ApiRecordDeps {
   readonly changes: ChangeRouteDeps['changes']
+  readonly signIns: AuthRouteDeps['signIns']
   readonly answers: ChangeRouteDeps['answers']
   readonly authenticator: Authenticator
   readonly instances: InstanceSource
@@ -69,6 +71,8 @@ export function controlRoutes(deps: ControlApiDeps, record: ApiRecord): readonly
     ...auditRoutes(all),
     ...grantRoutes(all),
     ...accessRoutes(all),
+    ...signInRoutes(all),
+    ...signedInRoutes(all),
     ...introspectRoutes(all),
     ...edgeRoutes(all),
     ...attachRoutes(all),

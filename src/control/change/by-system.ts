@@ -1,5 +1,6 @@
 import type { MintedToken } from '../../access/token.ts'
 import type { KindDefinition } from '../../kinds/define-kind.ts'
+import type { SignInSpec } from '../../kinds/sign-in.ts'
 import { mintUid } from '../../lib/id.ts'
 import type { SecretValue } from '../../lib/secret-value.ts'
 import type { Sealer } from '../../secrets/sealing.ts'
@@ -8,6 +9,7 @@ import {
   findResource,
   findResourceByUid,
   insertResource,
+  listResources,
   removeResource,
   replaceResource,
 } from '../../store/resources.ts'
@@ -25,8 +27,10 @@ export interface SystemTransaction {
   /** As it is, now that nobody else can write. */
   find(kind: string, name: string): Promise<Stored | undefined>
   findByUid(uid: string): Promise<Stored | undefined>
-  /** A sealed value of a resource, opened. */
-  sealed(stored: Stored, field: string): Promise<SecretValue | undefined>
+  /** Tells one sealed value from every other that is or was there. */
+  sealedMark(stored: Stored, field: string): Promise<string | undefined>
+  /** All sign-ins of a user. */
+  signInsOf(userUid: string): Promise<readonly Stored[]>
   /** @throws Fault `conflict` when there is one by that name */
   insert(definition: KindDefinition, made: Made): Promise<Stored>
   /** Puts fields into the status; the spec and its generation stay as they are. */
@@ -37,6 +41,8 @@ export interface SystemTransaction {
 
 /** Of a kind of global scope. */
 export interface Made {
+  /** Minted before, where it had to be known. */
+  readonly uid?: string | undefined
   readonly name: string
   readonly spec: unknown
   readonly status: unknown
@@ -48,7 +54,7 @@ export interface Made {
 
 export interface BySystemDeps {
   readonly store: Pick<Store, 'control'>
-  readonly sealer: Pick<Sealer, 'seal' | 'open'>
+  readonly sealer: Pick<Sealer, 'seal'>
   readonly snapshot: Pick<SnapshotSource, 'apply'>
   readonly clock: { readonly nowMs: () => number }
 }
@@ -88,10 +94,12 @@ const writerOf = (writing: Writing): SystemTransaction => {
       const row = await findResourceByUid(tx, uid)
       return row === undefined ? undefined : toStored(row)
     },
-    async sealed({ resource: { kind, metadata } }, field) {
-      const { uid } = metadata
-      const row = (await listSealed(tx, uid)).find((one) => one.field === field)
-      return row === undefined ? undefined : sealer.open({ kind, uid, field }, row)
+    async sealedMark({ resource: { metadata } }, field) {
+      return (await listSealed(tx, metadata.uid)).find((one) => one.field === field)?.nonce
+    },
+    async signInsOf(userUid) {
+      const all = (await listResources(tx, { kind: 'SignIn' })).map(toStored)
+      return all.filter(({ resource }) => (resource.spec as SignInSpec).userUid === userUid)
     },
     insert: (definition, made) => insert(writing, definition, made),
     observe: (stored, status) => observe(writing, stored, status),
@@ -110,10 +118,10 @@ const writerOf = (writing: Writing): SystemTransaction => {
 async function insert(
   { tx, nowMs, revision, deltas }: Writing,
   { kind, uidPrefix }: KindDefinition,
-  { name, spec, status, credential }: Made,
+  { uid, name, spec, status, credential }: Made,
 ): Promise<Stored> {
   const row = {
-    uid: mintUid(uidPrefix, nowMs),
+    uid: uid ?? mintUid(uidPrefix, nowMs),
     kind,
     project: '',
     name,

@@ -1,0 +1,177 @@
+import type { Proven, SignInRefusal, SignIns } from '../../control/api/sign-ins.ts'
+import type { SystemTransaction } from '../../control/change/by-system.ts'
+import type { SnapshotSource } from '../../control/snapshot/snapshot.ts'
+import { keyOf, type Stored } from '../../control/stored.ts'
+import type { IdentityProviderSpec } from '../../kinds/identity-provider.ts'
+import type { UserSpec } from '../../kinds/user.ts'
+import { Fault } from '../../lib/fault.ts'
+import { mintUid } from '../../lib/id.ts'
+import { err, ok, type Result } from '../../lib/result.ts'
+import type { SignInClient, SignInProvider } from '../../oauth/client/sign-in.ts'
+import type { Attempts, Begun } from './attempts.ts'
+import { CALLBACK_PATH } from './callback-path.ts'
+import { readIdentity, wantedClaims, type Identity } from './identity.ts'
+import { changedMeanwhile, specOf, USER, userLinkedTo, userNamed } from './users.ts'
+
+export interface AtProviderDeps {
+  readonly snapshot: Pick<SnapshotSource, 'state' | 'secretValue'>
+  readonly client: SignInClient
+  readonly attempts: Attempts
+  /** Where browsers reach us. */
+  readonly origin: () => string
+  readonly nowMs: () => number
+}
+
+/** What the browser that comes back is told. */
+export type BrowserAnswer =
+  /** On its own machine: the command line waits there. */
+  | {
+      readonly kind: 'redirect'
+      readonly port: number
+      readonly parameters: Readonly<Record<string, string>>
+    }
+  | { readonly kind: 'code'; readonly code: string }
+  | { readonly kind: 'problem'; readonly problem: string }
+
+export interface AtProvider extends Pick<SignIns, 'startAtProvider' | 'finishAtProvider'> {
+  /** What a provider has sent back by the browser. */
+  answered(answer: URLSearchParams): Promise<BrowserAnswer>
+}
+
+export function createAtProvider(deps: AtProviderDeps): AtProvider {
+  return {
+    async startAtProvider({ provider: name, loopbackPort, challenge }) {
+      const stored = providerNamed(deps, name)
+      if (stored === undefined)
+        throw new Fault('not_found', {
+          hint: 'castellan login --help says how the ways to sign in are listed',
+        })
+      const { id, leg } = deps.attempts.begin({
+        provider: name,
+        providerUid: stored.resource.metadata.uid,
+        challenge,
+        loopbackPort,
+        redirectUri: `${deps.origin()}${CALLBACK_PATH}`,
+      })
+      const url = await deps.client.authenticationUrl(providerOf(deps, stored), leg)
+      if (!url.ok) throw new Fault('unavailable', { hint: url.error })
+      return { attempt: id, url: url.value }
+    },
+    async answered(answer) {
+      const opened = deps.attempts.open(answer.get('state') ?? '')
+      if (opened === undefined || answer.getAll('state').length > 1)
+        return {
+          kind: 'problem',
+          problem: 'nobody here began this sign-in, or it was more than ten minutes ago',
+        }
+      const { begun, leg } = opened
+      const code = await codeFor(deps, begun, async (provider) => deps.client.identify(provider, leg, answer))
+      const { loopbackPort: port } = begun
+      if (port !== undefined)
+        return { kind: 'redirect', port, parameters: code.ok ? { code: code.value } : { error: code.error } }
+      return code.ok ? { kind: 'code', code: code.value } : { kind: 'problem', problem: code.error }
+    },
+    async finishAtProvider(given) {
+      const identity = await deps.attempts.finish(given)
+      return identity.ok
+        ? prove(deps, identity.value)
+        : err({
+            method: 'provider',
+            reason: identity.error,
+            fault: new Fault('sign_in_refused', {
+              hint: 'the code is not right, was used before, or is too old; begin again: castellan login',
+            }),
+          })
+    },
+  }
+}
+
+const providerNamed = ({ snapshot }: AtProviderDeps, name: string): Stored | undefined =>
+  snapshot.state().resources.get('IdentityProvider')?.get(keyOf('', name))
+
+function providerOf({ snapshot }: AtProviderDeps, { resource }: Stored): SignInProvider {
+  const spec = resource.spec as IdentityProviderSpec
+  const { issuer, clientId, clientSecret, scopes } = spec
+  const secret =
+    clientSecret === undefined
+      ? undefined
+      : snapshot.secretValue(clientSecret.secretRef.name, clientSecret.secretRef.key)
+  if (clientSecret !== undefined && secret === undefined)
+    throw new Fault('unavailable', {
+      hint: 'the Secret with the client secret of the identity provider is gone',
+    })
+  return { issuer, clientId, clientSecret: secret, scopes, wanted: wantedClaims(spec) }
+}
+
+/** Asks the provider who it is, and keeps that for whoever has the code. */
+async function codeFor(
+  deps: AtProviderDeps,
+  begun: Begun,
+  identify: (provider: SignInProvider) => ReturnType<SignInClient['identify']>,
+): Promise<Result<string, string>> {
+  const stored = providerNamed(deps, begun.provider)
+  if (stored === undefined || stored.resource.metadata.uid !== begun.providerUid)
+    return err('the identity provider was removed in the meantime')
+  const claims = await identify(providerOf(deps, stored))
+  if (!claims.ok) return claims
+  const identity = readIdentity(begun.provider, stored.resource.spec as IdentityProviderSpec, claims.value)
+  if (!identity.ok) return identity
+  const code = await deps.attempts.keep(begun, identity.value)
+  return code === undefined ? err('this sign-in was answered before; begin again') : ok(code)
+}
+
+function prove(deps: AtProviderDeps, identity: Identity): Result<Proven, SignInRefusal> {
+  const { provider, subject, username } = identity
+  const refuse = (reason: string, hint: string): Result<never, SignInRefusal> =>
+    err({ method: provider, reason, fault: new Fault('sign_in_refused', { hint }) })
+  const linked = userLinkedTo(deps.snapshot, provider, subject)
+  if (linked !== undefined) {
+    if (specOf(linked).disabled)
+      return refuse('owner-gone', 'this user is disabled; an administrator can enable it again')
+    const { name, uid } = linked.resource.metadata
+    return ok({
+      user: { name, uid },
+      method: provider,
+      isFirst: false,
+      settle: (tx) => settleLinked(tx, uid, identity),
+    })
+  }
+  const stored = providerNamed(deps, provider)
+  if (stored === undefined)
+    return refuse('provider-gone', 'the identity provider was removed in the meantime')
+  const link = `an administrator can link one: spec.identity of the User with provider ${provider} and subject ${JSON.stringify(subject)}`
+  if ((stored.resource.spec as IdentityProviderSpec).users === 'existing')
+    return refuse(
+      'unknown',
+      `no User here is linked to this account, and none is made by signing in; ${link}`,
+    )
+  if (userNamed(deps.snapshot, username) !== undefined)
+    return refuse('not-linked', `there is a User of that name who is not linked to this account; ${link}`)
+  const uid = mintUid(USER.uidPrefix, deps.nowMs())
+  return ok({
+    user: { name: username, uid },
+    method: provider,
+    isFirst: true,
+    settle: (tx) => settleFirst(tx, uid, identity),
+  })
+}
+
+const isLinked = (user: Stored, { provider, subject }: Identity): boolean => {
+  const { identity } = specOf(user)
+  return identity?.provider === provider && identity.subject === subject
+}
+
+async function settleLinked(tx: SystemTransaction, uid: string, identity: Identity): Promise<Stored> {
+  const user = await tx.findByUid(uid)
+  if (user === undefined || specOf(user).disabled || !isLinked(user, identity)) throw changedMeanwhile()
+  return tx.observe(user, { claims: identity.groups })
+}
+
+/** Whoever signs in for the first time at two places at once is one User all the same. */
+async function settleFirst(tx: SystemTransaction, uid: string, identity: Identity): Promise<Stored> {
+  const { provider, subject, username: name, displayName, email } = identity
+  const there = await tx.find('User', name)
+  if (there !== undefined) return settleLinked(tx, there.resource.metadata.uid, identity)
+  const spec: UserSpec = { displayName, email, disabled: false, identity: { provider, subject } }
+  return tx.insert(USER, { uid, name, spec, status: { claims: identity.groups } })
+}
