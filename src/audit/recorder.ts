@@ -112,6 +112,13 @@ export async function openRecorder(options: RecorderOptions): Promise<AuditRecor
   })
   if (link.openedAtSeq === 0) recordSetAside(settings.home, clock, queue)
 
+  /** What was counted until a question is part of its answer. */
+  async function told(): Promise<void> {
+    if (!refusals.anything()) return
+    refusals.flush()
+    await queue.settled()
+  }
+
   async function close(): Promise<void> {
     indexing.stop()
     refusals.flush()
@@ -134,7 +141,10 @@ export async function openRecorder(options: RecorderOptions): Promise<AuditRecor
       await queue.settled()
       await link.anchor()
     },
-    query: history.query,
+    async query(filter) {
+      await told()
+      return history.query(filter)
+    },
     sessions: history.sessions,
     retain: retention.run,
     stats: () => {

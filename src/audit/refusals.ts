@@ -12,6 +12,8 @@ const OTHERS = 'others'
 
 export interface RefusalCounter {
   readonly count: (source: string, reason: string, attempt?: RefusedAttempt) => void
+  /** Whether anything was counted since. */
+  readonly anything: () => boolean
   /** Writes what has been counted, and forgets it. */
   readonly flush: () => void
 }
@@ -58,5 +60,5 @@ export function createRefusalCounter(deps: {
     timer ??= setTimeout(flush, WINDOW_MS).unref()
   }
 
-  return { count, flush }
+  return { count, anything: () => counts.size > 0, flush }
 }

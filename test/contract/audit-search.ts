@@ -112,6 +112,14 @@ export function searchContract(places: Places): void {
       expect(signIns[1]).not.toHaveProperty('user')
     })
 
+    test('shows what was counted until then, without waiting for the end of its window', async () => {
+      const recorder = await start()
+      for (let i = 0; i < 3; i++) recorder.refused('10.0.0.9', 'no token')
+      expect(await recorder.query({ limit: 9 })).toMatchObject([{ event: 'refusals', count: 3 }])
+      recorder.refused('10.0.0.9', 'no token')
+      expect(await recorder.query({ limit: 9 })).toMatchObject([{ count: 3 }, { count: 1 }])
+    })
+
     test('finds what everybody called local-admin did once, though key and name are the same', async () => {
       const recorder = await start()
       const local = { principal: 'local-admin', principalName: 'local-admin', actor: 'local-admin' }

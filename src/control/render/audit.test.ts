@@ -53,6 +53,14 @@ test('wide: also who acted, and the digest as far as it is needed to look for it
   expect([cell('ACTOR'), cell('SHA256'), cell('KIND')]).toEqual(['user:usr_9', 'ab12cd34ef56', 'tool_call'])
 })
 
+test('what was counted says how often', () => {
+  const reasonOf = (entry: AuditRow): string | undefined =>
+    words(renderAudit([entry], { wide: false }))[1]?.at(-1)
+  expect(reasonOf(row)).toBe('forbidden')
+  expect(reasonOf({ ...row, count: 1 })).toBe('forbidden')
+  expect(reasonOf({ ...row, count: 40 })).toBe('forbidden ×40')
+})
+
 test('what is not there is a dash', () => {
   const [, line] = words(renderSessions({ items: [session], complete: true }, { wide: false }))
   expect(line).toEqual([

@@ -22,8 +22,7 @@ const ENTRY: readonly Column<AuditRow>[] = [
   ['DECISION',  (row) => row.decision],
   ['STATUS',    (row) => row.status],
   ['MS',        (row) => (typeof row.durationMs === 'number' ? row.durationMs.toFixed(1) : undefined)],
-  ['COUNT',     (row) => row.count?.toString(), true],
-  ['REASON',    (row) => row.reason ?? row.code],
+  ['REASON',    (row) => reasonOf(row)],
   ['KIND',      (row) => row.kind,      true],
   ['KEY',       (row) => row.principal, true],
   ['ACTOR',     (row) => row.actor,     true],
@@ -51,6 +50,12 @@ const SESSION: readonly Column<AuditSession>[] = [
 
 interface Width {
   readonly wide: boolean
+}
+
+/** Refusals and lost entries are counted. */
+function reasonOf({ reason, code, count = 1 }: AuditRow): string | undefined {
+  const text = reason ?? code
+  return text === undefined || count === 1 ? text : `${text} ×${count}`
 }
 
 /** Entries of the record, one a line. */
