@@ -41,6 +41,7 @@ export async function serveEdge(config: ServeConfig, edge: EdgeOptions): Promise
       api: createPassApi(parts.control),
       metrics: () => Promise.resolve(NOT_HERE),
       callback: () => Promise.resolve(NOT_HERE),
+      signInCallback: () => Promise.resolve(NOT_HERE),
       about: () => ({ role: 'gateway', control: parts.control.url, version: buildInfo().version }),
       hostNames: namesOf(config),
       ready: () => state === 'serving' && parts.isReady(),
