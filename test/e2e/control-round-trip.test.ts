@@ -159,9 +159,9 @@ const SPECS: Readonly<Record<string, fc.Arbitrary<unknown>>> = {
       }),
       args: fc.array(anyText(50), { maxLength: 3 }),
     })
-    .map(({ args, ...spec }) => {
-      const texts = [...args.filter((arg) => !arg.includes('{{')), ...spec.parameters.map(placeholderOf)]
-      return { ...spec, server: { transport: 'stdio', command: 'x', args: texts } }
+    .map(({ args, description, parameters }) => {
+      const texts = [...args.filter((arg) => !arg.includes('{{')), ...parameters.map(placeholderOf)]
+      return { description, parameters, server: { transport: 'stdio', command: 'x', args: texts } }
     }),
   User: fc.record({
     displayName: optional(anyText(100)),

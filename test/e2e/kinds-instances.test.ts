@@ -143,13 +143,18 @@ test('one that ends by itself keeps its name and its history, and counts', async
   ])
 })
 
-test('nobody makes or changes one', async () => {
-  const [instance] = await instances()
-  for (const [method, path] of [
-    ['POST', '/api/v1/instances'],
-    ['POST', '/api/v1/apply'],
-  ] as const)
-    await expect(gate.daemon.call(method, path, instance)).rejects.toThrow('is made by the system')
+test('nobody makes or changes one; what was read can be applied, and changes nothing', async () => {
+  const instance = await firstOf('own')
+  const other = { ...instance, spec: { ...instance.spec, server: 'shared' } }
+  const apply = (manifest: unknown) => gate.daemon.call('POST', '/api/v1/apply', manifest)
+  expect(await apply(instance)).toEqual({
+    results: [{ kind: 'Instance', name: instance.metadata.name, action: 'unchanged' }],
+  })
+  await expect(apply(other)).rejects.toThrow('is made by the system')
+  await expect(apply({ ...instance, metadata: { name: 'own-99' } })).rejects.toThrow('is made by the system')
+  await expect(gate.daemon.call('POST', '/api/v1/instances', instance)).rejects.toThrow(
+    'is made by the system',
+  )
 })
 
 test('who may see those of a project sees no others', async () => {

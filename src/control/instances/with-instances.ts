@@ -1,7 +1,10 @@
+import { isDeepStrictEqual } from 'node:util'
 import { Instance } from '../../kinds/instance.ts'
 import type { KindDefinition, Resource } from '../../kinds/define-kind.ts'
 import { Fault } from '../../lib/fault.ts'
-import type { Changes } from '../change/change.ts'
+import type { Admitted } from '../admission/validate.ts'
+import type { Changed, Changes, ChangeStep } from '../change/change.ts'
+import type { PlanInput } from '../change/plan.ts'
 import type { SnapshotSource } from '../snapshot/snapshot.ts'
 import { shardedMap, type ShardedMap } from '../snapshot/sharded-map.ts'
 import type { State } from '../snapshot/state.ts'
@@ -29,25 +32,25 @@ const DEFINITION = Instance as unknown as KindDefinition
 export function withInstances<D extends InstanceDeps>(deps: D): D {
   const { snapshot, changes, instances } = deps
   const state = (): State => stateWith(snapshot.state(), instances)
+  const named = (name: string): Stored | undefined =>
+    state().resources.get(DEFINITION.kind)?.get(keyOf('', name))
   return {
     ...deps,
     snapshot: { ...snapshot, state },
     changes: {
-      apply(inputs, before, options) {
-        if (inputs.some(({ manifest }) => manifest.definition === DEFINITION))
-          return Promise.reject(systemMade())
-        return changes.apply(inputs, before, options)
+      async apply(inputs, before, options) {
+        const [ours, others] = split(inputs)
+        before.permit(ours.map(({ manifest }) => stepOf('view', manifest, named(manifest.name))))
+        if (ours.length > 0 && options?.only === 'create') throw systemMade()
+        const standing = ours.map(({ manifest }) => asItStands(manifest, named(manifest.name)))
+        const rest =
+          ours.length > 0 && others.length === 0 ? [] : await changes.apply(others, before, options)
+        return [...rest, ...standing]
       },
       async remove(target, before, options) {
         if (target.definition !== DEFINITION) return changes.remove(target, before, options)
-        const found = state().resources.get(DEFINITION.kind)?.get(keyOf('', target.name))
-        const step = {
-          verb: 'delete',
-          manifest: target,
-          before: found,
-          spec: undefined,
-          bySystem: false,
-        } as const
+        const found = named(target.name)
+        const step = stepOf('delete', target, found)
         before.permit([step])
         if (found === undefined) throw gone()
         await before.announce([step])
@@ -56,6 +59,29 @@ export function withInstances<D extends InstanceDeps>(deps: D): D {
     },
   }
 }
+
+function split(
+  inputs: readonly PlanInput[],
+): readonly [ours: readonly PlanInput[], others: readonly PlanInput[]] {
+  const isOurs = ({ manifest }: PlanInput): boolean => manifest.definition === DEFINITION
+  return [inputs.filter(isOurs), inputs.filter((input) => !isOurs(input))]
+}
+
+/**
+ * One that is described as it is: what was read can be applied.
+ *
+ * @throws Fault `invalid` for anything else
+ */
+function asItStands(manifest: Admitted, stored: Stored | undefined): Changed {
+  if (!isDeepStrictEqual(stored?.resource.spec, manifest.spec)) throw systemMade()
+  return { manifest, action: 'unchanged', stored, secret: undefined }
+}
+
+const stepOf = (
+  verb: ChangeStep['verb'],
+  manifest: ChangeStep['manifest'],
+  before: Stored | undefined,
+): ChangeStep => ({ verb, manifest, before, spec: undefined, bySystem: false })
 
 const systemMade = (): Fault =>
   new Fault('invalid', {
