@@ -21,7 +21,6 @@ export const makeTips = (writer: string, atMs: number, tips: readonly SeenTip[],
   sig: signer.sign(statement(writer, atMs, tips)),
 })
 
-/** Throws what reading an entry throws that is not one of ours. */
 export const isSigned = (writer: string, { atMs, tips, sig }: Tips, signer: Signer): boolean =>
   signer.verify(statement(writer, atMs, tips), sig)
 
@@ -31,5 +30,17 @@ export const tipsIn = (body: string): Tips[] =>
     ? body
         .split('\n')
         .filter((line) => line.startsWith(TIPS_START))
-        .map((line) => JSON.parse(line) as Tips)
+        .map(read)
     : []
+
+function read(line: string): Tips {
+  const entry = JSON.parse(line) as Partial<Tips>
+  const { tips, sig } = entry
+  if (typeof sig === 'string' && Array.isArray(tips) && tips.every(isTip)) return entry as Tips
+  throw new SyntaxError('an entry about the other chains does not hold what such an entry holds')
+}
+
+function isTip(value: unknown): boolean {
+  const { chain, seq, mac } = (value ?? {}) as Partial<SeenTip>
+  return typeof chain === 'string' && typeof mac === 'string' && Number.isSafeInteger(seq)
+}

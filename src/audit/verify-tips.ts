@@ -52,20 +52,24 @@ export async function verifySightings(
   reports: readonly VerifyReport[],
   { signer, readerOf }: { readonly signer: Signer; readonly readerOf: (chain: string) => ChainReader },
 ): Promise<VerifyReport[]> {
-  const signed = new Map<Sighting, boolean>(
-    sightings.all().map((sighting) => [sighting, isSigned(sighting.writer, sighting.entry, signer)]),
+  // One entry tells of many chains.
+  const signed = new Map<Tips, boolean>()
+  for (const { writer, entry } of sightings.all())
+    if (!signed.has(entry)) signed.set(entry, isSigned(writer, entry, signer))
+  const [good, forged] = [true, false].map((is) =>
+    sightings.all().filter(({ entry }) => signed.get(entry) === is),
   )
+  const byTarget = Map.groupBy(good ?? [], ({ tip }) => tip.chain)
+  const byWriter = Map.groupBy(forged ?? [], ({ writer }) => writer)
   const checked: VerifyReport[] = []
   for (const report of reports) {
-    const { chain } = report
-    const of = [...signed].filter(([{ tip }, ok]) => ok && tip.chain === chain).map(([sighting]) => sighting)
-    const forged = [...signed].filter(([{ writer }, ok]) => !ok && writer === chain)
-    const found = [
-      ...forged.map(([sighting]) => notSigned(sighting)),
-      ...(await hold(report, of, { signer, reader: readerOf(chain) })),
-    ]
+    const seen = byTarget.get(report.chain) ?? []
+    const bad = new Map(
+      byWriter.get(report.chain)?.map((sighting) => [sighting.segment, notSigned(sighting)]),
+    )
+    const found = [...bad.values(), ...(await hold(report, seen, { signer, reader: readerOf(report.chain) }))]
     const findings = [...report.findings, ...found]
-    checked.push({ ...report, ok: findings.length === 0, findings, seen: seenOf(of) })
+    checked.push({ ...report, ok: findings.length === 0, findings, seen: seenOf(seen) })
   }
   return checked
 }
@@ -88,8 +92,11 @@ async function hold(
   { signer, reader }: { readonly signer: Signer; readonly reader: ChainReader },
 ): Promise<Finding[]> {
   const found: Finding[] = []
+  if (sightings.length === 0) return found
   const end = await endOf(report.chain, reader, signer)
-  for (const sighting of sightings) {
+  // What many have seen is looked up once.
+  const distinct = new Map(sightings.map((sighting) => [`${sighting.tip.seq} ${sighting.tip.mac}`, sighting]))
+  for (const sighting of distinct.values()) {
     const { seq, mac } = sighting.tip
     if (seq > end) continue
     const row = await reader.segment(seq)
