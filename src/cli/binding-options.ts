@@ -12,7 +12,7 @@ export interface SubjectInput {
 }
 
 export const BINDING_FORM = 'role:view,resource:servers[,name:x][,project:p], or action:logs'
-export const SUBJECT_FORM = 'User:ada, Group:platform, ServiceAccount:nightly or Token:PROJECT/NAME'
+const SUBJECT_FORM = 'User:ada, Group:platform, ServiceAccount:nightly or Token:PROJECT/NAME'
 
 const ROLES = ['view', 'create', 'edit', 'delete', 'run']
 const PARTS = ['role', 'resource', 'name', 'project', 'action']

@@ -44,7 +44,9 @@ export const Instance = defineKind({
       .string()
       .optional()
       .describe('What stands in brackets before its lines in the log of the Server; absent: nothing does.'),
-    daemon: z.string().describe('The daemon that runs it; each daemon of a database lists its own.'),
+    daemon: z
+      .string()
+      .describe('The daemon that runs it, by host and process; each daemon of a database lists its own.'),
     events: z.array(Event).describe('What happened to it, the newest last; at most 50.'),
   }),
   applyOrder: 70,

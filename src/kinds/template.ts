@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { defineKind, type ResourceOf, type SpecOf } from './define-kind.ts'
+import { defineKind, type ResourceOf } from './define-kind.ts'
 import { fillTemplate, placesOf, unknownPlaceholders } from './expand-template.ts'
 import { isSensitiveName } from './sensitive-name.ts'
 
@@ -84,7 +84,6 @@ export const Template = defineKind({
 })
 
 export type Template = ResourceOf<typeof Template>
-export type TemplateSpec = SpecOf<typeof Template>
 
 const textOf = (value: unknown): string | undefined => (typeof value === 'string' ? value : undefined)
 

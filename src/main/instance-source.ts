@@ -1,4 +1,5 @@
 import { hash } from 'node:crypto'
+import { hostname } from 'node:os'
 import type { InstanceSource } from '../control/instances/with-instances.ts'
 import type { SnapshotSource } from '../control/snapshot/snapshot.ts'
 import type { Gateway } from '../gateway/gateway.ts'
@@ -7,27 +8,28 @@ import type { Instance } from '../kinds/instance.ts'
 export interface InstanceSourceDeps {
   readonly gateway: Pick<Gateway, 'instances' | 'stopInstance'>
   readonly snapshot: Pick<SnapshotSource, 'state'>
-  /** Which daemon runs them. */
-  readonly daemon: string
 }
+
+/** Several can share a host, and a database. */
+const DAEMON = `${hostname()}/${process.pid}`
 
 type View = ReturnType<Gateway['instances']>[number]
 
 const isoTime = (ms: number): string => new Date(ms).toISOString()
 
 /** The running copies of stdio servers as resources. */
-export const createInstanceSource = ({ gateway, snapshot, daemon }: InstanceSourceDeps): InstanceSource => ({
+export const createInstanceSource = ({ gateway, snapshot }: InstanceSourceDeps): InstanceSource => ({
   list: () =>
     gateway
       .instances()
       .filter(({ server }) => snapshot.state().servers.get(server) !== undefined)
-      .map((view) => resourceOf(view, { snapshot, daemon })),
+      .map((view) => resourceOf(view, snapshot)),
   stop: (uid) => gateway.stopInstance(uid),
 })
 
 function resourceOf(
   { uid, name, server, sharing, sharer, madeAtMs, startedAtMs, ...view }: View,
-  { snapshot, daemon }: Pick<InstanceSourceDeps, 'snapshot' | 'daemon'>,
+  snapshot: InstanceSourceDeps['snapshot'],
 ): Instance {
   const { phase, pid, restarts, ended, events, mark } = view
   return {
@@ -50,7 +52,7 @@ function resourceOf(
       restarts,
       ...(ended === undefined ? {} : { message: ended }),
       ...(mark === undefined ? {} : { mark }),
-      daemon,
+      daemon: DAEMON,
       events: events.map(({ atMs, what }) => ({ at: isoTime(atMs), what })),
     },
   }

@@ -129,7 +129,7 @@ export async function serve(config: ServeConfig): Promise<Daemon> {
         peers: network.daemons(),
       })),
       tokenUses: () => uses.all(),
-      instances: createInstanceSource({ gateway, snapshot, daemon: epoch }),
+      instances: createInstanceSource({ gateway, snapshot }),
       grants,
       logs: createLogSource(config.home),
       audit: recorder,
