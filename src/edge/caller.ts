@@ -1,6 +1,7 @@
 import type { Principal } from '../access/principal.ts'
 import type { ProjectAccess } from '../access/project-access.ts'
 import type { Clock } from '../lib/clock.ts'
+import type { Era } from '../protocol/revisions.ts'
 import type { Bearer } from './bearer.ts'
 import type { ProjectView } from './views.ts'
 
@@ -39,8 +40,9 @@ export interface Caller {
   /** The project that it is about. */
   project: string
   access: ProjectAccess | undefined
-  view: ProjectView | undefined
-  /** Of what `view` shows, as the control plane names it. */
+  /** By how their clients speak. */
+  views: Readonly<Record<Era, ProjectView>> | undefined
+  /** Of what `views` show, as the control plane names it. */
   revision: string | undefined
   /** When what is known was asked for. */
   asked: Moment
@@ -68,7 +70,7 @@ export const createCaller = (key: string, bearer: Bearer, asksAbout: string | un
   principal: undefined,
   project: '',
   access: undefined,
-  view: undefined,
+  views: undefined,
   revision: undefined,
   asked: NEVER,
   endsTick: Infinity,

@@ -4,6 +4,7 @@ import { compileAccess, type ProjectAccess } from '../access/project-access.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
 import { err, ok, type Result } from '../lib/result.ts'
+import type { Era } from '../protocol/revisions.ts'
 import type { SecretValue } from '../lib/secret-value.ts'
 import { bearerIn } from './bearer.ts'
 import {
@@ -47,15 +48,13 @@ export interface Callers {
   /** As far as what is known of them holds at this moment, by the key of the principal. */
   accessOf(principal: string, project: string): ProjectAccess | undefined
   /** As this caller sees it; without one: as anybody here does. */
-  view(project: string, principal?: string): ProjectView | undefined
+  view(project: string, principal?: string, era?: Era): ProjectView | undefined
   views(): Iterable<ProjectView>
   server(uid: string): ServerView | undefined
   /** The credential to send for a caller, by the name that their views have for it; undefined: they are not known any more. */
   secret(grant: string): SecretValue | undefined
   /** It was refused: what is known of it does not hold. */
   doubt(grant: string): void
-  /** The control plane is back: whatever was lost with it is opened anew. */
-  renewViews(): void
   readonly size: number
   readonly watched: number
   close(): void
@@ -98,7 +97,7 @@ export function createCallers(deps: CallersDeps): Callers {
   const holdsNow = (caller: Caller): boolean => holds(caller, times, clock)
   /** Nothing has to be asked before a request of theirs can be decided on. */
   const isKnown = (caller: Caller): boolean =>
-    holdsNow(caller) && (caller.access === undefined || caller.view !== undefined)
+    holdsNow(caller) && (caller.access === undefined || caller.views !== undefined)
 
   function callerOf(authorization: string, { project, connection }: About): Caller | undefined {
     const before = byConnection.get(connection)
@@ -175,7 +174,7 @@ export function createCallers(deps: CallersDeps): Callers {
 
   async function configure(caller: Caller, standing: Standing): Promise<void> {
     if (!standing.active || caller.access === undefined) return
-    if (caller.view !== undefined && caller.revision === standing.revision) return
+    if (caller.views !== undefined && caller.revision === standing.revision) return
     const project = await control.project(caller.bearer, caller.project)
     deps.heard(project.ok ? undefined : project.error)
     if (!project.ok || caller.standing !== 'good') return
@@ -185,7 +184,7 @@ export function createCallers(deps: CallersDeps): Callers {
   }
 
   function show(caller: Caller, project: Parameters<typeof views.set>[1]): void {
-    if (project === undefined && caller.view === undefined) return
+    if (project === undefined && caller.views === undefined) return
     views.set(caller, project)
     deps.changed(caller.project)
   }
@@ -254,13 +253,14 @@ export function createCallers(deps: CallersDeps): Callers {
       const caller = byPlace.get(`${principal} ${project}`)
       return caller?.standing === 'good' && holdsNow(caller) ? caller.access : undefined
     },
-    view(project, principal) {
-      if (principal !== undefined) return byPlace.get(`${principal} ${project}`)?.view
-      for (const { project: its, view } of byPlace.values()) if (its === project && view) return view
+    view(project, principal, era = 'modern') {
+      if (principal !== undefined) return byPlace.get(`${principal} ${project}`)?.views?.[era]
+      for (const caller of byPlace.values())
+        if (caller.project === project && caller.views !== undefined) return caller.views[era]
       return undefined
     },
     *views() {
-      for (const { view } of byPlace.values()) if (view !== undefined) yield view
+      for (const caller of byPlace.values()) if (caller.views !== undefined) yield caller.views.modern
     },
     server: (uid) => views.server(uid),
     secret(grant) {
@@ -270,10 +270,6 @@ export function createCallers(deps: CallersDeps): Callers {
     doubt(grant) {
       const caller = byGrant(grant)
       if (caller !== undefined) caller.asked = NEVER
-    },
-    renewViews() {
-      views.renew(byPlace.values())
-      for (const name of new Set([...byPlace.values()].map(({ project }) => project))) deps.changed(name)
     },
     get size() {
       return callers.size

@@ -1,3 +1,4 @@
+import type { Era } from '../protocol/revisions.ts'
 import type { Caller } from './caller.ts'
 import { shortHash, type EdgeProject } from './project.ts'
 import { viewFor, type ProjectView, type ServerView } from './views.ts'
@@ -6,8 +7,6 @@ import { viewFor, type ProjectView, type ServerView } from './views.ts'
 export interface ViewTable {
   /** @param project undefined: they see nothing */
   set(caller: Caller, project: EdgeProject | undefined): void
-  /** Other views of the same: whatever was lost is opened anew. */
-  renew(callers: Iterable<Caller>): void
   /** By the uid of a view that somebody has. */
   server(uid: string): ServerView | undefined
 }
@@ -19,9 +18,7 @@ export interface ViewTableOptions {
 }
 
 export function createViewTable({ controlUrl, mayReach, grantOf }: ViewTableOptions): ViewTable {
-  const fetched = new Map<Caller, EdgeProject>()
   const servers = new Map<string, { readonly view: ServerView; holders: number }>()
-  let round = 0
 
   function hold(view: ProjectView): ProjectView {
     // One object for one uid and fingerprint: the gateway's caches key on it.
@@ -37,30 +34,25 @@ export function createViewTable({ controlUrl, mayReach, grantOf }: ViewTableOpti
     return { ...view, servers: held }
   }
 
-  function release(view: ProjectView | undefined): void {
-    for (const server of view?.servers ?? []) {
+  function release(view: ProjectView): void {
+    for (const server of view.servers) {
       const there = servers.get(server.uid)
       if (there?.view === server && --there.holders === 0) servers.delete(server.uid)
     }
   }
 
-  function set(caller: Caller, project: EdgeProject | undefined): void {
-    const before = caller.view
-    if (project === undefined) fetched.delete(caller)
-    else fetched.set(caller, project)
-    const options = { controlUrl, mayReach, round, caller: shortHash(caller.key), grant: grantOf(caller) }
-    caller.view = project === undefined ? undefined : hold(viewFor(project, options))
-    release(before)
-  }
-
   return {
-    set,
-    renew(callers) {
-      round++
-      for (const caller of callers) {
-        const project = fetched.get(caller)
-        if (project !== undefined) set(caller, project)
-      }
+    set(caller, project) {
+      const before = caller.views
+      const options = { controlUrl, mayReach, caller: shortHash(caller.key), grant: grantOf(caller) }
+      const viewIn = (era: Era, of: EdgeProject): ProjectView => hold(viewFor(of, { ...options, era }))
+      caller.views =
+        project === undefined
+          ? undefined
+          : { legacy: viewIn('legacy', project), modern: viewIn('modern', project) }
+      if (before === undefined) return
+      release(before.legacy)
+      release(before.modern)
     },
     server: (uid) => servers.get(uid)?.view,
   }

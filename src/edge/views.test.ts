@@ -16,7 +16,7 @@ const OPTIONS: ViewOptions = {
   mayReach: true,
   caller: 'ada',
   grant: 'caller:token:ada main',
-  round: 0,
+  era: 'modern',
 }
 const view = (project: EdgeProject, options: Partial<ViewOptions> = {}) =>
   viewFor(project, Object.assign({}, OPTIONS, options)).servers[0]!
@@ -25,7 +25,7 @@ const isDirect = (...[project, options]: Parameters<typeof view>): boolean =>
 
 test('what needs the control plane is reached through it, as the caller and as nobody else', () => {
   const { uid, spec } = view(read(server('memory')))
-  expect(uid).toBe('srv_memory@ada')
+  expect(uid).toBe('srv_memory@ada/modern')
   expect(spec).toMatchObject({
     url: 'https://control.example.com/castellan/projects/main/servers/memory/mcp',
     headers: [],
@@ -62,8 +62,10 @@ test.each([
   expect(isDirect(read(server('docs', url)), { controlUrl })).toBe(direct)
 })
 
-test('once the control plane is back, what goes through it is made anew, and nothing else', () => {
+test('the control plane is spoken to as the client speaks, everybody else as they are spoken to', () => {
   const [memory, docs] = [read(server('memory')), read(server('docs', 'https://docs.example.com/mcp'))]
-  expect(view(memory, { round: 1 }).fingerprint).not.toBe(view(memory).fingerprint)
-  expect(view(docs, { round: 1 })).toEqual(view(docs))
+  const [modern, legacy] = (['modern', 'legacy'] as const).map((era) => view(memory, { era }))
+  expect([modern?.spec, legacy?.spec]).toMatchObject([{ protocol: 'modern' }, { protocol: 'legacy' }])
+  expect(modern?.uid).not.toBe(legacy?.uid)
+  expect(view(docs, { era: 'legacy' })).toEqual(view(docs))
 })

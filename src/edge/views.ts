@@ -1,5 +1,6 @@
 import type { ProjectSpec } from '../kinds/project.ts'
 import type { ServerSpec } from '../kinds/server.ts'
+import type { Era } from '../protocol/revisions.ts'
 import { shortHash, type EdgeProject, type EdgeServer } from './project.ts'
 
 /** As the gateway reads a Server. */
@@ -26,8 +27,8 @@ export interface ViewOptions {
   readonly caller: string
   /** Names the caller's credential in place of a grant. */
   readonly grant: string
-  /** Grows when the control plane is back: what was lost with it is then opened anew. */
-  readonly round: number
+  /** How clients speak that are served with it. */
+  readonly era: Era
 }
 
 /** More than the control plane waits itself, so that it is the one to say what went wrong. */
@@ -36,7 +37,8 @@ const MORE_SECONDS = 5
 /**
  * The project as the gateway of an edge serves it to one caller. What has to go through the control plane is a Server of
  * that caller alone, reached with their own credential: connections, lists and failures of two callers never meet.
- * What the edge reaches by itself carries no credential and is shared.
+ * What the edge reaches by itself carries no credential and is shared. The control plane is spoken to as the client
+ * speaks: each session of a client is one there as well, and has what a Server keeps for one.
  */
 export const viewFor = (project: EdgeProject, options: ViewOptions): ProjectView => ({
   uid: project.uid,
@@ -58,14 +60,14 @@ function directView({ uid, name }: EdgeServer, spec: ServerSpec): ServerView {
 function throughControl(
   project: string,
   { uid, name, timeouts }: EdgeServer,
-  { controlUrl, caller, grant, round }: ViewOptions,
+  { controlUrl, caller, grant, era }: ViewOptions,
 ): ServerView {
   const spec: ServerSpec = {
     transport: 'http',
     url: `${controlUrl}/projects/${project}/servers/${name}/mcp`,
     headers: [],
     auth: { grant },
-    protocol: 'modern',
+    protocol: era,
     timeouts: {
       connectSeconds: timeouts.connectSeconds + MORE_SECONDS,
       callSeconds: timeouts.callSeconds + MORE_SECONDS,
@@ -73,8 +75,8 @@ function throughControl(
     },
     tools: { deny: [] },
   }
-  const fingerprint = shortHash(JSON.stringify([uid, caller, round, spec]))
-  return { uid: `${uid}@${caller}`, name, spec, fingerprint }
+  const fingerprint = shortHash(JSON.stringify([uid, caller, spec]))
+  return { uid: `${uid}@${caller}/${era}`, name, spec, fingerprint }
 }
 
 /** A loopback address means another host there than here, unless the control plane is on this one. */

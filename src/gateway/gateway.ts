@@ -28,6 +28,8 @@ export interface Gateway {
   configurationChanged(changed: readonly { readonly kind: string; readonly name: string }[]): void
   /** A server can be tried again at once: its grant has become usable, or has gone. */
   grantChanged(server: string): void
+  /** Servers that could not be reached can be tried again at once: what was in the way of all of them is gone. */
+  tryAgain(): void
   /** Ends the streams that would otherwise stay open for as long as their clients do; calls in flight go on. */
   drain(): void
   close(): Promise<void>
@@ -78,6 +80,10 @@ export function createGateway(deps: GatewayDeps): Gateway {
       // What is open goes on with the other token; what could not be opened is not held back any longer.
       if (pool.health(server).connections === 0) pool.reconcile(others)
       announcer.serverChanged(name)
+    },
+    tryAgain() {
+      pool.tryAgain()
+      catalog.tryAgain()
     },
     drain() {
       sessions.endStreams()

@@ -1,5 +1,6 @@
 import type { ProjectSpec } from '../kinds/project.ts'
 import type { ServerSpec } from '../kinds/server.ts'
+import type { Era } from '../protocol/revisions.ts'
 import type { SecretValue } from '../lib/secret-value.ts'
 
 /**
@@ -8,8 +9,11 @@ import type { SecretValue } from '../lib/secret-value.ts'
  */
 export interface Snapshot {
   readonly revision: number
-  /** @param caller key of the principal that it is for: an edge has a view for each of them */
-  project(name: string, caller?: string): ProjectView | undefined
+  /**
+   * @param caller key of the principal that it is for, and the era that they speak: an edge has views for each of them,
+   *   so that what a client has at one server over a session is at that server over a session too
+   */
+  project(name: string, caller?: string, era?: Era): ProjectView | undefined
   /** All of them, in no particular order. */
   projects(): Iterable<ProjectView>
   /** @param uid of a view that somebody holds, where one name can have several */

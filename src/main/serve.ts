@@ -43,7 +43,7 @@ export async function serve(config: ServeConfig): Promise<Daemon> {
       parts
     const startedAtMs = clock.nowMs()
     const build = buildInfo()
-    const hostNames = [config.host, ...publicHost(config)]
+    const hostNames = [config.host, ...publicHost(config), ...(config.hostNames ?? [])]
     const network = await openPeers(config.peers, {
       clock,
       log,

@@ -13,11 +13,14 @@ import {
   secret,
   send,
   startGate,
+  stdioServer,
+  toolJson,
   until,
   type Access,
   type Answer,
   type Gate,
   type Json,
+  type LegacyCaller,
 } from './gateway-harness.ts'
 
 /* Who calls an edge, what they see of it, and for how long after their control plane has said so. */
@@ -39,7 +42,8 @@ beforeAll(async () => {
     secret('keys', { guarded: SECRET }),
     httpServer('open', open.url),
     httpServer('guarded', guarded.url, { headers }),
-    project('main', ['open', 'guarded']),
+    stdioServer('kept', [], { instances: 'per-session' }),
+    project('main', ['open', 'guarded', 'kept']),
     project('other', ['open']),
   ])
   between = await startBetween(gate.daemon.origin)
@@ -132,6 +136,18 @@ describe('what the edge sends', () => {
       )
       .map(({ answer }) => answer)
     expect(project).not.toContain(new URL(open.url).host)
+  })
+
+  test('each session of a client is one at the control plane as well: what a server keeps for it is its own', async () => {
+    const one = await caller()
+    const instanceOf = async (session: LegacyCaller): Promise<unknown> => {
+      const answer = await session.ask('tools/call', { name: 'kept__about', arguments: {} })
+      return (toolJson(answer) as Json)['instance']
+    }
+    const [first, second] = [await openLegacy(one), await openLegacy(one)]
+    const kept = await instanceOf(first)
+    expect(await instanceOf(second)).not.toBe(kept)
+    expect(await instanceOf(first)).toBe(kept)
   })
 
   test('the control plane has each of them on its record', async () => {

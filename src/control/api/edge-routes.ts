@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto'
 import type { Authorizer } from '../../access/authorize.ts'
-import type { ProjectAccess } from '../../access/project-access.ts'
+import { reachesAny, type ProjectAccess } from '../../access/project-access.ts'
 import type { ProjectSpec } from '../../kinds/project.ts'
 import type { ServerSpec } from '../../kinds/server.ts'
 import { Fault } from '../../lib/fault.ts'
@@ -46,7 +46,14 @@ export function edgeView(project: ProjectView, access: ProjectAccess): EdgeView 
   const found = ofProject.get(access.key)
   if (found !== undefined) return found
   const { uid, name, spec } = project
-  const body = { uid, name, spec, servers: project.servers.map((server) => edgeServer(server, access)) }
+  // Of a server that they may use nothing of, they do not even learn that it is there.
+  const servers = project.servers.filter((server) => access.reaches(server.name))
+  const body = {
+    uid,
+    name,
+    spec: { ...spec, servers: servers.map((server) => server.name) },
+    servers: servers.map((server) => edgeServer(server, access)),
+  }
   const view = { body, revision: hash('sha256', JSON.stringify(body), 'base64url').slice(0, 22) }
   if (ofProject.size >= MAX_RIGHTS) ofProject.clear()
   ofProject.set(access.key, view)
@@ -80,8 +87,9 @@ export const edgeRoutes = ({ snapshot, authorizer }: EdgeRouteDeps): readonly Fi
     answer: { status: 200, types: ['application/json'] },
     handle({ request, principal, params }) {
       const name = params['name'] ?? ''
-      const access = authorizer.project(principal, name)
       const project = snapshot.state().projects.get(name)
+      const given = authorizer.project(principal, name)
+      const access = given !== undefined && reachesAny(given, project?.servers ?? []) ? given : undefined
       // A Token hears the same of every project but its own, everybody else the same as of one that is not there.
       if (access === undefined && principal.kind === 'token')
         throw new Fault('forbidden', { hint: 'the token has no right to use anything of this project' })

@@ -60,6 +60,8 @@ export interface Pool {
   tellSession(session: string, notification: string): void
   /** Ends the connections of one front session. */
   endSession(session: string): void
+  /** Nobody is held back any longer from a server that could not be reached. */
+  tryAgain(): void
   /** Ends the connections to servers that are gone or have changed. */
   reconcile(now: (name: string, uid: string) => ServerView | undefined): void
   close(): Promise<void>
@@ -350,6 +352,12 @@ export function createPool(deps: PoolDeps): Pool {
         void entry.connected.then((connected) =>
           connected.ok ? connected.value.upstream.close() : undefined,
         )
+      }
+    },
+    tryAgain() {
+      for (const record of servers.values()) {
+        record.retryMs = 0
+        record.attempts = 0
       }
     },
     reconcile(now) {

@@ -1,8 +1,10 @@
+import type { IncomingMessage } from 'node:http'
 import type { Authenticator, AuthRefusal } from '../../access/authenticate.ts'
 import type { Authorizer } from '../../access/authorize.ts'
-import type { ProjectAccess } from '../../access/project-access.ts'
+import { reachesAny } from '../../access/project-access.ts'
+import { claimsModern, type Era } from '../../protocol/revisions.ts'
 import { need, type Exchange, type Refusal } from '../exchange.ts'
-import type { ProjectView, SnapshotSource } from '../snapshot.ts'
+import type { SnapshotSource } from '../snapshot.ts'
 import type { CompileProject } from '../route/compiled-project.ts'
 
 const OTHER_PROJECT: Refusal = {
@@ -48,6 +50,10 @@ const AWAY = 'who knows the callers cannot be asked: the control plane does not 
 
 const HINT = 'send Authorization: Bearer <token>; castellan create token NAME -p PROJECT makes one'
 
+/** A modern request says what it is in a header as well, or it is refused for that once its body is read. */
+const eraOf = ({ headers }: IncomingMessage): Era =>
+  claimsModern(String(headers['mcp-protocol-version'] ?? '')) ? 'modern' : 'legacy'
+
 export interface EnterDeps {
   readonly snapshot: SnapshotSource
   readonly authorizer: Pick<Authorizer, 'project'>
@@ -69,9 +75,12 @@ export function createEnter({
     x.access = authorizer.project(principal, name)
     if (x.access === undefined && principal.kind === 'token')
       return principal.project === name ? NO_TOOLS : OTHER_PROJECT
-    const view = snapshot.current().project(name, principal.key)
+    const view =
+      snapshot.byCaller === true
+        ? snapshot.current().project(name, principal.key, eraOf(x.request))
+        : snapshot.current().project(name)
     if (view === undefined || x.access === undefined) return NO_PROJECT
-    if (!reachesAny(x.access, view)) return principal.kind === 'token' ? NO_TOOLS : NO_PROJECT
+    if (!reachesAny(x.access, view.servers)) return principal.kind === 'token' ? NO_TOOLS : NO_PROJECT
     const project = compile(view)
     if (server !== undefined && !(project.servers.has(server) && x.access.reaches(server))) {
       return {
@@ -83,7 +92,3 @@ export function createEnter({
     return undefined
   }
 }
-
-/** Rights on servers and tools that the project does not have open no door to it. */
-const reachesAny = (access: ProjectAccess, { servers }: ProjectView): boolean =>
-  access.all || servers.some(({ name }) => access.reaches(name))

@@ -44,6 +44,8 @@ export interface Catalog {
   endSession(session: string): void
   /** Grows with every list that changes: caches built from lists compare it. */
   readonly version: number
+  /** Lists that could not be had are asked for again by whoever needs them next. */
+  tryAgain(): void
   /** Forgets the lists of servers that are gone or have changed. */
   reconcile(now: (name: string, uid: string) => ServerView | undefined): void
 }
@@ -226,6 +228,15 @@ export function createCatalog(deps: CatalogDeps): Catalog {
     endSession(session) {
       for (const { slots } of servers.values())
         for (const [key, slot] of slots) if (slot.sharer === `session:${session}`) slots.delete(key)
+    },
+    tryAgain() {
+      for (const { slots } of servers.values()) {
+        for (const slot of slots.values()) {
+          if (slot.list?.failure === undefined) continue
+          slot.dueMs = 0
+          slot.fetchedMs = -Infinity
+        }
+      }
     },
     reconcile(now) {
       for (const [uid, { name, fingerprint }] of servers) {

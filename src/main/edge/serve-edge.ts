@@ -86,7 +86,7 @@ function assembleEdge(config: ServeConfig, { edge, kept, log, closers }: Around)
     isThere: () => control.isThere(),
     clock,
     log,
-    back: () => callers.renewViews(),
+    back: () => gateway.tryAgain(),
   })
   closers.push(() => reach.close())
   const changes = gather((changed) => gateway.configurationChanged(changed))
@@ -121,7 +121,7 @@ function assembleEdge(config: ServeConfig, { edge, kept, log, closers }: Around)
   })
   const snapshot: Snapshot = {
     revision: 0,
-    project: (name, caller) => callers.view(name, caller),
+    project: (name, caller, era) => callers.view(name, caller, era),
     projects: () => callers.views(),
     server: (_name, uid) => (uid === undefined ? undefined : callers.server(uid)),
   }

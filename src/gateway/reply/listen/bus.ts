@@ -1,4 +1,5 @@
 import type { ProjectAccess } from '../../../access/project-access.ts'
+import type { Era } from '../../../protocol/revisions.ts'
 import type { ProjectView, ServerView, SnapshotSource } from '../../snapshot.ts'
 import { ALL_LISTS, LIST_BIT, type Change } from './change.ts'
 
@@ -48,7 +49,7 @@ const TOGETHER_MS = 50
 interface Group {
   readonly project: string
   /** Whose view of the project it is, where each has one. */
-  readonly caller: string | undefined
+  readonly caller: { readonly principal: string; readonly era: Era } | undefined
   readonly server: string | undefined
   readonly listeners: Set<Listener>
   /** By whose lists they see besides everybody's: a principal, a session. */
@@ -72,10 +73,15 @@ export function createBus(
   >()
   let timer: NodeJS.Timeout | undefined
 
-  const callerOf = ({ principal }: Listener): string | undefined =>
-    snapshot.byCaller === true ? principal : undefined
-  const keyOf = (listener: Listener): string =>
-    `${listener.project} ${listener.server ?? ''} ${callerOf(listener) ?? ''}`
+  const callerOf = ({ principal, session }: Listener): Group['caller'] =>
+    snapshot.byCaller === true ? { principal, era: session === undefined ? 'modern' : 'legacy' } : undefined
+  function keyOf(listener: Listener): string {
+    const caller = callerOf(listener)
+    const whose = caller === undefined ? '' : `${caller.era} ${caller.principal}`
+    return `${listener.project} ${listener.server ?? ''} ${whose}`
+  }
+  const projectOf = ({ project, caller }: Group): ProjectView | undefined =>
+    snapshot.current().project(project, caller?.principal, caller?.era)
 
   function uidsOf(project: ProjectView): ReadonlySet<string> {
     let found = uids.get(project)
@@ -88,7 +94,7 @@ export function createBus(
 
   function concerns(group: Group, server: ServerView): boolean {
     if (group.server !== undefined && group.server !== server.name) return false
-    const project = snapshot.current().project(group.project, group.caller)
+    const project = projectOf(group)
     return project !== undefined && uidsOf(project).has(server.uid)
   }
 
@@ -160,8 +166,7 @@ export function createBus(
     serverChanged(name) {
       for (const group of groups.values()) {
         if (group.server !== undefined && group.server !== name) continue
-        if (snapshot.current().project(group.project, group.caller)?.spec.servers.includes(name) !== true)
-          continue
+        if (projectOf(group)?.spec.servers.includes(name) !== true) continue
         for (const listener of group.listeners) laterOf(listener, name, ALL_LISTS)
       }
     },

@@ -93,7 +93,7 @@ export function createListens(deps: ListensDeps): Listens {
     const current = deps.snapshot.current()
     for (const listen of open) {
       if (listen.project !== project) continue
-      const view = current.project(project, listen.principal)
+      const view = current.project(project, listen.principal, 'modern')
       const gone = (name: string | undefined): boolean =>
         name !== undefined && view?.servers.some((server) => server.name === name) !== true
       if (view === undefined || gone(listen.server) || listen.watched.some(({ server }) => gone(server.name)))

@@ -107,7 +107,7 @@ export function createSubscriptions(deps: SubscriptionsDeps): Subscriptions {
     takes: ({ kind }) => kind === 'resources/subscribe' || kind === 'resources/unsubscribe',
     answer: (x) => (x.kind === 'resources/subscribe' ? subscribe(x) : unsubscribe(x)),
     async revive(session) {
-      const project = deps.snapshot.current().project(session.project, session.principal)
+      const project = deps.snapshot.current().project(session.project, session.principal, 'legacy')
       const byName = new Map(project?.servers.map((server) => [server.name, server]))
       const listener = listeners.of(session)
       const scope: Scope = { principal: session.principal, session: session.id, offer: session.offer }
@@ -127,7 +127,7 @@ export function createSubscriptions(deps: SubscriptionsDeps): Subscriptions {
       const current = deps.snapshot.current()
       for (const listener of listeners.all()) {
         if (listener.project !== project || listener.watched.size === 0) continue
-        const view = current.project(project, listener.principal)
+        const view = current.project(project, listener.principal, 'legacy')
         const names = new Set(view?.servers.map(({ name }) => name))
         for (const [uri, { server }] of listener.watched)
           if (!names.has(server.name)) listener.forget(uri, feeds)
