@@ -18,13 +18,13 @@ export async function runCli(
   verbs: readonly Verb[],
 ): Promise<number> {
   const line = argv.length === 0 ? ['--help'] : isVersion(argv) ? ['version'] : argv
+  const found = chooseVerb(line, verbs)
   try {
-    const found = chooseVerb(line, verbs)
     const command = await found?.verb.load?.()
     const chosen = found === undefined || command === undefined ? undefined : { ...found, command }
     return await runProgram(line, verbs, { chosen, context })
   } catch (error) {
-    const { status, lines } = toExit(bodyOf(error))
+    const { status, lines } = toExit(withHint(bodyOf(error), found?.verb))
     printLines(context.stderr, lines)
     if (status === 70 && context.env['CASTELLAN_DEBUG'] === '1' && error instanceof Error)
       printLines(context.stderr, [error.stack ?? error.message])
@@ -68,6 +68,18 @@ function bodyOf(error: unknown): CliFailure['body'] {
     code: 'internal',
     message: 'something went wrong inside the castellan command',
     hint: 'run it again with CASTELLAN_DEBUG=1 to see where, and report it',
+  }
+}
+
+/** What is wrong with the input and comes without a way out is explained by the help of the verb. */
+function withHint(body: CliFailure['body'], verb: Verb | undefined): CliFailure['body'] {
+  const { code, message, problems } = body
+  if (code !== 'invalid' || body.hint !== undefined || verb === undefined) return body
+  return {
+    code,
+    message,
+    ...(problems === undefined ? {} : { problems }),
+    hint: `castellan ${verb.path.join(' ')} --help`,
   }
 }
 

@@ -12,8 +12,8 @@ const PAGES: Readonly<Record<FaultCode, { readonly when: string; readonly todo: 
     todo: 'Run `castellan login` again. A password that is lost is set anew with `castellan set-password NAME`; a User is linked to an account at a provider by `spec.identity`.',
   },
   forbidden: {
-    when: 'The credential is valid, but not for this: a token belongs to one Project, and is good for MCP only.',
-    todo: 'Use the endpoint of the token\'s own Project, or make a token for this one.',
+    when: 'You are known, but hold no right to do this. A token also does nothing outside of its own Project, and never what its owner may not.',
+    todo: '`castellan auth can-i VERB KIND NAME --explain` says what is missing; whoever holds it can give it with `castellan create rolebinding`. With a token: use the endpoint of its own Project.',
   },
   origin_refused: {
     when: 'The `Host` header names a host under which the daemon is not known, or the `Origin` header names a page that is not served by it. This is what keeps a web page in a browser away from a daemon on the same machine.',

@@ -13,7 +13,7 @@
 const CATALOGUE = {
   unauthenticated:      { http: 401, mcp: 401, rpc: -32600, exit: 1, text: 'a valid token is needed here' },
   sign_in_refused:      { http: 401, mcp: 401, rpc: -32600, exit: 1, text: 'the sign-in was refused' },
-  forbidden:            { http: 403, mcp: 403, rpc: -32600, exit: 1, text: 'this token may not do that' },
+  forbidden:            { http: 403, mcp: 403, rpc: -32600, exit: 1, text: 'you may not do that' },
   origin_refused:       { http: 403, mcp: 403, rpc: -32600, exit: 1, text: 'requests from this Origin or for this Host are refused' },
   not_found:            { http: 404, mcp: 200, rpc: -32602, exit: 1, text: 'there is nothing by that name here' },
   resource_not_found:   { http: 404, mcp: 200, rpc: -32002, exit: 1, text: 'there is no resource by that URI here' },

@@ -13,7 +13,7 @@ const POLL_MS = 50
 export const down = defineCommand({
   options: { force: flag('--force', 'if it does not end by itself, kill it') },
   globals: ['home'],
-  about: 'Running calls may end first. Always about the daemon of this home, whatever CASTELLAN_URL says.',
+  about: 'Running calls may end first. Always about the daemon of this home, whatever CASTELLAN_URL and the contexts say.',
   examples: ['castellan down', 'castellan down --home /srv/castellan'],
   async run({ options: { force }, home: given, context }) {
     const home = homeOf(context, given)

@@ -11,7 +11,8 @@ const defineChange = ({ method, done, ...about }: Change) =>
     options: { project },
     ...about,
     async run({ args: [server = ''], options: { project }, target, context }) {
-      if (project === undefined) throw usage('a project is missing', 'add: -p PROJECT')
+      if (project === undefined)
+        throw usage('a project is missing', 'add: -p PROJECT; castellan get projects lists them')
       const answer = await callApi(target(), ['projects', project, 'servers', server], { method })
       const { action } = JSON.parse(answer) as { readonly action: string }
       printLines(context.stdout, [

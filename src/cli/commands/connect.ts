@@ -29,7 +29,7 @@ export const connect = defineCommand({
   },
   globals: ['context', 'home'],
   about:
-    'For clients that start their MCP servers as programs: speaks MCP on standard input and output, in the revision of the client, and carries it to the daemon, over restarts of the daemon too. Without a token the client acts as you, the administrator of the home; with one it has a name of its own in the record, and reaches its project only.',
+    'For clients that start their MCP servers as programs: speaks MCP on standard input and output, in the revision of the client, and carries it to the daemon, over restarts of the daemon too. Without a token the client acts as you: who is signed in to the context, or the administrator of the home. With one it has a name of its own in the record, and reaches its project only.',
   examples: [
     'castellan connect demo',
     'castellan connect demo --server everything --token-file ~/.castellan-laptop.token',

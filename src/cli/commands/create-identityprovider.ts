@@ -23,7 +23,8 @@ export const createIdentityProvider = defineCommand({
     ]),
     domain: list('--domain <domain>', 'only verified mail addresses in this domain; repeatable'),
   },
-  about: 'An OpenID Connect provider at which people sign in.',
+  about:
+    'People sign in there with castellan login --provider NAME. The address to register at the provider is that of the daemon with /oauth/sign-in/callback behind it.',
   examples: [
     'castellan create identityprovider company --issuer https://login.example.com --client-id castellan --client-secret company/client-secret --domain example.com',
   ],

@@ -37,7 +37,8 @@ export const createToken = defineCommand({
   ],
   async run({ args: [name = ''], options: given, target, context }) {
     const { project, tokenFile, rbac, bind, owner } = given
-    if (project === undefined) throw usage('a token belongs to a project', 'add: -p PROJECT')
+    if (project === undefined)
+      throw usage('a token belongs to a project', 'add: -p PROJECT; castellan get projects lists them')
     const { ttl, description } = given
     const spec = {
       ttl,

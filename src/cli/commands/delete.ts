@@ -49,8 +49,7 @@ function objectsOf(args: readonly string[], project: string | undefined): Named[
   const references = first.includes('/')
     ? args.map((arg) => parseReference([arg]))
     : args.slice(1).map((name) => parseReference([first, name]))
-  if (references.length === 0)
-    throw usage('a name is missing', 'castellan get with that kind lists the names')
+  if (references.length === 0) throw usage('a name is missing', 'castellan get KIND lists the names')
   return references.map(([kind, name]) => {
     if (name === undefined)
       throw usage('kind/name and plain names are mixed', 'write all of them as kind/name')

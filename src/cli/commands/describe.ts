@@ -21,7 +21,7 @@ export const describe = defineCommand({
   async run({ args, options: { project, showValues }, target, context }) {
     const path = parseReference(args)
     const [kind, name] = path
-    if (name === undefined) throw usage('a name is missing', 'castellan get with that kind lists the names')
+    if (name === undefined) throw usage('a name is missing', 'castellan get KIND lists the names')
     if (showValues && !/^sec(?:rets?)?$/i.test(kind))
       throw usage('only secrets have values', 'write: castellan describe secret NAME --show-values')
     const described = await callApi(target(), path, { query: { output: 'describe', project } })

@@ -12,7 +12,8 @@ export const revokeToken = defineCommand({
     'It is refused everywhere at once, and what it had open ends. The object stays, so that the record can be read with it; castellan delete token removes that, too.',
   examples: ['castellan revoke token laptop -p demo'],
   async run({ args: [name = ''], options: { project }, target, context }) {
-    if (project === undefined) throw usage('a token belongs to a project', 'add: -p PROJECT')
+    if (project === undefined)
+      throw usage('a token belongs to a project', 'add: -p PROJECT; castellan get projects lists them')
     await callApi(target(), ['tokens', name], {
       method: 'PATCH',
       query: { project },
