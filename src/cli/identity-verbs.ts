@@ -18,6 +18,11 @@ export const IDENTITY_VERBS: readonly Verb[] = [
     load: async () => (await import('./commands/whoami.ts')).whoami,
   },
   {
+    path: ['set-password'],
+    summary: 'Set your password, or that of another user',
+    load: async () => (await import('./commands/set-password.ts')).setPassword,
+  },
+  {
     path: ['auth'],
     summary: 'Rights: what you may do, and who may do something',
     examples: [

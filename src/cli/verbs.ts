@@ -63,6 +63,11 @@ export const VERBS: readonly Verb[] = [
     load: async () => (await import('./commands/create-token.ts')).createToken,
   },
   {
+    path: ['create', 'user'],
+    summary: 'Create a user, with a password or without',
+    load: async () => (await import('./commands/create-user.ts')).createUser,
+  },
+  {
     path: ['create', 'group'],
     summary: 'Create a group and say who belongs to it',
     load: async () => (await import('./commands/create-group.ts')).createGroup,
