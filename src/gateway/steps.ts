@@ -50,7 +50,7 @@ const without = (...kinds: readonly Kind[]): readonly Kind[] => KINDS.filter((ki
 // oxfmt-ignore
 export const STEPS: readonly Row[] = [
   { step: 'admit',     on: KINDS, does: 'Host, Origin, Accept and Content-Type', faults: ['origin_refused', 'not_acceptable', 'unsupported_media'] },
-  { step: 'identify',  on: KINDS, does: 'Authorization header to Principal', faults: ['unauthenticated'] },
+  { step: 'identify',  on: KINDS, does: 'Authorization header to Principal; an edge asks its control plane', faults: ['unauthenticated', 'unavailable'] },
   { step: 'enter',     on: KINDS, does: 'what this Principal may use of this endpoint, and is there one', faults: ['forbidden', 'no_endpoint'] },
   { step: 'receive',   on: without('connect', 'stream', 'end'), does: 'body read, bounded, scanned once', faults: ['too_large', 'not_json', 'not_jsonrpc'] },
   { step: 'attach',    on: without('connect', 'stream', 'end'), does: 'HTTP+SSE: the stream that takes the answer, bound to its Principal', faults: ['session_lost', 'not_jsonrpc'] },
