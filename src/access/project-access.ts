@@ -27,6 +27,10 @@ export const FULL_ACCESS: ProjectAccess = {
   reaches: () => true,
 }
 
+/** Rights on servers and tools that a project does not have open no door to it: it is not there for whoever has no more. */
+export const reachesAny = (access: ProjectAccess, servers: readonly { readonly name: string }[]): boolean =>
+  access.all || servers.some(({ name }) => access.reaches(name))
+
 /** @param scopes each has to be met; undefined among them: nothing in the project may be used */
 export function compileAccess(scopes: readonly (ToolScope | undefined)[]): ProjectAccess | undefined {
   if (scopes.length === 0 || scopes.includes(undefined)) return undefined

@@ -1,7 +1,7 @@
 import type { Authenticator } from '../../access/authenticate.ts'
 import type { Authorizer } from '../../access/authorize.ts'
 import type { Principal } from '../../access/principal.ts'
-import type { ToolScope } from '../../access/project-access.ts'
+import { reachesAny, type ToolScope } from '../../access/project-access.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { SnapshotSource } from '../snapshot/snapshot.ts'
 import { edgeView } from './edge-routes.ts'
@@ -88,6 +88,7 @@ function useOf({ authorizer, snapshot }: StandingDeps, principal: Principal, nam
   const access = name === undefined ? undefined : authorizer.project(principal, name)
   const project = name === undefined ? undefined : snapshot.state().projects.get(name)
   if (name === undefined || access === undefined || project === undefined) return {}
+  if (!reachesAny(access, project.servers)) return {}
   const { scopes } = access
   return { access: { project: name, scopes }, revision: edgeView(project, access).revision }
 }
