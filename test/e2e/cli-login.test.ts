@@ -1,11 +1,13 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readdirSync, readFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { signInAtProvider, startOidcProvider, type OidcProvider } from '../fixtures/oidc-provider.ts'
+import { bringBack, codeIn } from './sign-in-harness.ts'
 
 /*
  * One daemon, and a person on another machine: a user of the system with a home of their own, who knows its address.
@@ -14,14 +16,22 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 const launcher = fileURLToPath(new URL('../../bin/castellan.js', import.meta.url))
 const home = mkdtempSync(join(tmpdir(), 'castellan-daemon-'))
 const person = mkdtempSync(join(tmpdir(), 'castellan-person-'))
+/** Signs in at the provider as its user does, and goes where it is sent back to. */
+const browser = join(person, 'browser')
 const PASSWORD = 'correct horse battery staple'
 let url = ''
+let provider: OidcProvider
 
-async function castellan(at: string, line: string | readonly string[], stdin = '') {
+function start(at: string, line: string | readonly string[]) {
   const argv = typeof line === 'string' ? line.split(' ') : line
   // No session bus: the keychain of whoever runs the tests is none of our business.
-  const env = { PATH: process.env['PATH'], HOME: at, DBUS_SESSION_BUS_ADDRESS: `unix:path=${at}/none` }
-  const child = spawn(process.execPath, [launcher, ...argv], { env, cwd: at, stdio: 'pipe' })
+  const bus = `unix:path=${at}/none`
+  const env = { PATH: process.env['PATH'], HOME: at, DBUS_SESSION_BUS_ADDRESS: bus, BROWSER: browser }
+  return spawn(process.execPath, [launcher, ...argv], { env, cwd: at, stdio: 'pipe' })
+}
+
+async function castellan(at: string, line: string | readonly string[], stdin = '') {
+  const child = start(at, line)
   child.stdin.end(stdin)
   const [out, err, [code]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'exit')])
   return { code: code as number, out, err }
@@ -59,8 +69,31 @@ beforeAll(async () => {
   })
   expect(answer.status).toBe(200)
   await admin('create token laptop -p demo')
+  provider = await startOidcProvider({
+    accounts: { grace: { email: 'grace@example.com', email_verified: true, groups: ['web'] } },
+    redirectUris: [`${url}/oauth/sign-in/callback`],
+  })
+  const made = [
+    'create',
+    'identityprovider',
+    'company',
+    '--issuer',
+    provider.issuer,
+    '--client-id',
+    'castellan',
+  ]
+  expect(await admin(made)).toMatchObject({ code: 0 })
+  const fixture = fileURLToPath(new URL('../fixtures/oidc-provider.ts', import.meta.url))
+  const walk = `import(${JSON.stringify(fixture)}).then(async ({ signInAtProvider }) => {
+    const back = await signInAtProvider(process.argv[2], 'grace')
+    await (await fetch(back)).text()
+  })`
+  writeFileSync(browser, `#!${process.execPath}\n${walk}\n`, { mode: 0o755 })
 })
-afterAll(() => admin('down --force'))
+afterAll(async () => {
+  await provider.close()
+  await admin('down --force')
+})
 
 test('who signs in is somebody, sees what they may, and is nobody again', async () => {
   const signedIn = await login('--url', url, '--context', 'work')
@@ -140,4 +173,50 @@ test('no credential is on a screen, or in another file than the one for it', asy
   const folder = join(person, '.config/castellan')
   const holding = readdirSync(folder).filter((name) => /css_/.test(readFileSync(join(folder, name), 'utf8')))
   expect(holding).toEqual(['config.credentials.json'])
+})
+
+test('in a browser on this machine: the code comes back by itself', async () => {
+  const ran = await ada([
+    'login',
+    '--url',
+    url,
+    '--context',
+    'sso',
+    '--provider',
+    'company',
+    '--keep-in',
+    'file',
+  ])
+  expect(ran).toMatchObject({
+    code: 0,
+    out: expect.stringMatching(/^signed in as grace@example\.com until/) as string,
+  })
+  expect(JSON.parse((await ada('whoami -o json')).out)).toMatchObject({
+    subject: 'User:grace@example.com',
+    method: 'company',
+    context: 'sso',
+  })
+  expect(await ada('logout')).toMatchObject({ code: 0 })
+})
+
+test('in a browser elsewhere: the code is on the page, and is entered by hand', async () => {
+  const child = start(person, [
+    'login',
+    '--url',
+    url,
+    '--context',
+    'sso',
+    '--provider',
+    'company',
+    '--no-browser',
+  ])
+  const [shown] = (await once(child.stdout, 'data')) as [Buffer]
+  const { text: page } = await bringBack(await signInAtProvider(shown.toString().trim(), 'grace'))
+  child.stdin.end(`${codeIn(page)}\n`)
+  const [out, err, [code]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'exit')])
+  expect({ code, out }).toMatchObject({
+    code: 0,
+    out: expect.stringContaining('grace@example.com') as string,
+  })
+  expect(err).toContain('since the keychain cannot be used here')
 })
