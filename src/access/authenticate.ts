@@ -142,31 +142,26 @@ export function createAuthenticator({ credentials, admin, clock }: Authenticator
     if (entry === undefined) return REFUSED.unknown
     if (entry.kind === 'token' && entry.revoked) return REFUSED.revoked
     if (entry.expiresAtMs !== undefined && entry.expiresAtMs <= clock.nowMs()) return REFUSED.expired
-    return entry.kind === 'token' ? tokenOf(entry, digest) : userOf(entry, digest)
+    const owner = entry.kind === 'token' ? entry.owner : { kind: 'User' as const, ...entry.user }
+    return owner === undefined || isActive(owner) ? principalOf(entry, digest) : REFUSED.ownerGone
+  }
+
+  /** An entry is another object as soon as anything in it changes, so what it stands for is worked out once. */
+  const principals = new WeakMap<TokenEntry | SignInEntry, Result<Principal, AuthRefusal>>()
+
+  function principalOf(entry: TokenEntry | SignInEntry, digest: string): Result<Principal, AuthRefusal> {
+    let principal = principals.get(entry)
+    if (principal === undefined) {
+      principal = ok(entry.kind === 'token' ? tokenOf(entry, digest) : userOf(entry, digest))
+      principals.set(entry, principal)
+    }
+    return principal
   }
 
   /** Whether it is the very one, and not another who was made by the same name since. */
   function isActive(owner: TokenOwner & { readonly uid: string }): boolean {
     const found = credentials.owner(owner)
     return found !== undefined && found.uid === owner.uid && !found.disabled
-  }
-
-  function tokenOf(entry: TokenEntry, digest: string): Result<Principal, AuthRefusal> {
-    const { uid, name, project, owner } = entry
-    if (owner !== undefined && !isActive(owner)) return REFUSED.ownerGone
-    return ok({ kind: 'token', key: `token:${uid}`, uid, name, project, owner, digest })
-  }
-
-  function userOf({ uid, user }: SignInEntry, digest: string): Result<Principal, AuthRefusal> {
-    if (!isActive({ kind: 'User', name: user.name, uid: user.uid })) return REFUSED.ownerGone
-    return ok({
-      kind: 'user',
-      key: `user:${user.uid}`,
-      uid: user.uid,
-      name: user.name,
-      signIn: uid,
-      digest,
-    })
   }
 
   return {
@@ -185,3 +180,11 @@ export const toFault = (refusal: AuthRefusal): Fault =>
     hint: 'send Authorization: Bearer <token>; castellan create token NAME -p PROJECT makes one, castellan login signs in',
     detail: refusal,
   })
+
+function tokenOf({ uid, name, project, owner }: TokenEntry, digest: string): Principal {
+  return { kind: 'token', key: `token:${uid}`, uid, name, project, owner, digest }
+}
+
+function userOf({ uid: signIn, user: { uid, name } }: SignInEntry, digest: string): Principal {
+  return { kind: 'user', key: `user:${uid}`, uid, name, signIn, digest }
+}

@@ -64,7 +64,19 @@ export interface Who {
   readonly actor?: string | undefined
 }
 
+/** Principals are immutable, and the same one calls again and again. */
+const known = new WeakMap<Principal, Who>()
+
 export function whoIs(principal: Principal): Who {
+  let who = known.get(principal)
+  if (who === undefined) {
+    who = describe(principal)
+    known.set(principal, who)
+  }
+  return who
+}
+
+function describe(principal: Principal): Who {
   const { key, name } = principal
   const who = { principal: key, principalName: name }
   if (principal.kind === 'local-admin') return who

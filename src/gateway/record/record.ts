@@ -28,7 +28,7 @@ export function createRecord({ recorder, clock, epoch }: RecordDeps): Record {
   let count = 0
 
   function intent(x: Exchange, decision: 'allow' | 'deny', reason: string | undefined): void {
-    const principal = need(x.principal, 'principal')
+    const who = whoIs(need(x.principal, 'principal'))
     const id = `${epoch}-${++count}`
     x.intentId = id
     x.segment = recorder.intent({
@@ -36,7 +36,12 @@ export function createRecord({ recorder, clock, epoch }: RecordDeps): Record {
       id,
       atMs: clock.nowMs(),
       event: x.kind,
-      ...whoIs(principal),
+      principal: who.principal,
+      principalName: who.principalName,
+      user: who.user,
+      token: who.token,
+      tokenSha: who.tokenSha,
+      actor: who.actor,
       project: x.target.project,
       server: x.route?.server.name ?? x.target.server,
       target: x.route?.exposed.slice(0, 512),
