@@ -1,6 +1,9 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { makeHome, removeHome, startDaemon, type Daemon } from '../fixtures/daemon.ts'
 import { signInAtProvider, startOidcProvider, type OidcProvider } from '../fixtures/oidc-provider.ts'
+import { runInMemory } from './cli-in-memory.ts'
 import {
   ask,
   bringBack,
@@ -15,6 +18,7 @@ import {
 let home = ''
 let daemon: Daemon
 let provider: OidcProvider
+let admin = ''
 
 const PASSWORD = 'correct horse battery staple'
 const user = (name: string, spec: Readonly<Record<string, unknown>> = {}) => ({
@@ -49,6 +53,7 @@ beforeAll(async () => {
     },
   })
   daemon = await startDaemon(home)
+  admin = (await readFile(join(home, 'admin-credential'), 'utf8')).trim()
 })
 
 afterAll(async () => {
@@ -166,6 +171,28 @@ describe('with a password', () => {
     await daemon.apply([user('gone')])
     expect(await whoIs(second)).toMatchObject({ status: 401 })
     expect(await login(daemon.origin, 'gone', PASSWORD)).toMatchObject({ status: 401 })
+  })
+
+  test('the command line makes users and sets passwords, which come on standard input', async () => {
+    const run = (argv: readonly string[], stdin: string, credential?: string) =>
+      runInMemory(argv, {
+        stdin,
+        env: {
+          CASTELLAN_URL: daemon.origin,
+          CASTELLAN_TOKEN: credential ?? admin,
+        },
+      })
+    const made = await run(['create', 'user', 'hedy', '--password-stdin'], `${PASSWORD}\n`)
+    expect(made).toMatchObject({ code: 0, out: 'user/hedy created\npassword of user/hedy set\n' })
+    const hedy = credentialOf(await login(daemon.origin, 'hedy', PASSWORD))
+    const next = 'frequency hopping spread spectrum'
+    expect(await run(['set-password'], `${PASSWORD}\n${next}\n`, hedy)).toMatchObject({ code: 0, err: '' })
+    expect(await login(daemon.origin, 'hedy', next)).toMatchObject({ status: 200 })
+    expect(await run(['set-password', 'hedy'], 'short\n')).toMatchObject({ code: 2 })
+    expect(await run(['set-password', 'hedy'], `${PASSWORD}\n`)).toMatchObject({ code: 0 })
+    expect(await login(daemon.origin, 'hedy', next)).toMatchObject({ status: 401 })
+    const nameless = await run(['set-password'], `${PASSWORD}\n`)
+    expect(nameless).toMatchObject({ code: 2, err: expect.stringContaining('castellan set-password NAME') })
   })
 
   test('bodies that are none are refused without an echo', async () => {
