@@ -112,8 +112,9 @@ async function forArgument(
   const kinds = command.complete ?? []
   const what = kinds[Math.min(typed.positional.length, kinds.length - 1)]
   if (what === undefined || what === 'file') return []
+  const at = Math.max(0, kinds.indexOf('kind'))
   if (what === 'kind') {
-    if (typed.positional.length > 0) return []
+    if (typed.positional.length > at) return []
     const list = JSON.parse(await ask(['kinds'], undefined, where)) as readonly {
       plural: string
       summary: string
@@ -121,7 +122,7 @@ async function forArgument(
     return list.map(({ plural, summary }) => [plural, summary])
   }
   if (what === 'context') return typed.positional.length > 0 ? [] : contextNames(where.given.context)
-  if (what === 'name') return await namesOf(typed.positional[0] ?? '', typed.project, where)
+  if (what === 'name') return await namesOf(typed.positional[at] ?? '', typed.project, where)
   if ('namesOf' in what)
     return typed.positional.length > 0 ? [] : await namesOf(what.namesOf, undefined, where)
   return what.map((word) => [word, ''])

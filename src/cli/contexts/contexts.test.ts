@@ -14,10 +14,18 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
-import { runInMemory } from '../../../test/e2e/cli-in-memory.ts'
+import { listen, runInMemory } from '../../../test/e2e/cli-in-memory.ts'
 import { SecretValue } from '../../lib/secret-value.ts'
+import { createComplete } from '../commands/complete.ts'
+import type { Verb } from '../define-command.ts'
+import { VERBS } from '../verbs.ts'
 import { credentialOf } from './credentials.ts'
 import { dropCredential, keepCredential } from './keep-credential.ts'
+
+const COMPLETED: readonly Verb[] = [
+  ...VERBS,
+  { path: ['__complete'], summary: '', load: async () => createComplete(() => VERBS) },
+]
 
 const folder = () => mkdtempSync(join(tmpdir(), 'castellan-contexts-'))
 const configIn = (dir: string) => join(dir, '.config/castellan/config.json')
@@ -156,3 +164,24 @@ test.runIf(process.platform === 'linux')(
     await new Promise((resolve) => bus.close(resolve))
   },
 )
+
+test('contexts are completed, and names are asked of the daemon that the line is about', async () => {
+  const dir = folder()
+  const server = await listen(({ path }) => ({
+    body: path.includes('/kinds') ? [{ plural: 'servers', summary: 's' }] : 'foo',
+  }))
+  await config(dir, 'set-context', 'work', '--url', server.url)
+  const complete = async (...words: string[]) => {
+    const { out } = await runInMemory(['__complete', '--', ...words], { cwd: dir, verbs: COMPLETED })
+    return out.split('\n').flatMap((line) => (line === '' ? [] : [line.split('\t')[0]]))
+  }
+  expect(await complete('config', 'use-context', '')).toEqual(['home', 'work'])
+  expect(await complete('--context', 'work', 'get', 'servers', 'f')).toEqual(['foo'])
+  expect(await complete('get', '--context=work', 'servers', 'f')).toEqual(['foo'])
+  expect(await complete('get', '--context', 'w')).toEqual(['work'])
+  expect(await complete('get', '--con')).toEqual(['--context'])
+  expect(await complete('auth', 'can-i', 'ed')).toEqual(['edit'])
+  expect(await complete('auth', 'can-i', 'edit', '--context', 'work', 's')).toEqual(['servers'])
+  expect(await complete('auth', 'can-i', 'edit', 'servers', '--context', 'work', '')).toEqual(['foo'])
+  await server.close()
+})

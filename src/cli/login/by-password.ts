@@ -3,7 +3,7 @@ import { callApi, jsonBody } from '../api.ts'
 import { askHidden, askText, isTerminal } from '../ask.ts'
 import type { CliContext } from '../context.ts'
 import { usage } from '../failure.ts'
-import { isLoopback, type Target } from '../target.ts'
+import type { Target } from '../target.ts'
 import type { SignedIn } from './keep-sign-in.ts'
 
 /** @throws CliFailure when it is refused, or nothing was entered */
@@ -13,10 +13,6 @@ export async function signInByPassword(
   context: CliContext,
 ): Promise<SignedIn> {
   const user = given ?? (await askUser(context))
-  if (target.url.protocol === 'http:' && !isLoopback(target.url))
-    context.stderr.write(
-      'warning: this address is not encrypted; whoever is on the way can read the password\n',
-    )
   const password = isTerminal(context)
     ? await askHidden(`Password of ${user}`, context)
     : (await readText(context.stdin)).replace(/\r?\n$/, '')

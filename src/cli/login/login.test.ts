@@ -124,6 +124,16 @@ test('a browser on this machine brings the code by itself', async () => {
   expect(ran.err).toContain(`${server.url}/authorize?port=`)
 })
 
+test('a browser may want the address somewhere among its arguments', async () => {
+  const server = await daemon({ passwords: false, providers: [{ name: 'company' }] })
+  const dir = folder()
+  const env = browser(dir)
+  const ran = await run(dir, ['login', '--url', server.url, ...KEEP], {
+    env: { ...env, BROWSER: `${env['BROWSER']} %s --new-window:lynx` },
+  })
+  expect(ran).toMatchObject({ code: 0 })
+})
+
 test('what the provider says against it is shown, without what moves a cursor', async () => {
   const server = await daemon({ passwords: false, providers: [{ name: 'strict' }] })
   const dir = folder()

@@ -24,9 +24,18 @@ export function hasBrowser({ env }: Pick<CliContext, 'env'>): boolean {
  * that it cannot be opened is no failure: the address is on the screen, too.
  */
 export function openBrowser(url: URL, { env }: Pick<CliContext, 'env'>): void {
-  const own = (env['BROWSER'] ?? '').split(':')[0] ?? ''
-  const [command = '', ...before] = own === '' ? (OPENERS[process.platform] ?? ['xdg-open']) : [own]
-  const child = spawn(command, [...before, url.href], { detached: true, stdio: 'ignore', env: { ...env } })
+  const [command = '', ...words] = wordsOf(env['BROWSER'] ?? '') ?? OPENERS[process.platform] ?? ['xdg-open']
+  const given = words.some((word) => word.includes('%s'))
+    ? words.map((word) => word.replace('%s', url.href))
+    : [...words, url.href]
+  const child = spawn(command, given, { detached: true, stdio: 'ignore', env: { ...env } })
   child.on('error', () => undefined)
   child.unref()
+}
+
+/** The first of those that `BROWSER` lists; one with `%s` in it has arguments of its own. */
+function wordsOf(browser: string): readonly string[] | undefined {
+  const [first = ''] = process.platform === 'win32' ? [browser] : browser.split(':')
+  if (first === '') return undefined
+  return first.includes('%s') ? first.split(' ').filter((word) => word !== '') : [first]
 }
