@@ -36,7 +36,14 @@ export interface Gateway {
 }
 
 /** Kinds whose changes can end what a principal may use. */
-const RIGHTS: ReadonlySet<string> = new Set(['Token', 'User', 'ServiceAccount', 'Group', 'RoleBinding'])
+const RIGHTS: ReadonlySet<string> = new Set([
+  'Token',
+  'User',
+  'SignIn',
+  'ServiceAccount',
+  'Group',
+  'RoleBinding',
+])
 
 export function createGateway(deps: GatewayDeps): Gateway {
   const traffic = createTraffic()

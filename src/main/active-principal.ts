@@ -1,15 +1,22 @@
 import type { Principal } from '../access/principal.ts'
 import type { SnapshotSource } from '../control/snapshot/snapshot.ts'
+import type { SignInSpec } from '../kinds/sign-in.ts'
 
 /** A principal by its key, as it would be if it authenticated now; undefined: it could not. */
 export function activePrincipal(snapshot: SnapshotSource, key: string, nowMs: number): Principal | undefined {
   if (key === 'local-admin') return { kind: 'local-admin', key, name: key }
   const [kind, uid = ''] = key.split(':', 2)
-  if (kind === 'user') return activeUser(snapshot, uid)
+  if (kind === 'user') return activeUser(snapshot, uid, nowMs)
   return kind === 'token' ? activeToken(snapshot, uid, nowMs) : undefined
 }
 
-function activeUser({ state, credentials }: SnapshotSource, uid: string): Principal | undefined {
+/** A person is here for as long as any of their sign-ins is. */
+function activeUser(
+  { state, credentials }: SnapshotSource,
+  uid: string,
+  nowMs: number,
+): Principal | undefined {
+  if ((signedInUntil(state()).get(uid) ?? 0) <= nowMs) return undefined
   const name = state().byUid.get(uid)?.resource.metadata.name
   const found = name === undefined ? undefined : credentials.owner({ kind: 'User', name })
   if (name === undefined || found?.uid !== uid || found.disabled) return undefined
@@ -29,4 +36,21 @@ function activeToken(
   const found = owner === undefined ? undefined : credentials.owner(owner)
   if (owner !== undefined && (found?.uid !== owner.uid || found.disabled)) return undefined
   return { kind: 'token', key: `token:${uid}`, uid, name, project, owner, digest }
+}
+
+const known = new WeakMap<object, ReadonlyMap<string, number>>()
+
+/** By uid of the user: when the last of their sign-ins ends. Worked out once for all who ask while no sign-in changes. */
+function signedInUntil({ resources }: ReturnType<SnapshotSource['state']>): ReadonlyMap<string, number> {
+  const signIns = resources.get('SignIn')
+  if (signIns === undefined) return new Map()
+  const found = known.get(signIns)
+  if (found !== undefined) return found
+  const until = new Map<string, number>()
+  for (const { resource } of signIns.values()) {
+    const { userUid, expiresAt } = resource.spec as SignInSpec
+    until.set(userUid, Math.max(until.get(userUid) ?? 0, Date.parse(expiresAt)))
+  }
+  known.set(signIns, until)
+  return until
 }

@@ -115,6 +115,26 @@ test('D6, a warm session ends with the token, revoked or deleted', async () => {
   }
 })
 
+test('who is signed out is gone, with what they had open, once the last of their sign-ins is', async () => {
+  const password = 'correct horse battery'
+  await gate.daemon.call('POST', '/api/v1/users/cy/password', { password })
+  const signIn = async (): Promise<Access> => {
+    const given = { user: 'cy', password }
+    const { credential } = (await gate.daemon.call('POST', '/api/v1/auth/login', given)) as {
+      credential: string
+    }
+    return { url: endpoint(gate.daemon, 'demo'), token: credential }
+  }
+  const [one, other] = [await signIn(), await signIn()]
+  const open = [await (await openLegacy(one)).listen(), listen(one)]
+  const signOut = ({ token }: Access) => send({ url: `${gate.daemon.origin}/api/v1/auth/logout`, token }, {})
+  expect((await signOut(other)).status).toBe(200)
+  expect([await call(one), await call(other)]).toEqual([200, 401])
+  expect((await signOut(one)).status).toBe(200)
+  expect(await call(one)).toBe(401)
+  await Promise.all(open.map((stream) => stream.answer))
+})
+
 test('a right that the owner loses, the token loses with the next call, and streams end', async () => {
   const access = await tokenOf('cy', 'of-cy')
   const warm = await openLegacy(access)
