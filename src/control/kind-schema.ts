@@ -3,6 +3,7 @@ import { ManifestMetadata, nameRule, type KindDefinition } from '../kinds/define
 
 /** The part of JSON Schema 2020-12 that our kinds use. */
 export interface JsonSchema {
+  readonly $ref?: string
   readonly type?: string
   readonly description?: string
   readonly title?: string
