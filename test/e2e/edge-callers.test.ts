@@ -1,3 +1,5 @@
+import { readdirSync, readFileSync, statSync } from 'node:fs'
+import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { startUpstream, type Upstream } from '../fixtures/upstream.ts'
 import { startBetween, startEdge, type Between, type Edge } from './edge-harness.ts'
@@ -22,6 +24,7 @@ import {
   type Json,
   type LegacyCaller,
 } from './gateway-harness.ts'
+import { castellan } from './system-harness.ts'
 
 /* Who calls an edge, what they see of it, and for how long after their control plane has said so. */
 
@@ -161,6 +164,20 @@ describe('what the edge sends', () => {
     expect(found['tokenName'] ?? found['token']).toBe(one.name)
   })
 
+  test("what the edge reaches by itself is on its own, which verifies; it keeps nothing that is anybody else's", async () => {
+    const one = await caller()
+    await call(one, 'open__echo')
+    const said = await castellan(['audit', 'verify', '--home', edge.home!])
+    expect([said.status, said.stdout]).toEqual([0, expect.stringMatching(/[1-9]\d* entries/)])
+    const kept = readdirSync(edge.home!).filter((name) => !/-(?:wal|shm|journal)$/.test(name))
+    expect(
+      kept.filter((name) => !/^(?:audit[.-]|daemon\.|logs$|master\.key$|state\.db$)/.test(name)),
+    ).toEqual([])
+    for (const name of kept.filter((name) => name !== 'logs' && !name.endsWith('.lock')))
+      if (statSync(join(edge.home!, name)).isFile())
+        expect(readFileSync(join(edge.home!, name), 'latin1')).not.toContain(one.token)
+  })
+
   test('a project that is not theirs is refused in the same words, whether there is one or not', async () => {
     const one = await caller()
     const answers = await Promise.all(
@@ -171,6 +188,57 @@ describe('what the edge sends', () => {
     const there = await knock({ url: `${gate.daemon.origin}/projects/other/mcp`, token: one.token })
     expect(there.text).toBe(answers[0]!.text)
   })
+})
+
+describe('a person who is signed in', () => {
+  const PASSWORD = 'correct horse battery staple'
+  const signIn = async (user: string): Promise<string> => {
+    const response = await fetch(`${edge.origin}/api/v1/auth/login`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ user, password: PASSWORD }),
+    })
+    return ((await response.json()) as { credential: string }).credential
+  }
+
+  test('uses the projects that they have a right to, until they sign out', async () => {
+    const bindings = [{ role: 'run', resource: 'projects', name: 'other' }]
+    await gate.daemon.apply([
+      { kind: 'User', metadata: { name: 'ada' }, spec: {} },
+      {
+        kind: 'RoleBinding',
+        metadata: { name: 'ada-other' },
+        spec: { subjects: [{ kind: 'User', name: 'ada' }], bindings },
+      },
+    ])
+    await gate.daemon.call('POST', '/api/v1/users/ada/password', { password: PASSWORD })
+    const [first, second] = [await signIn('ada'), await signIn('ada')]
+    const inOther = (token: string): Access => ({ url: at('other'), token })
+    for (const token of [first, second]) expect((await call(inOther(token), 'open__echo')).status).toBe(200)
+    const others = await Promise.all(
+      ['main', 'nowhere'].map((name) => knock({ url: at(name), token: first })),
+    )
+    expect(others.map(({ status }) => status)).toEqual([404, 404])
+    expect(others[0]?.text).toBe(others[1]?.text)
+    await fetch(`${edge.origin}/api/v1/auth/logout`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${first}` },
+    })
+    await until(
+      'that sign-in has ended',
+      async () => (await call(inOther(first), 'open__echo')).status === 401,
+    )
+    expect((await call(inOther(second), 'open__echo')).status).toBe(200)
+  })
+})
+
+test('the administrator of the host is one at their own daemon only', async () => {
+  between.fresh()
+  const { status } = await knock({ url: at('main'), token: `csa_${'A'.repeat(43)}` })
+  expect([
+    status,
+    between.fresh().filter(({ path }) => path !== '/healthz' && !path.includes('watch')),
+  ]).toEqual([401, []])
 })
 
 describe('a token that is revoked', () => {

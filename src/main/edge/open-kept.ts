@@ -52,7 +52,6 @@ async function openInHome(home: string, log: Log, closers: (() => Promise<void> 
   closers.push(() => state.close())
   const recorder = await openRecorder({
     home,
-    chain: 'edge',
     clock,
     log,
     macKey: deriveKey(master, 'audit-mac'),
