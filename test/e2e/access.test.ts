@@ -193,3 +193,26 @@ test('who acts as another leaves both on the record, and needs the right to', ()
     const twice = await call('GET', '/api/v1/servers', undefined, as('ben'))
     expect(twice.status).toBe(400)
   }))
+
+test('the description of a token says which of its rights its owner does not hold', () =>
+  peopled(async ({ call }) => {
+    await call(
+      'POST',
+      '/api/v1/apply',
+      [
+        '{apiVersion: castellan/v1, kind: ServiceAccount, metadata: {name: bot}, spec: {}}',
+        `{apiVersion: castellan/v1, kind: Token, metadata: {name: bot, project: demo}, spec: {owner: {kind: ServiceAccount, name: bot}}}`,
+      ].join('\n---\n'),
+    )
+    const described = async () => (await call('GET', '/api/v1/tokens/bot?output=describe')).text
+    expect(await described()).toContain('gives nothing: its owner does not hold it')
+    await call(
+      'POST',
+      '/api/v1/rolebindings',
+      binding('bot', { kind: 'ServiceAccount', name: 'bot' }, [
+        { role: 'run', resource: 'projects', name: 'demo' },
+        { role: 'view', resource: 'projects', name: 'demo' },
+      ]),
+    )
+    expect(await described()).not.toContain('gives nothing')
+  }))

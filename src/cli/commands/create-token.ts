@@ -68,6 +68,9 @@ export const createToken = defineCommand({
       // The secret alone on standard output, so that it can be captured.
       printLines(context.stderr, [
         `token/${name} ${done} (project ${project}); its secret is shown this once`,
+        ...(given.owner === undefined
+          ? []
+          : [`it can do what ${given.owner} may, too: castellan describe token ${name} -p ${project}`]),
       ])
       if (keep === undefined) printLines(context.stdout, [secret])
     }

@@ -1,5 +1,5 @@
 import type { Authorizer } from '../../access/authorize.ts'
-import { bindingText } from '../../kinds/binding.ts'
+import { bindingText, type Binding } from '../../kinds/binding.ts'
 import { subjectKey, SUBJECT_KINDS, type Subject, type SubjectKind } from '../../kinds/subject.ts'
 import { labelOf, referencesOf } from '../change/references.ts'
 import type { Related } from '../render/describe.ts'
@@ -28,15 +28,18 @@ interface RelatedDeps {
 /** One line for each right: the binding and what gives it. */
 function rightsOf(authorizer: RelatedDeps['authorizer'], subject: Subject): Related['rights'] {
   const own = subjectKey(subject)
-  const { rules } = authorizer.rightsOf(subject)
+  const held = authorizer.rightsOf(subject)
+  const { rules } = held
   const label = subject.kind === 'Token' ? `Token/${subject.project ?? ''}/${subject.name}` : own
   const isDirect = (via: string): boolean => via === own || via === label
-  const line = (text: string, from: string): string => `${text} (${from})`
+  // Of a Token whose owner holds less than it was given.
+  const line = (rule: Binding, from: string): string =>
+    `${bindingText(rule)} (${from})${held.covers(rule) ? '' : '; gives nothing: its owner does not hold it'}`
   return {
-    direct: rules.filter(({ via }) => isDirect(via)).map(({ rule, from }) => line(bindingText(rule), from)),
+    direct: rules.filter(({ via }) => isDirect(via)).map(({ rule, from }) => line(rule, from)),
     inherited: rules
       .filter(({ via }) => !isDirect(via))
-      .map(({ rule, from, via }) => line(bindingText(rule), `${from}, through ${via}`)),
+      .map(({ rule, from, via }) => line(rule, `${from}, through ${via}`)),
   }
 }
 
