@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
@@ -16,8 +16,7 @@ import { bringBack, codeIn } from './sign-in-harness.ts'
 const launcher = fileURLToPath(new URL('../../bin/castellan.js', import.meta.url))
 const home = mkdtempSync(join(tmpdir(), 'castellan-daemon-'))
 const person = mkdtempSync(join(tmpdir(), 'castellan-person-'))
-/** Signs in at the provider as its user does, and goes where it is sent back to. */
-const browser = join(person, 'browser')
+const browser = `${process.execPath} ${fileURLToPath(new URL('../fixtures/browser.ts', import.meta.url))} grace %s`
 const PASSWORD = 'correct horse battery staple'
 let url = ''
 let provider: OidcProvider
@@ -83,12 +82,6 @@ beforeAll(async () => {
     'castellan',
   ]
   expect(await admin(made)).toMatchObject({ code: 0 })
-  const fixture = fileURLToPath(new URL('../fixtures/oidc-provider.ts', import.meta.url))
-  const walk = `import(${JSON.stringify(fixture)}).then(async ({ signInAtProvider }) => {
-    const back = await signInAtProvider(process.argv[2], 'grace')
-    await (await fetch(back)).text()
-  })`
-  writeFileSync(browser, `#!${process.execPath}\n${walk}\n`, { mode: 0o755 })
 })
 afterAll(async () => {
   await provider.close()

@@ -160,7 +160,7 @@ test('no daemon: the client is told soon what to do, and is served once there is
 
 test.each([
   ['a wrong token', ['main'], { CASTELLAN_TOKEN: `cst_${'x'.repeat(43)}` }, /valid token.*--token-file/],
-  ['a project that is not there', ['nope'], {}, /no endpoint.*deleted, or its name is misspelt/],
+  ['a project that is not there', ['nope'], {}, /no endpoint.*deleted, its name is misspelt/],
 ])('%s: said to the client and on standard error', async (_, args, env, message) => {
   const piped = startPiped([...args, '--home', home], env)
   for (const id of [0, '1']) {
