@@ -30,7 +30,7 @@ export function revisionsToMatch(request: Request): readonly number[] | undefine
 }
 
 /** Whether the client has this representation already (RFC 9110 §13.1.2). */
-export function isKnown(request: Request, etag: string): boolean {
+function isKnown(request: Request, etag: string): boolean {
   const header = request.headers.get('if-none-match')
   if (header === null) return false
   return header.split(',').some((tag) => tag.trim() === '*' || tag.trim().replace(/^W\//, '') === etag)
