@@ -82,6 +82,25 @@ test('a refusal is a problem whose type leads to what it means, with no credenti
     expect((await call('GET', '/api/v1/faults/nope', undefined, { authorization: '' })).status).toBe(404)
   }))
 
+test('a method that an address does not take is told with those that it takes, to who is known', () =>
+  withControl(async ({ call }) => {
+    for (const [method, path, allow] of [
+      ['PUT', 'servers', 'GET, POST'],
+      ['POST', 'servers/a', 'DELETE, GET, PATCH, PUT'],
+      ['GET', 'auth/oidc/start', 'POST'],
+    ] as const) {
+      const answer = await call(method, `/api/v1/${path}`)
+      expect([answer.status, answer.json.code, answer.headers.get('allow')]).toEqual([
+        405,
+        'method_not_allowed',
+        allow,
+      ])
+    }
+    expect((await call('PUT', '/api/v1/sevrers')).status).toBe(404)
+    const unknown = await call('PUT', '/api/v1/servers', undefined, { authorization: '' })
+    expect([unknown.status, unknown.headers.get('allow')]).toEqual([401, null])
+  }))
+
 describe('tokens', () => {
   test('the secret is shown once; use, expiry and revocation show and act', () =>
     withControl(async ({ call, clock, snapshot, store }) => {

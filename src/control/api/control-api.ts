@@ -3,7 +3,7 @@ import type { Authorizer } from '../../access/authorize.ts'
 import type { Permission } from '../../access/permission.ts'
 import { toFault, type Authenticator } from '../../access/authenticate.ts'
 import type { Principal } from '../../access/principal.ts'
-import { KINDS } from '../../kinds/registry.ts'
+import { findKind, KINDS } from '../../kinds/registry.ts'
 import { parseSubject, subjectKey } from '../../kinds/subject.ts'
 import { asFault, Fault } from '../../lib/fault.ts'
 import type { Log } from '../../lib/log.ts'
@@ -103,7 +103,7 @@ export function createControlApi(given: ControlApiDeps): ControlApi {
       serve({ deps, record }, route, context),
     )
   }
-  app.notFound((context) => serveUnknown({ deps, record }, context))
+  app.notFound((context) => serveUnknown({ deps, record }, routes, context))
   app.onError((thrown) => refuse(deps.log, thrown))
   return { fetch: async (request, caller) => app.fetch(request, caller) }
 }
@@ -158,14 +158,30 @@ async function serve(serving: Serving, route: Route, context: ApiContext): Promi
   return route.handleKind({ ...call, definition })
 }
 
-/** Which addresses exist is told only to those who are known. */
-function serveUnknown(serving: Serving, context: ApiContext): Response {
+/** Which addresses exist, and what they take, is told only to those who are known. */
+function serveUnknown(serving: Serving, routes: readonly Route[], context: ApiContext): Response {
   try {
     identify(serving, context)
-    throw new Fault('no_endpoint', { hint: '/api/v1/openapi.json lists what there is' })
   } catch (thrown) {
     return refuse(serving.deps.log, thrown)
   }
+  const allowed = methodsAt(routes, context.req.path)
+  if (allowed.length === 0)
+    return problem(new Fault('no_endpoint', { hint: '/api/v1/openapi.json lists what there is' }))
+  const response = problem(new Fault('method_not_allowed', { hint: `it takes ${allowed.join(', ')}` }))
+  // RFC 9110 §15.5.6
+  response.headers.set('allow', allowed.join(', '))
+  return response
+}
+
+function methodsAt(routes: readonly Route[], path: string): readonly string[] {
+  const taking = routes.filter((route) => {
+    const segments = new RegExp(
+      `^${route.path.replaceAll('.', '\\.').replaceAll(/\{\w+\}/g, '([^/]+)')}$`,
+    ).exec(path)
+    return segments !== null && (!isKindRoute(route) || findKind(segments[1] ?? '') !== undefined)
+  })
+  return [...new Set(taking.map(({ method }) => method))].sort()
 }
 
 function identify({ deps, record }: Serving, context: ApiContext): Pick<Call, 'principal' | 'access'> {
