@@ -146,7 +146,7 @@ describe('an answer of the provider is refused', () => {
       },
     ],
     [
-      'that never comes',
+      'that is cut off',
       (_path, request) => {
         request.socket.destroy()
         return true
@@ -258,4 +258,18 @@ test('a provider that is away, or says that it is another, is said to be so; oth
       await ask(daemon.origin, ['POST', '/api/v1/auth/oidc/start'], { provider: name, challenge }),
     ).toMatchObject({ status: 503, body: { code: 'unavailable' } })
   expect(await startSignIn(daemon.origin, 'corp')).toMatchObject({ attempt: expect.any(String) })
+})
+
+test('a provider that never answers is given up, and whoever signs in meanwhile at another is not held up', async () => {
+  const slow = await startOidcProvider({ accounts: {} })
+  try {
+    await connectProvider(daemon, slow, {}, 'slow')
+    slow.tamper(() => new Promise(() => undefined))
+    const challenge = 'A'.repeat(43)
+    const waiting = ask(daemon.origin, ['POST', '/api/v1/auth/oidc/start'], { provider: 'slow', challenge })
+    expect(await startSignIn(daemon.origin, 'corp')).toMatchObject({ attempt: expect.any(String) })
+    expect(await waiting).toMatchObject({ status: 503, body: { code: 'unavailable' } })
+  } finally {
+    await slow.close()
+  }
 })

@@ -2,7 +2,7 @@ import { SecretValue } from '../../lib/secret-value.ts'
 import { err, ok, type Result } from '../../lib/result.ts'
 
 /** OWASP and NIST SP 800-63B-4, 3.1.1.2: length is what counts; no rules about which characters. */
-export const MIN_PASSWORD_CHARACTERS = 12
+const MIN_PASSWORD_CHARACTERS = 12
 /** Far above any pass phrase, and little work to hash. */
 const MAX_PASSWORD_BYTES = 1024
 

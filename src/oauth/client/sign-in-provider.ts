@@ -27,7 +27,7 @@ const FRESH_MS = 10 * 60_000
 /** A provider that is away is not asked again by everybody who comes meanwhile. */
 const AWAY_MS = 5000
 const MAX_KNOWN = 100
-export const TIMEOUT_MS = 10_000
+const TIMEOUT_MS = 10_000
 
 interface Entry {
   readonly untilTick: number
@@ -53,18 +53,18 @@ export function createProviders(tickMs: () => number): Providers {
   }
 
   async function ask(issuer: string): Promise<Result<KnownProvider, string>> {
-    const fetcher = fetcherOf(issuer)
-    try {
-      const server = await discover(issuer, fetcher)
-      if (server.ok) entries.set(issuer, { untilTick: tickMs() + FRESH_MS, found: Promise.resolve(server) })
-      return server
-    } catch (thrown) {
-      return err(
+    const found = await discover(issuer, fetcherOf(issuer)).catch((thrown: unknown) =>
+      err(
         thrown instanceof Unreachable
           ? `the identity provider was asked for its metadata: ${thrown.message}`
           : 'the metadata of the identity provider cannot be used',
-      )
-    }
+      ),
+    )
+    entries.set(issuer, {
+      untilTick: tickMs() + (found.ok ? FRESH_MS : AWAY_MS),
+      found: Promise.resolve(found),
+    })
+    return found
   }
 
   return {
@@ -73,7 +73,7 @@ export function createProviders(tickMs: () => number): Providers {
       if (known !== undefined && known.untilTick > tickMs()) return known.found
       if (entries.size >= MAX_KNOWN) entries.clear()
       const found = ask(issuer)
-      entries.set(issuer, { untilTick: tickMs() + TIMEOUT_MS + AWAY_MS, found })
+      entries.set(issuer, { untilTick: tickMs() + 2 * TIMEOUT_MS, found })
       return found
     },
     async close() {
