@@ -118,7 +118,9 @@ describe('what the edge sends', () => {
 
   test('two tokens of one project each see their own, whoever came first', async () => {
     const wide = await caller()
-    const narrow = await caller({ bindings: [{ role: 'run', resource: 'tools', name: 'guarded__echo' }] })
+    const narrow = await caller({
+      bindings: ['guarded__echo', 'open__fail'].map((name) => ({ role: 'run', resource: 'tools', name })),
+    })
     const seen = await Promise.all(
       [wide, narrow, wide, narrow].map(async (access) =>
         namesIn(await modernCaller(access).ask('tools/list')),
@@ -126,12 +128,24 @@ describe('what the edge sends', () => {
     )
     expect(seen[0]).toContain('open__echo')
     expect(seen[2]).toEqual(seen[0])
-    expect(seen[1]).toEqual(['guarded__echo'])
+    expect(seen[1]).toEqual(['open__fail', 'guarded__echo'])
     expect(seen[3]).toEqual(seen[1])
     const answers = await Promise.all(
       [narrow, wide, narrow].map((access, i) => call(access, i === 2 ? 'guarded__echo' : 'open__echo')),
     )
     expect(answers.map(({ reply }) => 'result' in reply)).toEqual([false, true, true])
+    between.fresh()
+    const mixed = [wide, narrow, narrow, wide, narrow, wide]
+    await Promise.all(
+      mixed.map((access) => call(access, 'guarded__echo', { text: `said-by-${access.name}` })),
+    )
+    const sentAs = between
+      .fresh()
+      .filter(({ body }) => body.includes('said-by-'))
+      .map(({ body, headers }) => [/said-by-([\w-]+)/.exec(body)?.[1], headers.authorization])
+    expect(sentAs).toHaveLength(mixed.length)
+    for (const [name, authorization] of sentAs)
+      expect(authorization).toBe(`Bearer ${mixed.find((access) => access.name === name)?.token}`)
     // Where a server is, is told to those who may use all of it.
     const [project] = between.seen
       .filter(
