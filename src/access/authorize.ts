@@ -22,8 +22,11 @@ export interface AuthorizerDeps {
   readonly view: () => AccessView
 }
 
-/** What is worked out for one principal, for as long as no right changes. */
+/** What is worked out for one principal, for as long as nothing that it came from changes. */
 interface Known {
+  /** Of which it is known to hold. */
+  index: AccessIndex
+  readonly sources: readonly unknown[]
   readonly rights: Rights
   readonly projects: Map<string, ProjectAccess | undefined>
 }
@@ -35,21 +38,22 @@ const ADMIN = rightsOf(
 const MAX_KNOWN = 20_000
 
 export function createAuthorizer({ view }: AuthorizerDeps): Authorizer {
-  let index: AccessIndex | undefined
-  let known = new Map<string, Known>()
+  const known = new Map<string, Known>()
 
   function knownOf(principal: Principal): Known {
     const now = view()
-    if (now.index !== index || known.size > MAX_KNOWN) {
-      index = now.index
-      known = new Map()
+    const found = known.get(principal.key)
+    if (found?.index === now.index) return found
+    const sources = sourcesOf(now, principal)
+    if (found !== undefined && isSame(found.sources, sources)) {
+      found.index = now.index
+      return found
     }
-    let found = known.get(principal.key)
-    if (found === undefined) {
-      found = { rights: principalRights(now, principal), projects: new Map() }
-      known.set(principal.key, found)
-    }
-    return found
+    if (known.size > MAX_KNOWN) known.clear()
+    const rights = principalRights(now, principal)
+    const made: Known = { index: now.index, sources, rights, projects: new Map() }
+    known.set(principal.key, made)
+    return made
   }
 
   return {
@@ -67,6 +71,33 @@ export function createAuthorizer({ view }: AuthorizerDeps): Authorizer {
   }
 }
 
+/**
+ * All that the rights of a principal are worked out from. A binding that changes leaves the lists of everybody else as
+ * they are, so looking whether they are still the same costs a few look-ups, and working out anew a hundred times that.
+ */
+function sourcesOf(view: AccessView, principal: Principal): readonly unknown[] {
+  if (principal.kind === 'local-admin') return []
+  if (principal.kind === 'user') return listsOf(view, { kind: 'User', name: principal.name })
+  if (principal.kind === 'token') return tokenSources(view, view.token(principal.uid))
+  const { subject } = principal
+  return subject.kind === 'Token' ? tokenSources(view, tokenNamed(view, subject)) : listsOf(view, subject)
+}
+
+function tokenSources(view: AccessView, token: TokenRules | undefined): readonly unknown[] {
+  if (token === undefined) return [undefined]
+  const { name, project, owner, bindings } = token
+  const own = listsOf(view, { kind: 'Token', name, project })
+  const owners = owner === undefined ? [] : listsOf(view, owner)
+  const said: unknown[] = [name, project, bindings, owner?.kind, owner?.name, own.length]
+  return said.concat(own, owners)
+}
+
+const listsOf = (view: AccessView, subject: Subject): unknown[] =>
+  subjectsOf(view, subject).flatMap((via) => [view.index.groupsOf(via), view.index.bindingsOf(via)] as const)
+
+const isSame = (one: readonly unknown[], other: readonly unknown[]): boolean =>
+  one.length === other.length && one.every((source, i) => source === other[i])
+
 function principalRights(view: AccessView, principal: Principal): Rights {
   if (principal.kind === 'local-admin') return ADMIN
   if (principal.kind === 'user') return subjectRights(view, { kind: 'User', name: principal.name })
@@ -77,11 +108,12 @@ function principalRights(view: AccessView, principal: Principal): Rights {
 
 function subjectRights(view: AccessView, subject: Subject): Rights {
   if (subject.kind !== 'Token') return rightsOf(heldBy(view, subject))
-  const { name, project = '' } = subject
-  const found = view.tokenNamed(project, name)
-  // One that is yet to be made would have what RoleBindings give it in advance.
-  return rightsOfToken(view, found ?? { name, project, owner: undefined, bindings: [] })
+  return rightsOfToken(view, tokenNamed(view, subject))
 }
+
+/** One that is yet to be made would have what RoleBindings give it in advance. */
+const tokenNamed = (view: AccessView, { name, project = '' }: Subject): TokenRules =>
+  view.tokenNamed(project, name) ?? { name, project, owner: undefined, bindings: [] }
 
 function rightsOfToken(view: AccessView, { name, project, owner, bindings }: TokenRules): Rights {
   const label = `Token/${project}/${name}`

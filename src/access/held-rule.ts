@@ -18,19 +18,29 @@ export const rolesThatGive = (verb: Role): readonly Role[] => (verb === 'view' ?
 export interface CompiledRule {
   readonly held: HeldRule
   /** Whether the rule, whose role and resource fit already, is about this very thing. */
-  isAbout(wanted: ResourcePermission, places: Places): boolean
+  readonly isAbout: (wanted: ResourcePermission, places: Places) => boolean
 }
+
+type IsAbout = CompiledRule['isAbout']
+
+/** One rule of a binding is held by everybody whom the binding names. */
+const compiled = new WeakMap<Binding, IsAbout>()
 
 export function compileRule(held: HeldRule): CompiledRule {
   const { rule } = held
-  if (isOperation(rule)) return { held, isAbout: () => false }
+  let isAbout = compiled.get(rule)
+  if (isAbout === undefined) {
+    isAbout = aboutOf(rule)
+    compiled.set(rule, isAbout)
+  }
+  return { held, isAbout }
+}
+
+function aboutOf(rule: Binding): IsAbout {
+  if (isOperation(rule)) return () => false
   const { project } = rule
   const named = nameTest(rule.name)
-  return {
-    held,
-    isAbout: (wanted, places) =>
-      named(wanted.name) && (project === undefined || isIn(wanted, project, places)),
-  }
+  return (wanted, places) => named(wanted.name) && (project === undefined || isIn(wanted, project, places))
 }
 
 /** `name:*` is the same as no name: it holds for what has none as well. */

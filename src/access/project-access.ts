@@ -27,6 +27,9 @@ export const FULL_ACCESS: ProjectAccess = {
   reaches: () => true,
 }
 
+/** Names of tools whose verdict one access remembers. */
+const MAX_DECIDED = 1000
+
 /** Rights on servers and tools that a project does not have open no door to it: it is not there for whoever has no more. */
 export const reachesAny = (access: ProjectAccess, servers: readonly { readonly name: string }[]): boolean =>
   access.all || servers.some(({ name }) => access.reaches(name))
@@ -36,6 +39,8 @@ export function compileAccess(scopes: readonly (ToolScope | undefined)[]): Proje
   if (scopes.length === 0 || scopes.includes(undefined)) return undefined
   const narrow = scopes.filter((scope) => scope !== 'all' && scope !== undefined)
   if (narrow.length === 0) return FULL_ACCESS
+  // A call costs the same however many globs somebody holds. The server is part of the name.
+  const decided = new Map<string, boolean>()
   const compiled = narrow.map(({ tools, servers }) => ({
     tools: compileGlobs(tools),
     servers: compileGlobs(servers),
@@ -44,7 +49,14 @@ export function compileAccess(scopes: readonly (ToolScope | undefined)[]): Proje
     key: JSON.stringify(narrow.map(({ tools, servers }) => [tools.toSorted(), servers.toSorted()])),
     all: false,
     scopes: narrow,
-    tool: (exposed, server) => compiled.every((scope) => scope.servers(server) || scope.tools(exposed)),
+    tool(exposed, server) {
+      const known = decided.get(exposed)
+      if (known !== undefined) return known
+      const may = compiled.every((scope) => scope.servers(server) || scope.tools(exposed))
+      if (decided.size >= MAX_DECIDED) decided.clear()
+      decided.set(exposed, may)
+      return may
+    },
     server: (name) => compiled.every((scope) => scope.servers(name)),
     reaches: (name) =>
       compiled.every(
