@@ -47,6 +47,8 @@ export interface DaemonRecord {
   readonly version: string
   /** How long it goes on after it was told to end. */
   readonly drainSeconds?: number
+  /** Absent: a daemon with its own administrator. */
+  readonly role?: 'gateway' | undefined
 }
 
 type Surroundings = Pick<CliContext, 'env' | 'cwd' | 'userHome'>

@@ -13,7 +13,8 @@ const POLL_MS = 50
 export const down = defineCommand({
   options: { force: flag('--force', 'if it does not end by itself, kill it') },
   globals: ['home'],
-  about: 'Running calls may end first. Always about the daemon of this home, whatever CASTELLAN_URL and the contexts say.',
+  about:
+    'Running calls may end first. Always about the daemon of this home, whatever CASTELLAN_URL and the contexts say.',
   examples: ['castellan down', 'castellan down --home /srv/castellan'],
   async run({ options: { force }, home: given, context }) {
     const home = homeOf(context, given)
@@ -21,10 +22,10 @@ export const down = defineCommand({
       printLines(context.stdout, [`no daemon is running for the home ${home}`])
       return 0
     }
-    const { pid, drainSeconds = 0 } = readDaemonRecord(home) ?? {}
+    const { pid, drainSeconds = 0, role } = readDaemonRecord(home) ?? {}
     // Twice: until it is noticed, and for what is under way then.
     const graceMs = GRACE_MS + 2 * 1000 * drainSeconds
-    const refused = await askToStop(home, context)
+    const refused = role === 'gateway' ? signal(home, pid, 'SIGTERM') : await askToStop(home, context)
     if (refused === undefined && (await untilUnlocked(home, graceMs))) {
       printLines(context.stdout, ['the daemon has stopped'])
       return 0
@@ -50,11 +51,18 @@ async function askToStop(home: string, context: CliContext): Promise<CliFailure 
 }
 
 async function kill(home: string, pid: number | undefined): Promise<void> {
+  const unknown = signal(home, pid, 'SIGKILL')
+  if (unknown !== undefined) throw unknown
+  if (!(await untilUnlocked(home, GRACE_MS))) throw stillRunning()
+}
+
+/** An edge gateway knows no administrator, so that it is told by a signal only. */
+function signal(home: string, pid: number | undefined, name: 'SIGTERM' | 'SIGKILL'): CliFailure | undefined {
   // A pid alone proves nothing, since numbers are used again: the lock says that its daemon lives.
   if (pid === undefined || !isAlive(pid) || !isHomeLocked(home))
-    throw unavailable('it is not known which process to kill', 'look for a castellan process, or try again')
-  process.kill(pid, 'SIGKILL')
-  if (!(await untilUnlocked(home, GRACE_MS))) throw stillRunning()
+    return unavailable('it is not known which process to end', 'look for a castellan process, or try again')
+  process.kill(pid, name)
+  return undefined
 }
 
 const stillRunning = (): CliFailure =>

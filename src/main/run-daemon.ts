@@ -22,7 +22,8 @@ export async function runDaemon(
   // An edge has a home only if it was given one: it need not keep anything.
   const home = edge === undefined ? config.home : edge.home
   const lock = home === undefined ? undefined : takeHome(home)
-  const record = { pid: process.pid, startedAtMs: Date.now(), version, drainSeconds }
+  const role = edge === undefined ? undefined : ('gateway' as const)
+  const record = { pid: process.pid, startedAtMs: Date.now(), version, drainSeconds, role }
   const signals = stopOnSignals()
   try {
     if (home !== undefined) writeDaemonRecord(home, record)

@@ -67,10 +67,10 @@ export const createToken = defineCommand({
       const done = replaced ? 'replaced, and the secret of the one before is refused' : 'created'
       // The secret alone on standard output, so that it can be captured.
       printLines(context.stderr, [
-        `token/${name} ${done} (project ${project}); its secret is shown this once`,
+        `token/${name} ${done} (project ${project}); its secret is ${keep === undefined ? 'shown this once' : 'in the file'}`,
         ...(given.owner === undefined
           ? []
-          : [`it can do what ${given.owner} may, too: castellan describe token ${name} -p ${project}`]),
+          : [`it can do no more than ${given.owner} may: castellan describe token ${name} -p ${project}`]),
       ])
       if (keep === undefined) printLines(context.stdout, [secret])
     }
