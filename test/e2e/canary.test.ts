@@ -198,6 +198,36 @@ describe('a system full of secrets', () => {
     expect(found()).toEqual([])
   })
 
+  test('passwords, right and wrong, and the credential of who signs in', async () => {
+    const [password, next] = [plant('password'), plant('next password')]
+    expect(
+      (await run(['create', 'user', 'ada', '--password-stdin'], { input: `${password}\n` })).status,
+    ).toBe(0)
+    const post = (path: string, body: object, headers: Readonly<Record<string, string>> = {}): Sending => ({
+      method: 'POST',
+      body: JSON.stringify(body),
+      headers: { ...headers, 'content-type': 'application/json', 'user-agent': path },
+    })
+    const login = '/api/v1/auth/login'
+    const { text } = await send(`${daemonOf(home).url}${login}`, post(login, { user: 'ada', password }))
+    const { credential: signIn = '' } = JSON.parse(text) as { credential?: string }
+    scanner.plant('sign-in', signIn)
+    await http('/api/v1/auth/me', bearer(signIn))
+    await http(login, post(login, { user: 'ada', password: plant('wrong password') }))
+    await http(login, post(login, { user: plant('unknown user'), password }))
+    await http(login, post(login, { user: 'ada', password, [plant('field of login')]: 1 }))
+    await http(login, { ...post(login, {}), body: `{"password":${JSON.stringify(plant('broken login'))}` })
+    const own = '/api/v1/users/ada/password'
+    const change = { password: next, current: plant('wrong present password') }
+    await http(own, bearer(signIn, post(own, change)))
+    await http(own, bearer(signIn, post(own, { ...change, current: password })))
+    await http('/api/v1/auth/oidc/finish', post('', { attempt: plant('attempt'), code: 'x', verifier: 'y' }))
+    await http(`/oauth/sign-in/callback?code=${plant('code', 'name')}&state=${plant('state', 'name')}`)
+    await run(['describe', 'user', 'ada'])
+    await run(['get', 'signins', '-o', 'yaml'])
+    expect(found()).toEqual([])
+  })
+
   test('calls that work and calls that fail, through servers that repeat all they know', async () => {
     const tools = [
       ...LEAKS.map((name) => `far__${name}`),

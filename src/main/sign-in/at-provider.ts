@@ -44,7 +44,7 @@ export function createAtProvider(deps: AtProviderDeps): AtProvider {
       const stored = providerNamed(deps, name)
       if (stored === undefined)
         throw new Fault('not_found', {
-          hint: 'castellan login --help says how the ways to sign in are listed',
+          hint: 'castellan login without --provider says which ways there are',
         })
       const { id, leg } = deps.attempts.begin({
         provider: name,
