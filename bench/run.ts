@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util'
 import { applying } from './apply.ts'
+import { authorize } from './authorize.ts'
 import { bridge } from './bridge.ts'
 import { calls } from './calls.ts'
 import { peers } from './compare-peers.ts'
@@ -21,6 +22,7 @@ const start: Part = async ({ withCastellan }) => {
 const growth: Part = async ({ load, timing }) => ({ growth: await measureGrowth(load, timing) })
 
 const PARTS: Readonly<Record<string, Part>> = {
+  authorize,
   calls,
   peers,
   start,
