@@ -109,6 +109,53 @@ test('who goes away leaves no place taken', async () => {
   }
 }, 60_000)
 
+const HUNDRED = Array.from({ length: 100 }, (_, i) => i)
+
+async function post(daemon: Daemon, path: string, body: unknown, headers: Record<string, string> = {}) {
+  const credential = (await readFile(join(daemon.home, 'admin-credential'), 'utf8')).trim()
+  const response = await fetch(`${daemon.origin}/api/v1/${path}`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${credential}`, 'content-type': 'application/json', ...headers },
+    body: JSON.stringify(body),
+  })
+  return { status: response.status, text: await response.text() }
+}
+
+test('two people apply the same set at two daemons: it is that of one of them, never a mix', async () => {
+  for (let round = 0; round < 5; round++) {
+    const by = (who: string) => ({
+      kind: 'List',
+      items: HUNDRED.map((i) => ({ apiVersion: 'castellan/v1', ...server(`both-${i}`, `${who}-${round}`) })),
+    })
+    const answers = await Promise.all([post(fleet.a, 'apply', by('ada')), post(fleet.b, 'apply', by('ben'))])
+    expect(answers.map(({ status }) => status)).toEqual([200, 200])
+    for (const daemon of [fleet.a, fleet.b]) {
+      const query = `servers?fieldSelector=spec.command=ada-${round}`
+      const { items } = (await daemon.call('GET', `/api/v1/${query}`)) as { items: unknown[] }
+      expect([0, HUNDRED.length]).toContain(items.length)
+    }
+  }
+}, 60_000)
+
+test('one request, sent to both daemons at once with its key, is done once and answered alike', async () => {
+  await fleet.a.apply([{ kind: 'Project', metadata: { name: 'keys' }, spec: {} }])
+  for (let round = 0; round < 10; round++) {
+    const token = {
+      apiVersion: 'castellan/v1',
+      kind: 'Token',
+      metadata: { name: `t${round}`, project: 'keys' },
+      spec: {},
+    }
+    const key = { 'idempotency-key': `round-${round}` }
+    const [one, other] = await Promise.all([
+      post(fleet.a, 'apply', token, key),
+      post(fleet.b, 'apply', token, key),
+    ])
+    expect(one.text).toContain('"secret":"cst_')
+    expect(other).toEqual(one)
+  }
+}, 60_000)
+
 test('get of 5,000 holds no more than get of 500', async () => {
   const all = Array.from({ length: 5000 }, (_, i) => server(`many-${i}`))
   for (let from = 0; from < all.length; from += 1000) await fleet.a.apply(all.slice(from, from + 1000))
