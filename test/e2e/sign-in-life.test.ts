@@ -1,11 +1,13 @@
 import { rm } from 'node:fs/promises'
 import { expect, test } from 'vitest'
+import { createPasswordHasher } from '../../src/access/sign-in/password-hash.ts'
 import { createChanges } from '../../src/control/change/change.ts'
 import { hasExpired } from '../../src/main/sign-in/expired.ts'
 import { endExpired } from '../../src/main/sign-in/issue.ts'
+import { SecretValue } from '../../src/lib/secret-value.ts'
 import { loadMasterKey } from '../../src/secrets/master-key.ts'
 import { createSealer } from '../../src/secrets/sealing.ts'
-import { listSealingKeys } from '../../src/store/sealed.ts'
+import { listSealed, listSealingKeys, putSealed } from '../../src/store/sealed.ts'
 import { makeHome, openControl, type Control } from './control-harness.ts'
 
 const PASSWORD = 'correct horse battery staple'
@@ -67,6 +69,29 @@ test('those that are over are taken away, and no others', async () => {
     expect(await whoIs(control, later)).toMatchObject({ status: 200 })
     const { json } = await control.call('GET', '/api/v1/signins')
     expect(json.items).toHaveLength(1)
+  })
+})
+
+test('a hash that is weaker than those of today becomes one of today, with the sign-in that could tell', async () => {
+  await withAda(async (control, home) => {
+    const { store, snapshot } = control
+    const { master } = await loadMasterKey({ home, usedWith: await listSealingKeys(store.control) })
+    const sealer = createSealer(master)
+    const uid = [...(snapshot.state().resources.get('User')?.values() ?? [])][0]?.resource.metadata.uid ?? ''
+    const where = { kind: 'User', uid, field: 'password' }
+    const weak = createPasswordHasher({ memoryKiB: 64, passes: 1, lanes: 1 })
+    const hash = new SecretValue(await weak.hash(new SecretValue(PASSWORD)))
+    await putSealed(store.control, { uid, field: 'password', ...sealer.seal(where, hash) })
+    const stored = async () => {
+      const [row] = await listSealed(store.control, uid)
+      return row === undefined ? '' : sealer.open(where, row).reveal()
+    }
+    expect(await stored()).toMatch(/^\$argon2id\$v=19\$m=64,/)
+    await signIn(control)
+    const grown = await stored()
+    expect(grown).toMatch(/^\$argon2id\$v=19\$m=19456,t=2,p=1\$/)
+    await signIn(control)
+    expect(await stored()).toBe(grown)
   })
 })
 

@@ -47,6 +47,7 @@ beforeAll(async () => {
         name: 'Grace Hopper',
         groups: ['engineers'],
       },
+      'sub-twin': { email: 'twin@example.com', email_verified: true },
       'sub-linus': { email: 'linus@example.com', email_verified: true },
       'sub-mallory': { email: 'ada@example.com', email_verified: false },
       'sub-barbara': { email: 'barbara@elsewhere.example', email_verified: true },
@@ -241,6 +242,14 @@ describe('at an identity provider', () => {
     expect(await signInBy(daemon.origin, 'corp', 'sub-grace')).toMatchObject({ status: 200 })
     const again = (await daemon.call('GET', '/api/v1/users/grace@example.com')) as typeof made
     expect(again.metadata.uid).toBe(made.metadata.uid)
+  })
+
+  test('whoever signs in for the first time at several places at once is one User', async () => {
+    const all = await Promise.all(
+      Array.from({ length: 4 }, () => signInBy(daemon.origin, 'corp', 'sub-twin')),
+    )
+    expect(all.map(({ status }) => status)).toEqual([200, 200, 200, 200])
+    for (const reply of all) expect(await whoIs(credentialOf(reply))).toMatchObject({ status: 200 })
   })
 
   test('the browser is sent to the port of the command line, on its own machine and nowhere else', async () => {
