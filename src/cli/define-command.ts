@@ -1,5 +1,5 @@
 import type { CliContext } from './context.ts'
-import type { GlobalChoice, Target } from './target.ts'
+import type { GlobalChoice, Target, TargetChoice } from './target.ts'
 
 /** One option of a command. The type of its value follows from how it was made: `flag`, `text`, `list`, `choice`. */
 export interface Option<Value> {
@@ -53,6 +53,8 @@ export interface Given<O extends Options> {
   readonly options: { readonly [Name in keyof O]: O[Name] extends Option<infer Value> ? Value : never }
   /** Where the daemon is, as whom, and acting as whom: from the global options, the environment and the contexts. */
   readonly target: () => Target
+  /** The same for what a command reads by itself. */
+  readonly locate: (chosen: TargetChoice) => Target
   /** The global options, as given; the environment and the contexts have their turn where they are read. */
   readonly globals: GlobalChoice
   /** `--home` of them. */

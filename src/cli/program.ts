@@ -2,9 +2,14 @@ import { Command, CommanderError, Option as CommanderOption } from 'commander'
 import type { CliContext } from './context.ts'
 import type { AnyCommand, Option, Verb } from './define-command.ts'
 import { ALL_GLOBALS, GLOBAL_HEADING, GLOBAL_OPTIONS } from './global-options.ts'
-import { alignColumns } from './table.ts'
-import { contextInUse, resolveTarget, type GlobalChoice } from './target.ts'
-import { byHeading, headingOf } from './verb-groups.ts'
+import {
+  contextInUse,
+  credentialReader,
+  resolveTarget,
+  type GlobalChoice,
+  type Target,
+  type TargetChoice,
+} from './target.ts'
 
 export interface Chosen {
   readonly verb: Verb
@@ -31,16 +36,18 @@ export async function runProgram(
   program
     .description('One authenticated door between AI agents and their MCP servers.')
     .usage('<verb> [options]')
-    .addHelpText('after', topHelp())
     .configureHelp({ helpWidth: 100, visibleOptions: () => [] })
   addGlobals(program, ALL_GLOBALS)
+  // Only where no verb was found is its help shown.
+  const top = chosen === undefined ? await import('./top-help.ts') : undefined
+  if (top !== undefined) program.addHelpText('after', top.topHelp())
   const exit = { status: 0 }
   const nodes = new Map<string, Command>()
-  for (const verb of verbs.toSorted(inOrderOfHelp)) {
+  for (const verb of top?.inOrder(verbs) ?? verbs) {
     const parent = nodes.get(verb.path.slice(0, -1).join(' ')) ?? program
     const node = parent.command(verb.path.at(-1) ?? '', { hidden: verb.hidden === true })
     node.summary(verb.summary).description(verb.summary)
-    if (parent === program) node.helpGroup(headingOf(verb.path[0] ?? ''))
+    if (parent === program && top !== undefined) node.helpGroup(top.headingOf(verb.path[0] ?? ''))
     prepare(node, context)
     if (verb.examples !== undefined) node.addHelpText('after', examplesText(verb.examples))
     nodes.set(verb.path.join(' '), node)
@@ -56,24 +63,7 @@ export async function runProgram(
   }
 }
 
-const inOrderOfHelp = ({ path: [one = ''] }: Verb, { path: [other = ''] }: Verb): number =>
-  byHeading(one, other)
-
 const HELP = ['-h, --help', 'show this help'] as const
-
-/** The options stand behind the verbs here: who reads this looks for a verb. */
-const topHelp = (): string => `
-${GLOBAL_HEADING}
-${alignColumns(ALL_GLOBALS.map((name) => [`  ${GLOBAL_OPTIONS[name].flags}`, GLOBAL_OPTIONS[name].help])).join('\n')}
-
-Examples:
-  castellan up -d
-  castellan apply -f servers.yaml
-  castellan get servers
-  castellan create token laptop -p demo
-  castellan login --url https://castellan.example.com
-
-Every verb explains itself: castellan <verb> --help`
 
 function attach(
   node: Command,
@@ -88,13 +78,17 @@ function attach(
   node.action(async () => {
     const parsed: Record<string, unknown> = node.opts()
     const globals = globalsIn(parsed, command)
+    const readCredential = await credentialReader(given.context)
+    const locate = (choice: TargetChoice): Target =>
+      resolveTarget(given.context, Object.assign({ readCredential }, choice))
     const all = {
       args: node.args,
       options: valuesOf(parsed, command, () => contextInUse(given.context, globals)?.record.project),
       globals,
       home: globals.home,
       context: given.context,
-      target: () => resolveTarget(given.context, globals),
+      target: () => locate(globals),
+      locate,
     }
     // The options are read as this very definition declares them, which the type of a loaded verb no longer says.
     given.exit.status = await (command.run as (all: unknown) => Promise<number>)(all)

@@ -2,6 +2,7 @@ import { cpSync, mkdirSync, mkdtempSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { credentialOf } from './contexts/credentials.ts'
 import { resolveTarget } from './target.ts'
 
 function homeWith(url: string | undefined, pid = process.pid): string {
@@ -95,7 +96,10 @@ describe('which daemon, and as whom', () => {
     [{ home: given },      TOKEN,               'work',    'http://127.0.0.1:7001 cst_env'],
   ] as const)('%j, environment %j, current context %s: %s', (chosen, env, current, expected) => {
     writeFileSync(config, JSON.stringify({ current, contexts }))
-    const target = resolveTarget({ env, cwd: '/', userHome: user }, chosen)
+    const target = resolveTarget(
+      { env, cwd: '/', userHome: user },
+      Object.assign({ readCredential: credentialOf }, chosen),
+    )
     expect(`${target.url.origin} ${target.credential?.reveal() ?? 'nothing'}`).toBe(expected)
   })
 

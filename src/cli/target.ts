@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { SecretValue } from '../lib/secret-value.ts'
 import {
@@ -7,7 +8,6 @@ import {
   readConfig,
   type ContextRecord,
 } from './contexts/config-file.ts'
-import { credentialOf } from './contexts/credentials.ts'
 import type { CliContext } from './context.ts'
 import { unavailable, usage } from './failure.ts'
 import { readIfThere } from './read-if-there.ts'
@@ -34,10 +34,21 @@ export interface GlobalChoice {
 }
 
 /** What a command may say in place of the variables of the same meaning. */
-interface Given extends GlobalChoice {
+export interface TargetChoice extends GlobalChoice {
   readonly url?: string | undefined
   readonly token?: SecretValue | undefined
 }
+
+type ReadCredential = (name: string, record: ContextRecord, context: Surroundings) => SecretValue | undefined
+
+interface Given extends TargetChoice {
+  /** Absent where there are no contexts: see `credentialReader`. */
+  readonly readCredential?: ReadCredential | undefined
+}
+
+/** What reads credentials of contexts, loaded only where there are contexts: most command lines never need it. */
+export const credentialReader = async (context: Surroundings): Promise<ReadCredential | undefined> =>
+  existsSync(configPath(context)) ? (await import('./contexts/credentials.ts')).credentialOf : undefined
 
 /** What a running daemon says of itself in `<home>/daemon.json`. `url` is absent while it starts. */
 export interface DaemonRecord {
@@ -112,12 +123,14 @@ export function resolveTarget(context: Surroundings, given: Given = {}): Target 
 }
 
 function targetOf({ name, record }: ContextInUse, context: Surroundings, given: Given): Target {
-  const own = () => credentialOf(name, record, context)
-  const token = given.token ?? tokenOf(context, undefined)
+  const url = new URL(record.url)
+  const token = given.token ?? tokenOf(context, url)
   // Who names a context means to be who it says; the current one gives way to the variable.
-  const credential =
-    given.context === undefined || given.token !== undefined ? (token ?? own()) : (own() ?? token)
-  return { url: new URL(record.url), credential, signIn: `castellan login --context ${name}` }
+  if (token !== undefined && (given.context === undefined || given.token !== undefined))
+    return { url, credential: token }
+  const own = given.readCredential?.(name, record, context)
+  if (own === undefined && token !== undefined) return { url, credential: token }
+  return { url, credential: own, signIn: `castellan login --context ${name}` }
 }
 
 function targetWithout(context: Surroundings, given: Given): Target {

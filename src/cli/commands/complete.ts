@@ -11,7 +11,7 @@ import {
 } from '../define-command.ts'
 import { ALL_GLOBALS, GLOBAL_OPTIONS } from '../global-options.ts'
 import { chooseVerb } from '../run-cli.ts'
-import { resolveTarget, type GlobalChoice } from '../target.ts'
+import type { GlobalChoice } from '../target.ts'
 
 type Candidate = readonly [word: string, help: string]
 
@@ -139,7 +139,7 @@ async function namesOf(
 
 /** Of the daemon that the line is about as far as it is typed. */
 const ask = (path: readonly string[], project: string | undefined, where: Where): Promise<string> =>
-  callApi(resolveTarget(where.given.context, where.globals), path, { query: { project } })
+  callApi(where.given.locate(where.globals), path, { query: { project } })
 
 /** What the line says of the context and the home: names are asked of the daemon that it is about. */
 function globalsIn(words: readonly string[]): GlobalChoice {

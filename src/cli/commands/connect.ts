@@ -8,9 +8,9 @@ import { createDaemon } from '../connect/daemon.ts'
 import { MAX_MESSAGE_BYTES } from '../connect/exchange.ts'
 import { readLines } from '../connect/read-lines.ts'
 import type { CliContext } from '../context.ts'
-import { defineCommand, text } from '../define-command.ts'
+import { defineCommand, text, type Given, type Options } from '../define-command.ts'
 import { CliFailure, usage } from '../failure.ts'
-import { resolveTarget, type GlobalChoice, type Target } from '../target.ts'
+import type { Target } from '../target.ts'
 
 /** For calls that run when the client has closed the pipe, and when the process was asked to end. */
 const GRACE_MS = 60_000
@@ -37,8 +37,11 @@ export const connect = defineCommand({
     '# claude_desktop_config.json:',
     '{"mcpServers": {"castellan": {"command": "castellan", "args": ["connect", "demo"]}}}',
   ],
-  async run({ args: [project = ''], options, globals, context }) {
-    const daemon = createDaemon(locator(options, globals, context), endpointPath(project, options.server))
+  async run({ args: [project = ''], options, globals, locate, context }) {
+    const daemon = createDaemon(
+      locator(options, { globals, locate }, context),
+      endpointPath(project, options.server),
+    )
     const pipe = new ClientPipe(context.stdout, context.stderr)
     if (context.stdin.isTTY === true)
       pipe.note(
@@ -65,13 +68,16 @@ interface Where {
 }
 
 /** What was given on the command line stands in for the variables of the same meaning. */
-function locator({ url, tokenFile }: Where, globals: GlobalChoice, context: CliContext): () => Target {
+function locator(
+  { url, tokenFile }: Where,
+  { globals, locate }: Pick<Given<Options>, 'globals' | 'locate'>,
+  context: CliContext,
+): () => Target {
   const file = tokenFile === undefined ? undefined : resolve(context.cwd, tokenFile)
-  // Without the right to act as another: what a client does over MCP is always in the name of its own credential.
-  const locate = (): Target =>
-    resolveTarget(context, { ...globals, url, token: file === undefined ? undefined : readToken(file) })
-  checkInput(locate)
-  return locate
+  const find = (): Target =>
+    locate({ ...globals, url, token: file === undefined ? undefined : readToken(file) })
+  checkInput(find)
+  return find
 }
 
 /** A daemon that is not there may come; input that is wrong stays so. */
