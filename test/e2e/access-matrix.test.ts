@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { KINDS } from '../../src/kinds/registry.ts'
-import { startStand, type Answered, type Caller, type Stand, type Stored } from './access-stand.ts'
+import { asker, startStand, type Answered, type Caller, type Stand, type Stored } from './access-stand.ts'
 import { may, mayEver, VERBS, type Question } from './access-world.ts'
 import { runInMemory } from './cli-in-memory.ts'
 
@@ -270,3 +270,84 @@ test('the command line says the same', () =>
         : [`${label}: get server alpha: ${one.out}${one.err}`]),
     ]
   }))
+
+/**
+ * Every address of the daemon besides those of the kinds, with who is answered there: everybody, whoever is known, or
+ * whoever has a right. One that is added has to be put here.
+ */
+// oxfmt-ignore
+const ROUTES: Readonly<Record<string, 'everybody' | 'known' | 'right'>> = {
+  'get /api/v1/kinds': 'known',
+  'get /api/v1/explain/{word}': 'known',
+  'get /api/v1/schema/{word}': 'known',
+  'get /api/v1/openapi.json': 'known',
+  'get /api/v1/faults/{code}': 'everybody',
+  'get /api/v1/status': 'known',
+  'get /api/v1/version': 'known',
+  'get /api/v1/logs': 'right',
+  'get /api/v1/servers/{name}/logs': 'right',
+  'get /api/v1/instances/{name}/logs': 'right',
+  'get /api/v1/secrets/{name}/values': 'right',
+  'post /api/v1/shutdown': 'right',
+  'get /api/v1/audit': 'right',
+  'get /api/v1/audit/sessions': 'right',
+  'get /api/v1/grants': 'right',
+  'post /api/v1/grants': 'right',
+  'get /api/v1/grants/attempts/{name}': 'right',
+  'delete /api/v1/grants/{name}': 'right',
+  'get /api/v1/auth/me': 'known',
+  'get /api/v1/auth/can-i': 'known',
+  'get /api/v1/auth/who-can': 'right',
+  'get /api/v1/auth/rights': 'known',
+  'get /api/v1/auth/providers': 'everybody',
+  'post /api/v1/auth/login': 'everybody',
+  'post /api/v1/auth/logout': 'known',
+  'post /api/v1/auth/oidc/start': 'everybody',
+  'post /api/v1/auth/oidc/finish': 'everybody',
+  'post /api/v1/users/{name}/password': 'right',
+  'get /api/v1/tokens/introspect': 'everybody',
+  'get /api/v1/projects/{name}/edge': 'right',
+  'post /api/v1/projects/{name}/servers/{server}': 'right',
+  'delete /api/v1/projects/{name}/servers/{server}': 'right',
+  // What is in it needs rights of its own.
+  'post /api/v1/apply': 'known',
+}
+const OF_KINDS = new RegExp(
+  `^\\w+ /api/v1/(?:names/)?(?:${KINDS.map(({ plural }) => plural).join('|')})(?:/{name})?$`,
+)
+const IN_PATHS: Readonly<Record<string, string>> = {
+  name: 'alpha',
+  server: 'beta',
+  word: 'server',
+  code: 'invalid',
+}
+
+test('every address is for whom it is said to be', async () => {
+  const { paths } = (await stand.gate.daemon.call('GET', '/api/v1/openapi.json')) as {
+    paths: Record<string, object>
+  }
+  const routes = Object.entries(paths).flatMap(([path, verbs]) =>
+    Object.keys(verbs).map((verb) => `${verb} ${path}`),
+  )
+  const others = routes.filter((route) => !OF_KINDS.test(route))
+  expect(others.toSorted()).toEqual(Object.keys(ROUTES).toSorted())
+  const nobody = stand.callers.filter(({ subject }) => ['none', 'empty'].includes(subject.label))
+  const unknown = asker(stand.gate.daemon.origin, `cst_${'x'.repeat(43)}`)
+  const found: string[] = []
+  for (const route of routes) {
+    const [verb = '', path = ''] = route.split(' ')
+    const address = path.replaceAll(/\{(\w+)\}/g, (_, word: string) => IN_PATHS[word] ?? word)
+    const given = verb === 'get' || verb === 'delete' ? {} : { body: { password: 'correct horse battery' } }
+    const by = async (ask: typeof unknown) => (await ask(verb.toUpperCase(), address, given)).status
+    const whom = ROUTES[route] ?? 'right'
+    if (((await by(unknown)) === 401) === (whom === 'everybody') && path !== '/api/v1/auth/login')
+      found.push(`${route}: not for ${whom}`)
+    if (whom !== 'right') continue
+    for (const { subject, ask } of nobody) {
+      const status = await by(ask)
+      if (status !== 403 && (subject.token !== undefined || status !== 404))
+        found.push(`${route}: ${subject.label} ${status}`)
+    }
+  }
+  agree(found)
+})
