@@ -78,6 +78,9 @@ const ASK_EARLY_MS = 2500
 const UNAVAILABLE: Result<Principal, AuthRefusal> = err({ reason: 'unavailable' })
 const UNKNOWN: Result<Principal, AuthRefusal> = err({ reason: 'unknown' })
 
+/** Whoever is no caller at all goes first, then who has not called for the longest time. */
+const worthOf = ({ standing, usedTick }: Caller): number => (standing === 'good' ? usedTick : -Infinity)
+
 const placeOf = (caller: Caller): string => `${caller.principal?.key ?? ''} ${caller.project}`
 const GRANT = 'caller:'
 const grantOf = (caller: Caller): string => GRANT + placeOf(caller)
@@ -220,12 +223,12 @@ export function createCallers(deps: CallersDeps): Callers {
 
   function makeRoom(): void {
     if (callers.size < MAX_CALLERS) return
-    let oldest: Caller | undefined
+    let least: Caller | undefined
     for (const caller of callers.values()) {
       if (caller.asking !== undefined) continue
-      if (oldest === undefined || caller.usedTick < oldest.usedTick) oldest = caller
+      if (least === undefined || worthOf(caller) < worthOf(least)) least = caller
     }
-    if (oldest !== undefined) drop(oldest)
+    if (least !== undefined) drop(least)
   }
 
   const byGrant = (grant: string): Caller | undefined => byPlace.get(grant.slice(GRANT.length))

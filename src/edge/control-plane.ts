@@ -69,13 +69,16 @@ export function createControlPlane(url: URL): ControlPlane {
     // Made before anything else: without a credential nothing leaves.
     const headers = { authorization: bearer.authorization(), accept: 'application/json' }
     const signal = AbortSignal.timeout(ANSWER_MS)
-    try {
-      const { calls } = await pools()
-      const answer = await calls.request({ method: 'GET', path: base + path, headers, signal })
-      return await readAnswer(answer)
-    } catch {
-      return err('away')
-    }
+    const { calls } = await pools()
+    const ask = async (): Promise<Result<Answer, Failure>> =>
+      readAnswer(await calls.request({ method: 'GET', path: base + path, headers, signal }))
+    // A connection that was kept may have been closed on the other side meanwhile; asking twice changes nothing.
+    return ask()
+      .catch((thrown: unknown) => {
+        if (!wasClosed(thrown)) throw thrown
+        return ask()
+      })
+      .catch(() => err('away'))
   }
 
   return {
@@ -131,6 +134,9 @@ export function createControlPlane(url: URL): ControlPlane {
     },
   }
 }
+
+const wasClosed = (thrown: unknown): boolean =>
+  ['UND_ERR_SOCKET', 'ECONNRESET', 'EPIPE'].includes((thrown as NodeJS.ErrnoException).code ?? '')
 
 const introspectPath = (project: string | undefined, watch: boolean): string => {
   const query = new URLSearchParams({

@@ -44,10 +44,16 @@ function readServer(value: unknown): EdgeServer | undefined {
   const [uid, name] = texts(said, ['uid', 'name'])
   if (uid === undefined || name === undefined || !NAME.test(name)) return undefined
   const spec = said?.['via'] === 'direct' ? Server.spec.safeParse(said['spec']) : undefined
-  if (spec?.success === true && spec.data.transport !== 'stdio')
+  if (spec?.success === true && needsNothing(spec.data))
     return { uid, name, direct: spec.data, timeouts: spec.data.timeouts }
   return { uid, name, direct: undefined, timeouts: timeoutsOf(said?.['timeouts']) }
 }
+
+/** Whatever it says, what needs a process, a Secret or a grant is not for an edge. */
+const needsNothing = (spec: ServerSpec): boolean =>
+  spec.transport !== 'stdio' &&
+  spec.auth === undefined &&
+  spec.headers.every(({ valueFrom }) => valueFrom === undefined)
 
 /** The defaults where they are not said, or not understood. */
 function timeoutsOf(value: unknown): ServerSpec['timeouts'] {

@@ -36,7 +36,9 @@ export async function startDetached(config: ServeConfig, context: CliContext): P
     child.once('error', () => resolve())
   })
   try {
-    const url = await waitUntilReady(config.home, child)
+    // An edge runs, and says that it is not ready, for as long as its control plane does not answer.
+    const probe = config.edge === undefined ? '/readyz' : '/healthz'
+    const url = await waitUntilReady(config.home, child, probe)
     if (url === undefined) throw didNotStart(child, log)
     return {
       url,
@@ -91,11 +93,11 @@ function launch(config: ServeConfig, logFd: number, context: CliContext): ChildP
 }
 
 /** @returns undefined when the process ended instead */
-async function waitUntilReady(home: string, child: ChildProcess): Promise<string | undefined> {
+async function waitUntilReady(home: string, child: ChildProcess, probe: string): Promise<string | undefined> {
   for (let waitedMs = 0; waitedMs < START_MS; waitedMs += POLL_MS) {
     if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return undefined
     const record = readDaemonRecord(home)
-    if (record?.pid === child.pid && record.url !== undefined && (await isReady(record.url)))
+    if (record?.pid === child.pid && record.url !== undefined && (await isReady(record.url, probe)))
       return record.url
     await sleep(POLL_MS)
   }
@@ -103,9 +105,9 @@ async function waitUntilReady(home: string, child: ChildProcess): Promise<string
   return undefined
 }
 
-async function isReady(url: string): Promise<boolean> {
+async function isReady(url: string, probe: string): Promise<boolean> {
   try {
-    const answer = await openHttp(new URL('/readyz', url), { method: 'GET', headers: {}, timeoutMs: 5000 })
+    const answer = await openHttp(new URL(probe, url), { method: 'GET', headers: {}, timeoutMs: 5000 })
     answer.resume()
     return answer.statusCode === 200
   } catch {

@@ -5,6 +5,8 @@ import { standingOf, type Standing, type StandingDeps } from './standing.ts'
 
 export interface IntrospectDeps extends StandingDeps {
   readonly snapshot: Pick<SnapshotSource, 'state' | 'subscribe'>
+  /** The daemon takes nothing more: streams end, and whoever wants one opens it elsewhere. */
+  readonly ending?: AbortSignal
 }
 
 export function introspectRoutes(deps: IntrospectDeps): readonly PublicRoute[] {
@@ -26,6 +28,12 @@ const introspectRoute = (deps: IntrospectDeps, watchers: () => Watchers): Public
   answer: { status: 200, types: ['application/json', 'text/event-stream'] },
   handlePublic({ request, query }) {
     const look = (): Standing => standingOf(deps, request.headers.get('authorization'), query['project'])
-    return flag('watch', query['watch']) ? standingStream(look, watchers(), request.signal) : json(look())
+    if (!flag('watch', query['watch'])) return json(look())
+    const { signal } = request
+    return standingStream(
+      look,
+      watchers(),
+      deps.ending === undefined ? signal : AbortSignal.any([signal, deps.ending]),
+    )
   },
 })

@@ -105,7 +105,7 @@ function assembleEdge(config: ServeConfig, { edge, kept, log, closers }: Around)
     snapshot: { byCaller: true, current: () => snapshot, secretValue: () => undefined },
     authenticator: callers,
     authorizer: { project: (principal, name) => callers.access(principal, name) },
-    grants: createCallerGrants(callers),
+    grants: createCallerGrants(callers, control.url),
     recorder: kept.recorder,
     sessions: kept.sessions,
     stateKey: kept.stateKey,
