@@ -205,6 +205,10 @@ test('who reads slowly is told of each object as it is, once', () =>
 
 test('watches of one caller are bounded, and a place is free again when one has ended', () =>
   withControl(async (control) => {
+    for (let i = 0; i < 60; i++) {
+      const head = await control.call('HEAD', '/api/v1/servers?watch=true')
+      expect([head.status, head.text]).toEqual([200, ''])
+    }
     const open = await Promise.all(Array.from({ length: 50 }, () => watch(control, 'servers?watch=true')))
     const one = await control.call('GET', '/api/v1/servers?watch=true')
     expect([one.status, one.json.code, one.headers.get('retry-after')]).toEqual([429, 'too_many', '10'])

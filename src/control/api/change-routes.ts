@@ -147,7 +147,7 @@ const resultOf = ({ manifest, action, secret }: Changed): unknown => ({
   name: manifest.name,
   ...(manifest.project === '' ? {} : { project: manifest.project }),
   action,
-  // The one place besides POST where the secret of a new Token leaves; it is kept nowhere.
+  // The one place besides POST where the secret of a new Token leaves; it is kept nowhere but in an answer with a key.
   ...(secret === undefined ? {} : { secret: secret.reveal() }),
 })
 

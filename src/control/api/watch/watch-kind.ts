@@ -1,6 +1,8 @@
 import { toFault, type Authenticator } from '../../../access/authenticate.ts'
 import type { Authorizer } from '../../../access/authorize.ts'
+import type { Permission } from '../../../access/permission.ts'
 import type { Principal } from '../../../access/principal.ts'
+import type { Resource } from '../../../kinds/define-kind.ts'
 import { Fault } from '../../../lib/fault.ts'
 import { OUTPUTS } from '../../render/format.ts'
 import type { SnapshotSource } from '../../snapshot/snapshot.ts'
@@ -62,66 +64,88 @@ export async function watchKind(deps: WatchDeps, call: KindCall, places: WatchPl
     throw new Fault('invalid', { problems: ['watch: instances are not stored; list them from time to time'] })
   const output = oneOf('output', query['output'] ?? 'json', OUTPUTS)
   const since = sinceOf(call)
-  const { project } = query
-  const { snapshot } = deps
   const selects = readSelectors(definition, query)
-  const wants = (stored: Stored): boolean => isIn(stored, project) && selects(stored) && access.sees(stored)
-  const watch = new ResourceWatch({ definition, state: snapshot.state, wants })
-  const movesSight = sightMovers(call)
-  const leave = places(principal)
+  const wants: Wants = (stored) => isIn(stored, query['project']) && selects(stored) && access.sees(stored)
+  if (request.method === 'HEAD') return new Response(null, { headers: HEADERS })
+  const watch = new ResourceWatch({ definition, state: deps.snapshot.state, wants })
+  const over = new AbortController()
+  over.signal.addEventListener('abort', places(principal), { once: true })
   let stream: WatchStream | undefined
-  const forget = snapshot.subscribe(({ changed }) => {
-    if (changed.some(movesSight)) watch.lookAtAll()
-    for (const { kind, uid } of changed) if (kind === definition.kind) watch.lookAt(uid)
-    stream?.look()
-  })
-  const ended = (): void => {
-    forget()
-    leave()
-  }
+  follow(deps, call, watch, { over: over.signal, look: () => stream?.look() })
   try {
-    const mayView = (permission: Parameters<typeof access.decide>[0]): boolean =>
-      access.decide(permission).allowed
     if (since === undefined) watch.lookAtAll()
-    else
-      await resume(
-        { snapshot, definition, project, sees: access.sees, selects, mayView, movesSight },
-        watch,
-        since,
-      )
-    const first =
-      output === 'table' || output === 'wide' ? sortedOf(snapshot.state(), definition).filter(wants) : []
-    const writer = createEventWriter(definition, output, await present(deps, first))
+    else await goOn(deps, call, watch, { since, selects })
     stream = new WatchStream({
       watch,
-      writer,
+      writer: createEventWriter(definition, output, await firstOf(deps, call, wants)),
       present: (stored) => present(deps, stored),
-      revision: () => snapshot.state().revision,
+      revision: () => deps.snapshot.state().revision,
       refusal: () => refusalOf(deps, call),
       tickMs: deps.clock.tickMs,
-      ended,
+      ended: () => over.abort(),
     })
   } catch (thrown) {
-    ended()
+    over.abort()
     throw thrown
   }
-  return answerWith(stream, [request.signal, deps.ending])
+  const { end } = stream
+  for (const signal of [request.signal, deps.ending]) {
+    if (signal?.aborted === true) end()
+    signal?.addEventListener('abort', end, { once: true, signal: over.signal })
+  }
+  return new Response(stream.body(), { headers: HEADERS })
 }
 
-function answerWith(stream: WatchStream, signals: readonly (AbortSignal | undefined)[]): Response {
-  for (const signal of signals) {
-    if (signal?.aborted === true) stream.end()
-    signal?.addEventListener('abort', () => stream.end(), { once: true })
-  }
-  return new Response(stream.body(), {
-    headers: {
-      'content-type': 'text/event-stream',
-      'cache-control': 'no-store',
-      'x-content-type-options': 'nosniff',
-      // Proxies that would wait for more pass it on at once.
-      'x-accel-buffering': 'no',
-    },
+type Wants = (stored: Stored) => boolean
+
+function follow(
+  { snapshot }: WatchDeps,
+  call: KindCall,
+  watch: ResourceWatch,
+  { over, look }: { readonly over: AbortSignal; readonly look: () => void },
+): void {
+  const movesSight = sightMovers(call)
+  const forget = snapshot.subscribe(({ changed }) => {
+    if (changed.some(movesSight)) watch.lookAtAll()
+    for (const { kind, uid } of changed) if (kind === call.definition.kind) watch.lookAt(uid)
+    look()
   })
+  over.addEventListener('abort', forget, { once: true })
+}
+
+function goOn(
+  { snapshot }: WatchDeps,
+  call: KindCall,
+  watch: ResourceWatch,
+  { since, selects }: { readonly since: number; readonly selects: Wants },
+): Promise<void> {
+  const { definition, query, access } = call
+  const movesSight = sightMovers(call)
+  const { sees } = access
+  const mayView = (permission: Permission): boolean => access.decide(permission).allowed
+  return resume(
+    { snapshot, definition, project: query['project'], sees, selects, mayView, movesSight },
+    watch,
+    since,
+  )
+}
+
+/** What says how wide the columns of a table are. */
+async function firstOf(
+  deps: WatchDeps,
+  { definition, query }: KindCall,
+  wants: Wants,
+): Promise<readonly Resource[]> {
+  if (query['output'] !== 'table' && query['output'] !== 'wide') return []
+  return present(deps, sortedOf(deps.snapshot.state(), definition).filter(wants))
+}
+
+const HEADERS = {
+  'content-type': 'text/event-stream',
+  'cache-control': 'no-store',
+  'x-content-type-options': 'nosniff',
+  // Proxies that would wait for more pass it on at once.
+  'x-accel-buffering': 'no',
 }
 
 const MAX_REVISION = 999_999_999

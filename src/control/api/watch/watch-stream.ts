@@ -51,7 +51,7 @@ export class WatchStream {
           if (text === undefined) return controller.close()
           controller.enqueue(encoder.encode(text))
         },
-        cancel: () => this.end(),
+        cancel: this.end,
       },
       { highWaterMark: 0 },
     )
@@ -60,7 +60,7 @@ export class WatchStream {
   /** There may be something to tell. */
   readonly look = (): void => this.#wake?.()
 
-  end(): void {
+  readonly end = (): void => {
     if (this.#state === 'ended') return
     this.#state = 'ended'
     this.#deps.ended()
