@@ -6,7 +6,7 @@ import { standingOf, type Standing, type StandingDeps } from './standing.ts'
 export interface IntrospectDeps extends StandingDeps {
   readonly snapshot: Pick<SnapshotSource, 'state' | 'subscribe'>
   /** The daemon takes nothing more: streams end, and whoever wants one opens it elsewhere. */
-  readonly ending?: AbortSignal
+  readonly ending?: AbortSignal | undefined
 }
 
 export function introspectRoutes(deps: IntrospectDeps): readonly PublicRoute[] {
