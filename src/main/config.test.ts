@@ -66,11 +66,29 @@ test('a database with its password may come from the environment', () => {
 
 test('docs/cli.md lists the variables as they are', () => {
   const page = readFileSync(new URL('../../docs/cli.md', import.meta.url), 'utf8')
-  const rows = page
+  const [, table = ''] = page.split(/^\| variable +\|/m)
+  const rows = table
     .split('\n')
     .filter((line) => line.startsWith('| `CASTELLAN_'))
     .map((line) => line.replace(/ +/g, ' '))
   expect(rows).toEqual(Object.entries(VARIABLES).map(([name, about]) => `| \`${name}\` | ${about} |`))
+})
+
+test('where browsers reach it is an origin, and a sign-in lasts from an hour to thirty days', () => {
+  const { publicUrl, signInHours } = read({
+    CASTELLAN_PUBLIC_URL: 'https://castellan.example.com/',
+    CASTELLAN_SIGN_IN_HOURS: '720',
+  })
+  expect({ publicUrl, signInHours }).toEqual({ publicUrl: 'https://castellan.example.com', signInHours: 720 })
+  for (const wrong of [
+    'castellan.example.com',
+    'ftp://x.example',
+    'https://x.example/path',
+    'https://u:p@x.example',
+  ])
+    expect(() => read({ CASTELLAN_PUBLIC_URL: wrong })).toThrow('not the address of a host')
+  for (const wrong of ['0', '721', '12h', '-1'])
+    expect(() => read({ CASTELLAN_SIGN_IN_HOURS: wrong })).toThrow('not a number of hours')
 })
 
 test('a master key may come from the environment, shows itself nowhere, and comes once', () => {
