@@ -326,6 +326,28 @@ describe('odd names', () => {
   })
 })
 
+test('who may set passwords sets none of those who hold more, and the attempt is on the record', async () => {
+  await control.call('POST', '/api/v1/rolebindings', toBen('passwords', { role: 'edit', resource: 'users' }))
+  control.entries.length = 0
+  const got = await asBen('POST', '/api/v1/users/ada/password', { password: 'correct horse battery' })
+  expect(got.status).toBe(403)
+  expect(control.entries).toContainEqual(
+    expect.objectContaining({ decision: 'deny', target: 'ada', user: 'ben' }),
+  )
+  expect((await control.call('DELETE', '/api/v1/rolebindings/passwords')).status).toBe(200)
+})
+
+test('an authorization is begun only for a server that one sees', async () => {
+  await control.call(
+    'POST',
+    '/api/v1/rolebindings',
+    toBen('granting', { role: 'create', resource: 'grants' }),
+  )
+  const start = (server: string) => asBen('POST', '/api/v1/grants', { name: 'mine', server })
+  const [hidden, missing] = [await start('hidden'), await start('nobody')]
+  expect([hidden.status, hidden.text]).toEqual([404, missing.text])
+})
+
 test('D8, no header makes anybody anything: one that names an account grants nothing', async () => {
   const headers = { 'x-service-account': 'robot', 'x-castellan-user': 'ada', 'x-forwarded-user': 'ada' }
   const own = await control.call('GET', '/api/v1/secrets', undefined, Object.assign({}, headers, BEN))

@@ -187,7 +187,7 @@ async function setPassword(deps: AuthRouteDeps, call: Call): Promise<Response> {
  * @throws Fault `not_found`, `forbidden`
  */
 function whose(
-  { snapshot }: AuthRouteDeps,
+  { snapshot, record }: AuthRouteDeps,
   { principal, access, params }: Call,
 ): { readonly user: Stored; readonly isOwn: boolean } {
   const wanted = params['name'] ?? ''
@@ -199,7 +199,9 @@ function whose(
     name: wanted,
     project: undefined,
   })
-  if (access.coversSubject({ kind: 'User', name: user.resource.metadata.name })) return { user, isOwn: false }
+  const { name } = user.resource.metadata
+  if (access.coversSubject({ kind: 'User', name })) return { user, isOwn: false }
+  record.denied(principal, { verb: 'edit', kind: 'users', name }, 'no-right')
   throw new Fault('forbidden', {
     problems: ['the user has rights that you do not hold yourself'],
     hint: 'ask an administrator; nothing was changed',

@@ -46,17 +46,6 @@ function only(found: readonly Stored[]): Stored | undefined {
   })
 }
 
-/**
- * One resource. Of a kind that belongs to projects a name that only one project has is enough.
- *
- * @throws Fault `not_found`, or `invalid` when several projects have one by that name
- */
-export function findStored(state: State, wanted: Wanted): Stored {
-  const found = only(candidates(state, wanted))
-  if (found !== undefined) return found
-  throw notFound(wanted.definition)
-}
-
 function candidates(state: State, wanted: Wanted): readonly Stored[] {
   if (!isUid(wanted.name)) return byName(state, wanted)
   const found = byUid(state, wanted)

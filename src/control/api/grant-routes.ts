@@ -6,7 +6,7 @@ import { SecretValue } from '../../lib/secret-value.ts'
 import type { OAuthGrants } from '../../oauth/client/grants.ts'
 import { renderGrants } from '../render/grants.ts'
 import { readBody } from './body.ts'
-import { findStored, kindFor } from './find.ts'
+import { kindFor, reachStored } from './find.ts'
 import type { ReadDeps } from './read-routes.ts'
 import type { ApiRecord } from './record.ts'
 import { json, oneOf, text, wholeNumber, type Call, type FixedRoute } from './route.ts'
@@ -95,7 +95,7 @@ const Start = z.strictObject({
 
 async function startAuthorization(deps: GrantRouteDeps, call: Call): Promise<Response> {
   const given = await readStart(call.request)
-  const { resource } = findStored(deps.snapshot.state(), {
+  const { resource } = reachStored({ state: deps.snapshot.state(), access: call.access }, 'view', {
     definition: kindFor('servers'),
     name: given.server,
     project: undefined,
