@@ -67,6 +67,11 @@ export const IdentityProvider = defineKind({
       ...(search + hash + username + password === '' ? [] : ['spec.issuer: must be a plain address']),
     ]
   },
+  // A subject of one issuer is somebody else at another, and Users are linked by it.
+  checkChange: (before, after) =>
+    before.issuer === after.issuer
+      ? []
+      : ['spec.issuer: is fixed when an IdentityProvider is created; make a new one instead'],
   columns: [
     { header: 'NAME', of: (provider) => provider.metadata.name },
     { header: 'ISSUER', of: (provider) => provider.spec.issuer },
