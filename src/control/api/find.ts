@@ -7,7 +7,7 @@ import { nearest } from '../admission/nearest.ts'
 import type { State } from '../snapshot/state.ts'
 import { keyOf, type Stored } from '../stored.ts'
 import type { CallAccess } from './call-access.ts'
-import { notFound, type Wanted } from './wanted.ts'
+import type { Wanted } from './wanted.ts'
 
 /** @throws Fault `not_found` that lists the kinds */
 export function kindFor(word: string): KindDefinition {
