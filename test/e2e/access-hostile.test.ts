@@ -348,6 +348,27 @@ test('an authorization is begun only for a server that one sees', async () => {
   expect([hidden.status, hidden.text]).toEqual([404, missing.text])
 })
 
+test('the last administrator is not lost by a group, a rule or a state either', async () => {
+  for (const [path, spec, status] of [
+    ['groups/bosses', { members: [] }, 409],
+    [
+      'groups/bosses',
+      {
+        members: [
+          { kind: 'User', name: 'ben' },
+          { kind: 'User', name: 'ada' },
+        ],
+      },
+      200,
+    ],
+    ['groups/bosses', { members: [{ kind: 'User', name: 'ada' }] }, 200],
+    ['rolebindings/admins', { bindings: ALL_RIGHTS.slice(0, -1) }, 409],
+    ['rolebindings/admins', { subjects: [{ kind: 'User', name: 'yet-to-come' }] }, 409],
+    ['users/ada', { disabled: true }, 409],
+  ] as const)
+    expect([path, (await control.call('PATCH', `/api/v1/${path}`, { spec })).status]).toEqual([path, status])
+})
+
 test('D8, no header makes anybody anything: one that names an account grants nothing', async () => {
   const headers = { 'x-service-account': 'robot', 'x-castellan-user': 'ada', 'x-forwarded-user': 'ada' }
   const own = await control.call('GET', '/api/v1/secrets', undefined, Object.assign({}, headers, BEN))

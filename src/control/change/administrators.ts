@@ -15,23 +15,49 @@ const USER = User as unknown as KindDefinition
 export const groupsAfter = async (view: PlannedView): Promise<ReadonlyMap<string, GroupSpec>> =>
   new Map((await view.afterAll(GROUP)).map(({ name, spec }) => [name, spec as GroupSpec]))
 
-/** Kinds on which it depends who is an administrator. */
-const CONCERNED: ReadonlySet<string> = new Set(['RoleBinding', 'Group', 'User'])
+/** Of something that is changed or removed: its spec. */
+interface Taking {
+  readonly kind: string
+  readonly before: unknown
+  /** Undefined: it is gone. */
+  readonly after: unknown
+}
 
 /**
- * Whether a change leaves nobody who holds everything, where somebody did. Read only when a change takes something
- * away that could matter.
- *
- * @param taking the kinds of what is changed or removed (not of what is added)
+ * Whether a change leaves nobody who holds everything, where somebody did. Everybody and all that they hold is read only
+ * when a change takes something away that could matter.
  */
 export async function losesAdministrators(
-  taking: readonly string[],
+  taking: readonly Taking[],
   db: ControlDb,
   after: PlannedView,
 ): Promise<boolean> {
-  if (!taking.some((kind) => CONCERNED.has(kind))) return false
+  if (!taking.some(couldMatter)) return false
   if (await hasAdministrator(after)) return false
   return hasAdministrator(createPlannedView(db))
+}
+
+function couldMatter({ kind, before, after }: Taking): boolean {
+  switch (kind) {
+    case 'RoleBinding':
+      return (before as RoleBindingSpec).bindings.some((rule) =>
+        EVERYTHING.some((needed) => covers(rule, needed)),
+      )
+    case 'Group':
+      return losesMembers(before as GroupSpec, after as GroupSpec | undefined)
+    case 'User':
+      return !(before as UserSpec).disabled && (after as UserSpec | undefined)?.disabled !== false
+    default:
+      return false
+  }
+}
+
+function losesMembers(before: GroupSpec, after: GroupSpec | undefined): boolean {
+  const kept = new Set(after?.members.map(subjectKey))
+  return (
+    before.members.some((member) => !kept.has(subjectKey(member))) ||
+    before.claims.some((claim) => after?.claims.includes(claim) !== true)
+  )
 }
 
 async function hasAdministrator(view: PlannedView): Promise<boolean> {

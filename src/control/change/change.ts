@@ -306,7 +306,8 @@ async function checkRemoval(
     })
   }
   view.drop(definition.kind, project, name)
-  if (force !== true && (await losesAdministrators([definition.kind], db, view)))
+  const taking = [{ kind: definition.kind, before: stored.resource.spec, after: undefined }]
+  if (force !== true && (await losesAdministrators(taking, db, view)))
     throw new Fault('conflict', { problems: [LAST_ADMINISTRATOR], hint: 'nothing was deleted' })
   return steps
 }

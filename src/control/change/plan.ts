@@ -92,9 +92,12 @@ export async function planChanges(deps: PlanDeps, inputs: readonly PlanInput[]):
     if (forget.length > 0)
       conflicts.push(...(await forgottenKeys(manifest, { forget, sees: deps.sees }, view)))
   }
-  const taking = changes.filter(({ action, before }) => action === 'configured' && before !== undefined)
-  const kinds = taking.map(({ manifest }) => manifest.definition.kind)
-  if (deps.force !== true && (await losesAdministrators(kinds, deps.db, view)))
+  const taking = changes.flatMap(({ action, manifest, before, spec }) =>
+    action === 'configured' && before !== undefined
+      ? [{ kind: manifest.definition.kind, before: before.resource.spec, after: spec }]
+      : [],
+  )
+  if (deps.force !== true && (await losesAdministrators(taking, deps.db, view)))
     conflicts.push(LAST_ADMINISTRATOR)
   return { changes, problems, conflicts }
 }
