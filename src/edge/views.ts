@@ -9,6 +9,8 @@ export interface ServerView {
   readonly name: string
   readonly spec: ServerSpec
   readonly fingerprint: string
+  /** Nobody but one caller uses it. */
+  readonly ofOneCaller?: boolean
 }
 
 export interface ProjectView {
@@ -76,7 +78,7 @@ function throughControl(
     tools: { deny: [] },
   }
   const fingerprint = shortHash(JSON.stringify([uid, caller, spec]))
-  return { uid: `${uid}@${caller}/${era}`, name, spec, fingerprint }
+  return { uid: `${uid}@${caller}/${era}`, name, spec, fingerprint, ofOneCaller: true }
 }
 
 /** A loopback address means another host there than here, unless the control plane is on this one. */

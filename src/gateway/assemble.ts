@@ -73,6 +73,7 @@ export function assemble(deps: GatewayDeps, traffic: Traffic): Parts {
     dial,
     isCurrent: ({ name, uid, fingerprint }) =>
       snapshot.current().server(name, uid)?.fingerprint === fingerprint,
+    heard: snapshot.byCaller === true ? () => announcer.heard() : undefined,
     tickMs: clock.tickMs,
     nowMs: clock.nowMs,
     events: contained(

@@ -34,6 +34,8 @@ export interface ServerView {
   readonly spec: ServerSpec
   /** Changes when the spec or the value of a referenced secret changes: connections made under another are closed. */
   readonly fingerprint: string
+  /** Nobody but one caller uses it: nothing is held open for it while they neither call nor listen. */
+  readonly ofOneCaller?: boolean
 }
 
 export interface SnapshotSource {

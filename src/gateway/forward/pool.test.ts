@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { createScriptedServers, scriptedView } from '../../../test/fixtures/scripted-servers.ts'
 import { NO_OFFER, readOffer } from '../../protocol/client-offer.ts'
 import { createPool, type Scope } from './pool.ts'
@@ -249,4 +249,46 @@ test('a server with as many connections as it may have lets go of the one that i
   expect(closed.map(({ sharer }) => sharer)).toEqual(['session:s1'])
   expect(pool.health(server).connections).toBe(1000)
   await pool.close()
+})
+
+test('what only one caller uses is closed once they neither call nor hear of it; what everybody shares stays', async () => {
+  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] })
+  try {
+    const servers = createScriptedServers()
+    const { dial } = servers
+    const [time, heard] = [{ ms: 0 }, new Set(['heard'])]
+    const events = { changed() {}, notified() {}, asked() {}, withdrawn() {}, reopened() {}, lost() {} }
+    const tickMs = (): number => time.ms
+    const pool = createPool({
+      dial,
+      nowMs: () => 0,
+      tickMs,
+      isCurrent: () => true,
+      events,
+      heard: () => heard,
+    })
+    for (const [name, ofOneCaller] of [
+      ['shared', false],
+      ['heard', true],
+      ['left', true],
+    ] as const) {
+      servers.script(name).era = 'modern'
+      await pool.lease({ ...scriptedView(name), uid: name, ofOneCaller }, A1)
+    }
+    const open = (): string[] =>
+      ['shared', 'heard', 'left'].filter((name) => servers.connections(name).some(({ closed }) => !closed))
+    time.ms = 59_000
+    vi.advanceTimersByTime(60_000)
+    expect(open()).toEqual(['shared', 'heard', 'left'])
+    time.ms = 61_000
+    vi.advanceTimersByTime(60_000)
+    expect(open()).toEqual(['shared', 'heard'])
+    heard.clear()
+    vi.advanceTimersByTime(60_000)
+    expect(open()).toEqual(['shared'])
+    expect((await pool.lease({ ...scriptedView('left'), uid: 'left', ofOneCaller: true }, A1)).ok).toBe(true)
+    await pool.close()
+  } finally {
+    vi.useRealTimers()
+  }
 })

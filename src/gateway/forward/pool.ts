@@ -98,6 +98,8 @@ const BACKOFF_AFTER_LOSS_MS = [0, ...BACKOFF_MS] as const
 /** A server that has been open for this long is tried again at once; one that ends sooner is not, over and over. */
 const STEADY_MS = 10_000
 const IDLE_MS = 10 * 60 * 1000
+/** The same for what one caller alone shares with nobody. */
+const IDLE_CALLER_MS = 60 * 1000
 const SWEEP_MS = 60 * 1000
 /** How long a connection of an older configuration may finish its calls. */
 const RETIRE_MS = 30 * 1000
@@ -114,6 +116,8 @@ export interface PoolDeps {
   readonly events: PoolEvents
   /** Whether this view of a Server is the one of the present configuration. */
   readonly isCurrent: (server: ServerView) => boolean
+  /** Uids of the Servers of whose changes somebody hears; absent: what is shared is everybody's, and stays open. */
+  readonly heard?: (() => ReadonlySet<string>) | undefined
 }
 
 export function createPool(deps: PoolDeps): Pool {
@@ -274,10 +278,15 @@ export function createPool(deps: PoolDeps): Pool {
   }
 
   function sweep(): void {
-    const oldest = deps.tickMs() - IDLE_MS
+    const now = deps.tickMs()
+    const heard = deps.heard?.()
+    const isLeft = ({ server, sharer, usedMs }: Entry): boolean =>
+      sharer === ''
+        ? server.ofOneCaller === true && heard?.has(server.uid) === false && usedMs <= now - IDLE_CALLER_MS
+        : usedMs <= now - IDLE_MS
     for (const record of servers.values()) {
       for (const [sharer, entry] of record.entries) {
-        if (sharer === '' || entry.usedMs > oldest || entry.lease?.upstream.idle !== true) continue
+        if (!isLeft(entry) || entry.lease?.upstream.idle !== true) continue
         if (entry.lease.upstream.watched > 0) continue
         record.entries.delete(sharer)
         void entry.lease.upstream.close()

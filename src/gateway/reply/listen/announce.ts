@@ -41,6 +41,8 @@ export interface Announcer {
   /** `subscriptions/listen` */
   readonly listen: (x: Exchange) => Promise<Refusal | undefined>
   readonly subscriptions: Pick<Subscriptions, 'takes' | 'answer'>
+  /** Uids of the Servers of whose changes somebody hears. */
+  heard(): ReadonlySet<string>
   /** How many listens are open. */
   readonly listening: number
   /** Ends the streams of principals that may no longer be here. */
@@ -144,6 +146,7 @@ export function createAnnouncer(deps: AnnouncerDeps): Announcer {
       for (const watched of listener.watched.values()) feeds.unwatch(watched, watched.as)
       listeners.drop(session)
     },
+    heard: () => bus.heard(),
     listen: (x) => listens().answer(x),
     subscriptions,
     get listening() {

@@ -39,6 +39,8 @@ export interface Bus {
   ): void
   /** Somebody would hear of changes of its lists. */
   isHeard(server: ServerView): boolean
+  /** Uids of all Servers of which that is so. */
+  heard(): ReadonlySet<string>
   close(): void
 }
 
@@ -175,6 +177,13 @@ export function createBus(
       // The set of those who hear of a resource is one object for as long as anybody does.
       updates.set(listeners, { uri, server, change })
       timer ??= setTimeout(tell, TOGETHER_MS)
+    },
+    heard() {
+      const uids = new Set<string>()
+      for (const group of groups.values())
+        for (const { name, uid } of projectOf(group)?.servers ?? [])
+          if (group.server === undefined || group.server === name) uids.add(uid)
+      return uids
     },
     isHeard(server) {
       for (const group of groups.values()) if (concerns(group, server)) return true
