@@ -29,7 +29,7 @@ export interface Question {
 }
 
 export const VERBS = ['view', 'create', 'edit', 'delete', 'run'] as const
-export const EVERYTHING: readonly Rule[] = [
+const EVERYTHING: readonly Rule[] = [
   ...VERBS.map((role) => ({ role, resource: '*' })),
   { role: 'run', action: '*' },
 ]
@@ -70,8 +70,7 @@ export const USERS: readonly Subject[] = [
   user('none', []),
 ]
 
-export const rulesOf = (label: string): readonly Rule[] =>
-  USERS.find((one) => one.label === label)?.rules ?? []
+const rulesOf = (label: string): readonly Rule[] => USERS.find((one) => one.label === label)?.rules ?? []
 
 const uses = (project: string): readonly Rule[] => [
   { role: 'run', resource: 'projects', name: project },
