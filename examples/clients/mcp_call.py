@@ -6,12 +6,14 @@
     python3 mcp_call.py http://127.0.0.1:7411/projects/demo/mcp everything__echo '{"message": "hi"}'
 
 Without a tool it lists what there is. The token comes from the environment: arguments can be read by others.
-Exit status: 0 answered, 1 not reachable or not let in, 2 the tool or the endpoint answered with an error.
+Exit status: 0 answered, 1 not reachable or not let in, 2 the tool or the endpoint answered with an error, or the
+command line is wrong.
 
 What a client has to do is in Session: open it, repeat its id and the protocol version on each request, take an answer
 as JSON or as a stream of events, and end it.
 """
 
+import http.client
 import json
 import os
 import sys
@@ -30,11 +32,19 @@ class Failed(Exception):
     """The endpoint let us in and answered with an error."""
 
 
+class StayHere(urllib.request.HTTPRedirectHandler):
+    """No redirect is followed: it would take the token to another address."""
+
+    def redirect_request(self, *_):
+        return None
+
+
 class Session:
     """One MCP session over Streamable HTTP; use it in a `with` block."""
 
     def __init__(self, url, token):
         self._url = url
+        self._opener = urllib.request.build_opener(StayHere)
         self._headers = {
             "Authorization": f"Bearer {token}",
             "Content-Type": "application/json",
@@ -83,16 +93,19 @@ class Session:
                 self._headers["Mcp-Session-Id"] = session
             if answer.status == 202:
                 return None
-            if answer.headers.get_content_type() == "text/event-stream":
-                return _response_in(answer, message.get("id"))
-            return json.load(answer)
+            try:
+                if answer.headers.get_content_type() == "text/event-stream":
+                    return _response_in(answer, message.get("id"))
+                return json.load(answer)
+            except (OSError, http.client.HTTPException) as error:
+                raise Refused(f"the answer broke off: {error or type(error).__name__}") from None
 
     def _send(self, request):
         try:
-            return urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS)
+            return self._opener.open(request, timeout=TIMEOUT_SECONDS)
         except urllib.error.HTTPError as error:
             raise Refused(f"status {error.code}: {_reason(error)}") from None
-        except OSError as error:
+        except (OSError, http.client.HTTPException) as error:
             raise Refused(f"not reachable: {getattr(error, 'reason', error)}") from None
 
 
@@ -118,7 +131,7 @@ def _reason(error):
     try:
         body = json.load(error)
         return body["error"]["message"] if "error" in body else body.get("hint") or body["title"]
-    except (ValueError, KeyError, TypeError):
+    except (OSError, http.client.HTTPException, AttributeError, ValueError, KeyError, TypeError):
         return error.reason
 
 
@@ -132,35 +145,44 @@ def _all_tools(session):
         cursor = {"cursor": page["nextCursor"]}
 
 
-def main(arguments):
-    if not 1 <= len(arguments) <= 3:
-        print("usage: mcp_call.py URL [TOOL [ARGUMENTS-AS-JSON]]", file=sys.stderr)
-        return 2
-    token = os.environ.get("CASTELLAN_TOKEN", "")
-    if token == "":
-        print("set CASTELLAN_TOKEN to a token of the project", file=sys.stderr)
-        return 1
+def _list(url, token):
+    with Session(url, token) as session:
+        for tool in _all_tools(session):
+            print(tool["name"])
+    return 0
+
+
+def _call(url, token, name, arguments):
+    with Session(url, token) as session:
+        result = session.request("tools/call", {"name": name, "arguments": arguments})
+    for block in result.get("content", []):
+        print(block["text"] if block.get("type") == "text" else json.dumps(block))
+    return 2 if result.get("isError") else 0
+
+
+def _complain(status, sentence):
+    print(sentence, file=sys.stderr)
+    return status
+
+
+def main(given):
+    if not 1 <= len(given) <= 3 or not given[0].startswith(("http://", "https://")):
+        return _complain(2, "usage: mcp_call.py URL [TOOL [ARGUMENTS-AS-JSON]]")
+    token = os.environ.get("CASTELLAN_TOKEN", "").strip()
+    if token == "" or not token.isascii() or not token.isprintable():
+        return _complain(1, "set CASTELLAN_TOKEN to a token of the project")
     try:
-        tool_arguments = json.loads(arguments[2]) if len(arguments) == 3 else {}
+        arguments = json.loads(given[2]) if len(given) == 3 else {}
     except ValueError:
-        print("the arguments of the tool are not JSON", file=sys.stderr)
-        return 2
+        return _complain(2, "the arguments of the tool are not JSON")
     try:
-        with Session(arguments[0], token) as session:
-            if len(arguments) == 1:
-                for tool in _all_tools(session):
-                    print(tool["name"])
-                return 0
-            result = session.request("tools/call", {"name": arguments[1], "arguments": tool_arguments})
-            for block in result.get("content", []):
-                print(block["text"] if block.get("type") == "text" else json.dumps(block))
-            return 2 if result.get("isError") else 0
+        return _list(given[0], token) if len(given) == 1 else _call(given[0], token, given[1], arguments)
     except Refused as error:
-        print(error, file=sys.stderr)
-        return 1
+        return _complain(1, error)
     except Failed as error:
-        print(error, file=sys.stderr)
-        return 2
+        return _complain(2, error)
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return _complain(2, "the answer is none that MCP knows; is this the address of an endpoint?")
 
 
 if __name__ == "__main__":

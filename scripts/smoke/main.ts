@@ -11,7 +11,9 @@ import { Skipped } from './check.ts'
 const place = await readPlace(process.argv.slice(2), process.env)
 console.log(`smoke test of ${place.url.href}`)
 console.log(
-  `  it is ${place.isEdge ? 'an edge gateway' : 'a control plane'}, ${place.isLocal ? 'on this host' : 'elsewhere'}`,
+  place.role === undefined
+    ? '  nothing answers there'
+    : `  it is ${place.role === 'edge gateway' ? 'an edge gateway' : 'a control plane'}, ${place.isLocal ? 'on this host' : 'elsewhere'}`,
 )
 
 const counts = { passed: 0, failed: 0, skipped: 0 }
@@ -30,9 +32,18 @@ for (const { name, run } of CHECKS) {
       continue
     }
     counts.failed += 1
-    console.log(`fail  ${name}: ${thrown instanceof Error ? thrown.message : String(thrown)}`)
+    console.log(`fail  ${name}: ${sentenceOf(thrown)}`)
   }
 }
 await place.leave()
 console.log(`${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`)
 process.exitCode = counts.failed > 0 || counts.passed === 0 ? 1 : 0
+
+/** `fetch failed` alone says nothing: what failed is its cause. */
+function sentenceOf(thrown: unknown): string {
+  if (!(thrown instanceof Error)) return String(thrown)
+  const { message, cause } = thrown
+  return cause instanceof Error
+    ? `${message} (${'code' in cause ? String(cause.code) : cause.message})`
+    : message
+}

@@ -4,9 +4,12 @@ import { SecretValue } from '../../src/lib/secret-value.ts'
 /** What is tried, and what there is to try it with. */
 export interface Place {
   readonly url: URL
-  readonly isEdge: boolean
+  /** What it says it is; undefined: nothing answers. */
+  readonly role: 'edge gateway' | 'control plane' | undefined
   readonly isLocal: boolean
   readonly project: string
+  /** One that is there, and not the token's. */
+  readonly otherProject: string | undefined
   /** A token of the project. */
   readonly token: string | undefined
   /** Somebody who may make and revoke tokens of the project: a sign-in, or the administrator of the host. */
@@ -23,10 +26,11 @@ const TIMEOUT_MS = 30_000
 
 const USAGE = `npm run smoke -- URL
 
-  URL              of the gateway, or of the MCP endpoint of a project on it
-  CASTELLAN_TOKEN          a token of the project
-  SMOKE_OPERATOR_TOKEN what makes and revokes tokens of it: for the checks of revocation
-  SMOKE_PROJECT          the project, where the URL names none`
+  URL                   of the gateway, or of the MCP endpoint of a project on it
+  CASTELLAN_TOKEN       a token of the project
+  SMOKE_OPERATOR_TOKEN  what may make and revoke tokens of it, for the checks of revocation
+  SMOKE_OTHER_PROJECT   a project that is there and not the token's
+  SMOKE_PROJECT         the project, where the URL names none`
 
 /** Prints the usage and ends with status 2 when there is no address that can be read. */
 export async function readPlace(args: readonly string[], env: NodeJS.ProcessEnv): Promise<Place> {
@@ -49,14 +53,12 @@ export async function readPlace(args: readonly string[], env: NodeJS.ProcessEnv)
   }
   const nonEmpty = (name: string): string | undefined => (env[name] === '' ? undefined : env[name])
   const project = named?.[1] ?? nonEmpty('SMOKE_PROJECT') ?? 'demo'
-  const info = await request('edge-info', undefined).catch(() => undefined)
-  const isEdge = info?.ok === true && info.headers.get('content-type')?.includes('json') === true
-  await info?.body?.cancel()
   return {
     url: base,
-    isEdge,
+    role: await request('edge-info', undefined).then(roleIn, () => undefined),
     isLocal: /^(?:localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(base.hostname),
     project,
+    otherProject: nonEmpty('SMOKE_OTHER_PROJECT'),
     token: nonEmpty('CASTELLAN_TOKEN'),
     operator: nonEmpty('SMOKE_OPERATOR_TOKEN'),
     fetch: request,
@@ -71,4 +73,10 @@ export async function readPlace(args: readonly string[], env: NodeJS.ProcessEnv)
       for (const step of undo.toReversed()) await step().catch(() => undefined)
     },
   }
+}
+
+/** An edge says so; whatever else answers has no such address. */
+async function roleIn(answer: Response): Promise<Place['role']> {
+  const text = await answer.text()
+  return answer.ok && text.includes('"role":"gateway"') ? 'edge gateway' : 'control plane'
 }

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -52,15 +52,6 @@ function makeHome(): string {
   return home
 }
 
-/** A program that is a browser, with Grace in front of it. */
-function makeBrowser(home: string): string {
-  const path = join(home, 'browser')
-  const walk = join(REPOSITORY, 'test/fixtures/walk-sign-in.ts')
-  writeFileSync(path, `#!/bin/sh\nexec '${process.execPath}' '${walk}' "$@"\n`)
-  chmodSync(path, 0o755)
-  return path
-}
-
 async function startProvider(daemonPort: number): Promise<OidcProvider> {
   const provider = await startOidcProvider({
     accounts: {
@@ -93,8 +84,8 @@ async function workThrough(
   const env = {
     PATH: process.env['PATH'],
     HOME: home,
-    BROWSER: makeBrowser(home),
-    SIGN_IN_AS: 'grace',
+    // Grace, in front of a browser.
+    BROWSER: `${process.execPath} ${join(REPOSITORY, 'test/fixtures/browser.ts')} grace %s`,
     // No keychain: that of whoever runs the tests is none of our business.
     DBUS_SESSION_BUS_ADDRESS: `unix:path=${home}/none`,
   }
