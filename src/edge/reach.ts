@@ -15,8 +15,6 @@ export interface Reach {
   heard(failure: Failure | undefined): void
   /** It was reached, and not too long ago: after that no caller can be known here, and others may serve them. */
   isReady(): boolean
-  /** ms since it last answered; undefined: it never has. */
-  silentMs(): number | undefined
   close(): void
 }
 
@@ -63,7 +61,6 @@ export function createReach({ isThere, clock, log, back }: ReachDeps): Reach {
   return {
     heard,
     isReady: () => answeredTick !== undefined && clock.tickMs() - answeredTick < READY_MS,
-    silentMs: () => (answeredTick === undefined ? undefined : clock.tickMs() - answeredTick),
     close: () => clearInterval(timer),
   }
 }
