@@ -1,12 +1,9 @@
-import { Client as Client2, StreamableHTTPClientTransport as Http2 } from '@modelcontextprotocol/client'
-import { Client as Client1 } from '@modelcontextprotocol/sdk/client'
-import { StreamableHTTPClientTransport as Http1 } from '@modelcontextprotocol/sdk/client/streamableHttp.js'
-import { ElicitRequestSchema, ToolListChangedNotificationSchema } from '@modelcontextprotocol/sdk/types.js'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { isHomeLocked } from '../../src/main/home-lock.ts'
 import { startBalancer, type Balancer } from '../fixtures/balancer.ts'
 import { startDaemon, type Daemon } from '../fixtures/daemon.ts'
 import { startReferenceServer, type ReferenceServer } from '../fixtures/reference-server.ts'
+import { connectAll, holdOne, startLoad, type Mix, type RealClient } from './fleet-clients.ts'
 import { accessAtBoth, startFleet, type Fleet } from './fleet-harness.ts'
 import {
   httpServer,
@@ -26,7 +23,6 @@ import { createCleanUp, daemonOf, freshFolder, ok, removeFolder } from './system
 
 const cleanUp = createCleanUp()
 const ENV = { CASTELLAN_DRAIN_SECONDS: '1' }
-const ABOUT = { name: 'real-client', version: '1' }
 let reference: ReferenceServer
 let fleet: Fleet
 let balancer: Balancer
@@ -61,100 +57,15 @@ async function restart(daemon: Daemon): Promise<Daemon> {
   return again
 }
 
-interface CallOptions {
-  readonly onprogress?: () => void
-}
-interface RealClient {
-  /** Has a stream of its own, and opens it again when it was cut. */
-  readonly hasStream: boolean
-  readonly call: (name: string, args: Json, options?: CallOptions) => Promise<unknown>
-  /** How often it was told that the tools have changed. */
-  readonly told: () => number
-  close(): Promise<void>
-}
-
-const bearer = (): { requestInit: RequestInit } => ({
-  requestInit: { headers: { authorization: `Bearer ${through.token}` } },
-})
-const ANSWER = { action: 'accept' as const, content: { username: 'ada', email: 'ada@example.com' } }
-
-/** With sessions, its own stream, and questions that come on it. */
-async function legacyClient(): Promise<RealClient> {
-  const client = new Client1(ABOUT, { capabilities: { elicitation: {} } })
-  let told = 0
-  client.setRequestHandler(ElicitRequestSchema, () => ANSWER)
-  client.setNotificationHandler(ToolListChangedNotificationSchema, () => void told++)
-  await client.connect(new Http1(new URL(through.url), bearer()))
-  return {
-    hasStream: true,
-    call: (name, args, options) => client.callTool({ name, arguments: args }, undefined, options),
-    told: () => told,
-    close: () => client.close(),
-  }
-}
-
-/** Without sessions; a question to it is parked at the daemon that has the call. */
-async function modernClient(): Promise<RealClient> {
-  const client = new Client2(ABOUT, {
-    versionNegotiation: { mode: 'auto' },
-    capabilities: { elicitation: {} },
-  })
-  client.setRequestHandler('elicitation/create', () => ANSWER)
-  await client.connect(new Http2(new URL(through.url), bearer()))
-  return {
-    hasStream: false,
-    call: (name, args, options) => client.callTool({ name, arguments: args }, options),
-    told: () => 0,
-    close: () => client.close(),
-  }
-}
-
-interface Load {
-  /** Calls that were answered well, by tool. */
-  readonly answered: Map<string, number>
-  readonly failed: string[]
-  readonly total: () => number
-  end(): Promise<void>
-}
-
-const MIX: readonly (readonly [name: string, args: Json])[] = [
+const MIX: Mix = [
   ['ref__test_simple_text', {}],
   ['one__slow', { ms: 120 }],
   ['ref__test_elicitation', { message: 'Who?' }],
   ['one__slow', { ms: 5, logs: ['error'] }],
 ]
 
-/** Each client goes round the mix, one call after the other, until the load is ended. */
-function startLoad(clients: readonly RealClient[], mix = MIX): Load {
-  const answered = new Map<string, number>()
-  const failed: string[] = []
-  const over = new AbortController()
-  const drive = async ({ call }: RealClient, from: number): Promise<void> => {
-    for (let i = from; !over.signal.aborted; i++) {
-      const [name, args] = mix[i % mix.length]!
-      try {
-        const result = JSON.stringify(await call(name, args))
-        if (result.includes('"isError":true')) failed.push(`${name}: ${result}`)
-        else answered.set(name, (answered.get(name) ?? 0) + 1)
-      } catch (error) {
-        failed.push(`${name}: ${String(error)}`)
-      }
-    }
-  }
-  const driving = clients.map(drive)
-  return {
-    answered,
-    failed,
-    total: () => [...answered.values()].reduce((sum, n) => sum + n, 0),
-    async end() {
-      over.abort()
-      await Promise.all(driving)
-    },
-  }
-}
-
-async function connectAll(): Promise<RealClient[]> {
-  const clients = await Promise.all([legacyClient(), legacyClient(), modernClient(), modernClient()])
+async function connectClients(): Promise<RealClient[]> {
+  const clients = await connectAll(through)
   for (const client of clients) cleanUp.later(() => client.close())
   return clients
 }
@@ -169,21 +80,17 @@ async function hearOfChanges(clients: readonly RealClient[]): Promise<void> {
 }
 
 test('a rolling restart of both under load: no call fails, and streams go on', async () => {
-  const clients = await connectAll()
-  const load = startLoad(clients)
-  const more = async (what: string): Promise<void> => {
-    const before = load.total()
-    await until(what, () => load.failed.length > 0 || load.total() > before + 40)
-  }
-  await more('some calls')
+  const clients = await connectClients()
+  const load = startLoad(clients, MIX)
+  await load.more('some calls')
   for (const daemon of [fleet.a, fleet.b]) {
     const { origin } = daemon
     await daemon.stop()
     expect(balancer.ready()).not.toContain(origin)
-    await more('calls while one is away')
+    await load.more('calls while one is away')
     await restart(daemon)
     await until('it is back', () => balancer.ready().includes(origin))
-    await more('calls at both')
+    await load.more('calls at both')
   }
   await load.end()
   expect(load.failed).toEqual([])
@@ -191,21 +98,6 @@ test('a rolling restart of both under load: no call fails, and streams go on', a
   expect(balancer.broken.filter(({ what }) => what.startsWith('POST'))).toEqual([])
   for (const [name] of MIX) expect(load.answered.get(name)).toBeGreaterThan(10)
 }, 120_000)
-
-/** One call for each client, which is under way when this resolves. */
-async function hold(clients: readonly RealClient[]): Promise<{ origin: string; outcome: Promise<string> }[]> {
-  const outcomes = clients.map(({ call }, i) =>
-    // Half of them with a stream, which the client would go on with elsewhere.
-    call('one__slow', { ms: 8000, tag: `held-${i}` }, i % 4 < 2 ? { onprogress() {} } : {}).then(
-      (result) => (JSON.stringify(result).includes('done') ? 'answered' : JSON.stringify(result)),
-      (error: unknown) => `lost: ${String(error)}`,
-    ),
-  )
-  const holding = (i: number): string | undefined =>
-    [...balancer.carried].find(({ body }) => body.includes(`held-${i}"`))?.origin
-  await until('all are on their way', () => clients.every((_, i) => holding(i) !== undefined))
-  return outcomes.map((outcome, i) => ({ origin: holding(i) ?? '', outcome }))
-}
 
 /** Where the daemon is reached by others that does, for all, one of the things that one does. */
 async function holderOfLeases(): Promise<string | undefined> {
@@ -226,11 +118,11 @@ async function byLeases(): Promise<{ victim: Daemon; survivor: Daemon; holder: s
 }
 
 test('kill -9 of one under load: the calls that it had are lost, each client is told, and nothing else fails', async () => {
-  const holders = [...(await connectAll()), ...(await connectAll())]
-  const others = await connectAll()
+  const holders = [...(await connectClients()), ...(await connectClients())]
+  const others = await connectClients()
   const { victim, survivor, holder } = await byLeases()
   const broken = balancer.broken.length
-  const held = await hold(holders)
+  const held = await holdOne(holders, balancer)
   const load = startLoad(others, [
     ['ref__test_simple_text', {}],
     ['one__slow', { ms: 50 }],
