@@ -49,7 +49,9 @@ export async function serveEdge(config: ServeConfig, edge: EdgeOptions): Promise
     await listenOn(front, config)
     const { port } = front.address() as AddressInfo
     const url = `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${port}`
-    closers.push(() => endFront(front, parts.gateway, { drainSeconds: config.drainSeconds ?? 0, log }))
+    closers.push(() =>
+      endFront(front, parts.gateway, { drainSeconds: config.drainSeconds ?? 0, log, alone: true }),
+    )
     state = 'serving'
     log.info(
       { url, control: parts.control.url, keeps: kept.hasRecord },
