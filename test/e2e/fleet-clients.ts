@@ -26,7 +26,7 @@ const bearer = ({ token }: Access): { requestInit: RequestInit } => ({
 const ANSWER = { action: 'accept' as const, content: { username: 'ada', email: 'ada@example.com' } }
 
 /** With sessions, its own stream, and questions that come on it. */
-export async function legacyClient(access: Access): Promise<RealClient> {
+async function legacyClient(access: Access): Promise<RealClient> {
   const client = new Client1(ABOUT, { capabilities: { elicitation: {} } })
   let told = 0
   client.setRequestHandler(ElicitRequestSchema, () => ANSWER)
@@ -41,7 +41,7 @@ export async function legacyClient(access: Access): Promise<RealClient> {
 }
 
 /** Without sessions; a question to it is parked at the daemon that has the call. */
-export async function modernClient(access: Access): Promise<RealClient> {
+async function modernClient(access: Access): Promise<RealClient> {
   const client = new Client2(ABOUT, {
     versionNegotiation: { mode: 'auto' },
     capabilities: { elicitation: {} },
