@@ -88,9 +88,7 @@ async function background(
     await started.stop()
     throw error
   }
-  printLines(context.stdout, [
-    `castellan listens on ${started.url} (pid ${started.pid}, ${placeOf(config)})`,
-  ])
+  printLines(context.stdout, [`castellan listens on ${started.url} (pid ${started.pid}, ${placeOf(config)})`])
   return 0
 }
 

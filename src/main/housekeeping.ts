@@ -16,7 +16,13 @@ export interface Housekeeping {
 }
 
 /** What one daemon does for all of a database from time to time: a line each. */
-export const housekeeping = ({ network, control, state, nowMs, endExpiredSignIns }: Housekeeping): readonly Job[] => [
+export const housekeeping = ({
+  network,
+  control,
+  state,
+  nowMs,
+  endExpiredSignIns,
+}: Housekeeping): readonly Job[] => [
   { name: 'forget-peers', everyMs: MINUTE_MS, run: () => network.forgetGone() },
   { name: 'end-sign-ins', everyMs: MINUTE_MS, run: endExpiredSignIns },
   { name: 'forget-answers', everyMs: 10 * MINUTE_MS, run: () => forgetAnswers(control, nowMs()) },

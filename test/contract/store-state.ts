@@ -70,7 +70,7 @@ export function storeStateContract(current: () => Store): void {
     expect(await tryAttempt(state, 'other')).toBeUndefined()
     expect(await tryAttempt(state, 'one')).toMatchObject({ tries: 1, expires_at_ms: 1000, ciphertext: 'c' })
     const used = await Promise.all([useAttempt(state, 'one'), useAttempt(state, 'one')])
-    expect(used.toSorted()).toEqual([false, true])
+    expect(new Set(used)).toEqual(new Set([false, true]))
     expect(await tryAttempt(state, 'one')).toMatchObject({ tries: 2, state: 'used', ciphertext: '' })
     await forgetAttempts(state, 1000)
     expect(await tryAttempt(state, 'one')).toBeDefined()

@@ -216,3 +216,11 @@ test('the description of a token says which of its rights its owner does not hol
     )
     expect(await described()).not.toContain('gives nothing')
   }))
+
+test('status tells of the inside of the daemon only whom it may', () =>
+  peopled(async ({ call }) => {
+    const ben = (await call('GET', '/api/v1/status', undefined, BEN)).json
+    expect(Object.keys(ben).toSorted()).toEqual(['projects', 'servers', 'uptimeSeconds', 'url', 'version'])
+    expect((await call('GET', '/api/v1/status?output=table', undefined, BEN)).text).not.toContain('home')
+    expect((await call('GET', '/api/v1/status')).json).toMatchObject({ home: '/home', pid: 1 })
+  }))

@@ -28,7 +28,7 @@ export const createToken = defineCommand({
     output: choice('-o, --output <format>', 'how to print it', ['text', 'json']),
   },
   about:
-    'The secret is shown this once; the daemon keeps a digest only. In json it is the field `secret`. A token can do nothing outside of its project, and never what its owner cannot: a right that they lose, it loses.',
+    'The secret is shown this once: kept are a digest and, sealed, for a day, the answer to a request that is repeated. In json it is the field `secret`. A token can do nothing outside of its project, and never what its owner cannot: a right that they lose, it loses.',
   examples: [
     'castellan create token laptop -p demo --ttl 30d',
     'castellan create token ci -p demo --token-file ci.token',

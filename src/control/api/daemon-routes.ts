@@ -85,8 +85,9 @@ async function statusReport(deps: DaemonRouteDeps, access: CallAccess): Promise<
   const daemon = deps.status.daemon()
   const shown = (plural: string) =>
     present(deps, listStored(deps.snapshot.state(), kindFor(plural), undefined).filter(access.sees))
+  const inside = access.decide({ verb: 'view', kind: 'daemon' }).allowed
   return {
-    ...daemon,
+    ...(inside ? daemon : { url: daemon.url }),
     version: deps.version.version,
     uptimeSeconds: Math.max(0, Math.round((deps.clock.nowMs() - daemon.startedAtMs) / 1000)),
     servers: await shown('servers'),

@@ -6,7 +6,9 @@ import type { DaemonStatus, VersionInfo } from '../api/sources.ts'
 import { alignColumns, oneLine } from './format.ts'
 import { renderTable } from './table.ts'
 
-export interface StatusReport extends DaemonStatus, Pick<VersionInfo, 'version'> {
+/** What a daemon is made of, where it lies and who its peers are is for whoever may view it: `view daemon`. */
+export interface StatusReport
+  extends Partial<Omit<DaemonStatus, 'url'>>, Pick<DaemonStatus, 'url'>, Pick<VersionInfo, 'version'> {
   readonly uptimeSeconds: number
   readonly servers: readonly Resource[]
   readonly projects: readonly Resource[]
@@ -17,15 +19,15 @@ export function renderStatus(report: StatusReport): string {
   const facts = alignColumns(
     [
       ['version', report.version],
-      ['pid', String(report.pid)],
+      ['pid', report.pid?.toString()],
       ['uptime', durationText(report.uptimeSeconds)],
       ['url', report.url],
       ['home', report.home],
       ['database', report.database],
       ['audit', report.audit],
       ['sandbox', report.sandbox],
-      ...report.peers.map(({ host, url, state }) => ['peer', `${host} ${url} ${state}`.trimStart()]),
-    ].map(([name, value]) => [`${name}:`, oneLine(value ?? '')]),
+      ...(report.peers ?? []).map(({ host, url, state }) => ['peer', `${host} ${url} ${state}`.trimStart()]),
+    ].flatMap(([name, value]) => (value === undefined ? [] : [[`${name}:`, oneLine(value)]])),
   )
   const table = (kind: unknown, resources: readonly Resource[]): string =>
     renderTable(kind as KindDefinition, resources, { wide: false })
