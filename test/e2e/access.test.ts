@@ -224,3 +224,20 @@ test('status tells of the inside of the daemon only whom it may', () =>
     expect((await call('GET', '/api/v1/status?output=table', undefined, BEN)).text).not.toContain('home')
     expect((await call('GET', '/api/v1/status')).json).toMatchObject({ home: '/home', pid: 1 })
   }))
+
+test('who may change a server, but not use its secret, cannot send it elsewhere', () =>
+  peopled(async ({ call }) => {
+    const patch = (spec: object) => call('PATCH', '/api/v1/servers/remote', { spec }, BEN)
+    expect((await patch({ tools: { deny: ['drop_*'] } })).status).toBe(200)
+    const moved = await patch({ url: 'https://ben.example.com/mcp' })
+    expect([moved.status, moved.text]).toEqual([
+      400,
+      expect.stringContaining('there is no Secret by that name'),
+    ])
+    await call(
+      'POST',
+      '/api/v1/rolebindings',
+      binding('keys', { kind: 'User', name: 'ben' }, [{ role: 'run', resource: 'secrets', name: 'keys' }]),
+    )
+    expect((await patch({ url: 'https://new.example.com/mcp' })).status).toBe(200)
+  }))

@@ -54,8 +54,10 @@ function guardReferences({ access }: Caller, { manifest: { definition }, before,
   const known = new Set(
     before === undefined ? [] : (definition.references?.(before.resource.spec) ?? []).map(idOf),
   )
+  // Whoever may say where a Server is would otherwise have its secrets sent to them.
+  const stays = before !== undefined && isSamePlace(before.resource.spec, spec)
   for (const target of definition.references?.(spec) ?? []) {
-    if (known.has(idOf(target))) continue
+    if (known.has(idOf(target)) && (stays || target.kind !== 'Secret')) continue
     const kind = KINDS.find((one) => one.kind === target.kind)?.plural ?? target.kind
     const may = (['run', 'edit'] as const).some(
       (verb) => access.decide({ verb, kind, name: target.name }).allowed,
@@ -72,6 +74,17 @@ function guardReferences({ access }: Caller, { manifest: { definition }, before,
     })
   }
 }
+
+/** Fields that decide nothing about what a secret is given to. */
+const HARMLESS: ReadonlySet<string> = new Set(['description', 'tools', 'timeouts'])
+
+const placeOf = (spec: unknown): unknown =>
+  Object.fromEntries(
+    Object.entries(spec as object).filter(([field, value]) => !HARMLESS.has(field) && value !== undefined),
+  )
+
+const isSamePlace = (before: unknown, after: unknown): boolean =>
+  isDeepStrictEqual(placeOf(before), placeOf(after))
 
 function guardRights(by: Caller, { manifest, before, spec }: ChangeStep): void {
   const { project } = manifest
