@@ -30,6 +30,7 @@ function elementOf(x: Exchange, message: Message, out: Outlet): Exchange {
   const { request, response, target, startedMs } = x
   const element = createExchange({ request, response, target, startedMs, out })
   element.principal = x.principal
+  element.access = x.access
   element.project = x.project
   element.message = message
   return element
