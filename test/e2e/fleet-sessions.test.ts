@@ -170,6 +170,10 @@ test('a newer stream at one takes the place of the older at the other', async ()
   const { a, b } = await openBoth()
   expect((await b.ask('ping')).status).toBe(200)
   const older = await a.listen()
+  // Two streams that are opened in the same instant have no order: the older one is known at both before the newer comes.
+  await b.ask('resources/subscribe', { uri: NOTE })
+  await b.ask('tools/call', { name: 'one__touch', arguments: { uri: NOTE } })
+  await until('it is known at the other', () => heard(older, 'notifications/resources/updated').length > 0)
   const newer = await b.listen()
   await older.answer
   await b.ask('tools/call', { name: 'one__grow' })
