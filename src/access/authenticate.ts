@@ -140,10 +140,7 @@ export function createAuthenticator({ credentials, admin, clock }: Authenticator
     const digest = digestOf(credential, connection)
     const entry = credentials.byDigest(digest)
     if (entry === undefined) return REFUSED.unknown
-    if (entry.kind === 'token' && entry.revoked) return REFUSED.revoked
-    if (entry.expiresAtMs !== undefined && entry.expiresAtMs <= clock.nowMs()) return REFUSED.expired
-    const owner = entry.kind === 'token' ? entry.owner : { kind: 'User' as const, ...entry.user }
-    return owner === undefined || isActive(owner) ? principalOf(entry, digest) : REFUSED.ownerGone
+    return refusalOf(entry, credentials, clock.nowMs()) ?? principalOf(entry, digest)
   }
 
   /** An entry is another object as soon as anything in it changes, so what it stands for is worked out once. */
@@ -156,12 +153,6 @@ export function createAuthenticator({ credentials, admin, clock }: Authenticator
       principals.set(entry, principal)
     }
     return principal
-  }
-
-  /** Whether it is the very one, and not another who was made by the same name since. */
-  function isActive(owner: TokenOwner & { readonly uid: string }): boolean {
-    const found = credentials.owner(owner)
-    return found !== undefined && found.uid === owner.uid && !found.disabled
   }
 
   return {
@@ -181,7 +172,28 @@ export const toFault = (refusal: AuthRefusal): Fault =>
     detail: refusal,
   })
 
-function tokenOf({ uid, name, project, owner }: TokenEntry, digest: string): Principal {
+/** Why what was issued is worth nothing at this moment; undefined: it is good. */
+export function refusalOf(
+  entry: TokenEntry | SignInEntry,
+  credentials: Pick<CredentialTable, 'owner'>,
+  nowMs: number,
+): Result<Principal, AuthRefusal> | undefined {
+  if (entry.kind === 'token' && entry.revoked) return REFUSED.revoked
+  if (entry.expiresAtMs !== undefined && entry.expiresAtMs <= nowMs) return REFUSED.expired
+  const owner = entry.kind === 'token' ? entry.owner : { kind: 'User' as const, ...entry.user }
+  return owner === undefined || isActiveOwner(credentials, owner) ? undefined : REFUSED.ownerGone
+}
+
+/** Whether it is the very one, and not another who was made by the same name since. */
+export function isActiveOwner(
+  credentials: Pick<CredentialTable, 'owner'>,
+  owner: TokenOwner & { readonly uid: string },
+): boolean {
+  const found = credentials.owner(owner)
+  return found !== undefined && found.uid === owner.uid && !found.disabled
+}
+
+export function tokenOf({ uid, name, project, owner }: TokenEntry, digest: string): Principal {
   return { kind: 'token', key: `token:${uid}`, uid, name, project, owner, digest }
 }
 

@@ -1,3 +1,4 @@
+import { isActiveOwner, refusalOf, tokenOf } from '../access/authenticate.ts'
 import type { Principal } from '../access/principal.ts'
 import type { SnapshotSource } from '../control/snapshot/snapshot.ts'
 import type { SignInSpec } from '../kinds/sign-in.ts'
@@ -18,8 +19,7 @@ function activeUser(
 ): Principal | undefined {
   if ((signedInUntil(state()).get(uid) ?? 0) <= nowMs) return undefined
   const name = state().byUid.get(uid)?.resource.metadata.name
-  const found = name === undefined ? undefined : credentials.owner({ kind: 'User', name })
-  if (name === undefined || found?.uid !== uid || found.disabled) return undefined
+  if (name === undefined || !isActiveOwner(credentials, { kind: 'User', name, uid })) return undefined
   return { kind: 'user', key: `user:${uid}`, uid, name, signIn: '', digest: '' }
 }
 
@@ -30,12 +30,8 @@ function activeToken(
 ): Principal | undefined {
   const digest = state().digests.get(uid)
   const token = digest === undefined ? undefined : state().credentials.get(digest)
-  if (digest === undefined || token?.kind !== 'token' || token.revoked) return undefined
-  if (token.expiresAtMs !== undefined && token.expiresAtMs <= nowMs) return undefined
-  const { name, project, owner } = token
-  const found = owner === undefined ? undefined : credentials.owner(owner)
-  if (owner !== undefined && (found?.uid !== owner.uid || found.disabled)) return undefined
-  return { kind: 'token', key: `token:${uid}`, uid, name, project, owner, digest }
+  if (digest === undefined || token?.kind !== 'token') return undefined
+  return refusalOf(token, credentials, nowMs) === undefined ? tokenOf(token, digest) : undefined
 }
 
 const known = new WeakMap<object, ReadonlyMap<string, number>>()

@@ -15,13 +15,11 @@ import { createSealer } from '../secrets/sealing.ts'
 import { claimMasterKey, keysInUse } from '../store/master-key.ts'
 import { openStore } from '../store/open.ts'
 import type { Store } from '../store/store.ts'
+import type { Closers } from './closers.ts'
 import type { ServeConfig } from './config.ts'
 import { openDatabaseClock } from './database-clock.ts'
 import { serverLogRedactor } from './server-redaction.ts'
 import { createTokenUses } from './token-uses.ts'
-
-/** How to close what was opened, in the order of opening. */
-export type Closers = (() => Promise<void> | void)[]
 
 /** What has files, threads or processes of its own. */
 export interface OpenedParts {

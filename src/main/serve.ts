@@ -1,7 +1,6 @@
 import type { AddressInfo } from 'node:net'
 import { followStore } from '../control/snapshot/follow.ts'
 import { createGateway } from '../gateway/gateway.ts'
-import type { Log } from '../lib/log.ts'
 import type { ServeConfig } from './config.ts'
 import { openDaemonLog } from './daemon-log.ts'
 import { auditState, createLogSource, createStatusSource, databaseLabel } from './daemon-sources.ts'
@@ -16,7 +15,8 @@ import { createLeases } from './leases/leases.ts'
 import { createLeftSessions } from './left-sessions.ts'
 import { endFront, listenOn } from './listening.ts'
 import { openPeers } from './peers/open-peers.ts'
-import { openParts, type Closers } from './open-parts.ts'
+import { closeAll, type Closers } from './closers.ts'
+import { openParts } from './open-parts.ts'
 import { createSessionStore } from './session-store.ts'
 import { hasExpired } from './sign-in/expired.ts'
 import { createUpstreamSessionLog } from './upstream-session-log.ts'
@@ -221,14 +221,4 @@ const publicHost = ({ publicUrl }: ServeConfig): readonly string[] =>
 function once<T>(make: () => Promise<T>): () => Promise<T> {
   let made: Promise<T> | undefined
   return () => (made ??= make())
-}
-
-async function closeAll(closers: Closers, log: Log): Promise<void> {
-  for (const close of closers.toReversed()) {
-    try {
-      await close()
-    } catch (thrown) {
-      log.error({ err: thrown }, 'a part did not close cleanly')
-    }
-  }
 }

@@ -1,3 +1,4 @@
+import { closeAll, type Closers } from '../closers.ts'
 import type { AddressInfo } from 'node:net'
 import { createCallers, type Callers } from '../../edge/callers.ts'
 import { createControlPlane } from '../../edge/control-plane.ts'
@@ -20,8 +21,6 @@ import { buildInfo } from '../version.ts'
 import type { EdgeOptions } from './edge-options.ts'
 import { openKept, type Kept } from './open-kept.ts'
 import { createPassApi } from './pass-api.ts'
-
-type Closers = (() => Promise<void> | void)[]
 
 /** An edge gateway: the gateway of a daemon over what its control plane says for each caller, and nothing else of one. */
 export async function serveEdge(config: ServeConfig, edge: EdgeOptions): Promise<Daemon> {
@@ -169,14 +168,4 @@ function warnOfPlainText({ protocol, hostname }: URL, log: Log): void {
     hostname === 'localhost' || hostname === '[::1]' || /^127(?:\.\d{1,3}){3}$/.test(hostname)
   if (protocol === 'http:' && !isLoopback)
     log.warn('the control plane is reached without TLS: whoever is on the way can read the tokens of callers')
-}
-
-async function closeAll(closers: Closers, log: Log): Promise<void> {
-  for (const close of closers.toReversed()) {
-    try {
-      await close()
-    } catch (thrown) {
-      log.error({ err: thrown }, 'a part did not close cleanly')
-    }
-  }
 }
