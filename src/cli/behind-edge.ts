@@ -1,6 +1,7 @@
+import { isLoopback } from '../lib/loopback.ts'
 import { unavailable } from './failure.ts'
 import { sendHttp } from './http-request.ts'
-import { isLoopback, type Target } from './target.ts'
+import { type Target } from './target.ts'
 
 /** Asked once: a command may send many requests. */
 const known = new Map<string, Promise<URL>>()
@@ -23,7 +24,7 @@ async function controlOf(edge: URL): Promise<URL> {
   const answer = await sendHttp(url, { method: 'GET', headers: {}, timeoutMs: 30_000 })
   const control = answer.status === 200 ? controlIn(answer.body) : undefined
   if (control === undefined) return edge
-  if (edge.protocol === 'https:' && control.protocol === 'http:' && !isLoopback(control))
+  if (edge.protocol === 'https:' && control.protocol === 'http:' && !isLoopback(control.hostname))
     throw unavailable(
       'the control plane is reached without encryption from here, the edge gateway with it',
       'leave --direct out, or give the control plane an https address',

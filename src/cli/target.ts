@@ -1,3 +1,4 @@
+import { isLoopback } from '../lib/loopback.ts'
 import { existsSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { SecretValue } from '../lib/secret-value.ts'
@@ -190,11 +191,8 @@ const isSameDaemon = (url: URL, published: URL): boolean =>
   url.origin === published.origin ||
   (url.protocol === published.protocol &&
     url.port === published.port &&
-    isLoopback(url) &&
-    isLoopback(published))
-
-export const isLoopback = ({ hostname }: URL): boolean =>
-  hostname === 'localhost' || hostname === '[::1]' || /^127(?:\.\d{1,3}){3}$/.test(hostname)
+    isLoopback(url.hostname) &&
+    isLoopback(published.hostname))
 
 /** Whether a process by that id exists; one of another user counts. */
 export function isAlive(pid: number): boolean {

@@ -1,3 +1,4 @@
+import { isLoopback } from '../lib/loopback.ts'
 import type { ProjectSpec } from '../kinds/project.ts'
 import type { ServerSpec } from '../kinds/server.ts'
 import type { Era } from '../protocol/revisions.ts'
@@ -83,9 +84,6 @@ function throughControl(
 
 /** A loopback address means another host there than here, unless the control plane is on this one. */
 const isReachable = (spec: ServerSpec, controlUrl: string): boolean =>
-  spec.transport !== 'stdio' && (!isLoopback(spec.url) || isLoopback(controlUrl))
+  spec.transport !== 'stdio' && (!isHere(spec.url) || isHere(controlUrl))
 
-const isLoopback = (url: string): boolean => {
-  const { hostname } = new URL(url)
-  return hostname === 'localhost' || hostname === '[::1]' || /^127(?:\.\d{1,3}){3}$/.test(hostname)
-}
+const isHere = (url: string): boolean => isLoopback(new URL(url).hostname)

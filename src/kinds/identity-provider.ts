@@ -1,3 +1,4 @@
+import { isLoopback } from '../lib/loopback.ts'
 import { z } from 'zod'
 import { defineKind, Name, type ResourceOf, type SpecOf } from './define-kind.ts'
 
@@ -60,10 +61,8 @@ export const IdentityProvider = defineKind({
         ],
   check: ({ issuer }) => {
     const { protocol, hostname, search, hash, username, password } = new URL(issuer)
-    const isLoopback =
-      hostname === 'localhost' || hostname === '[::1]' || /^127(?:\.\d{1,3}){3}$/.test(hostname)
     return [
-      ...(protocol === 'https:' || isLoopback ? [] : ['spec.issuer: must be https']),
+      ...(protocol === 'https:' || isLoopback(hostname) ? [] : ['spec.issuer: must be https']),
       ...(search + hash + username + password === '' ? [] : ['spec.issuer: must be a plain address']),
     ]
   },

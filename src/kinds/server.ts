@@ -1,3 +1,4 @@
+import { isLoopback } from '../lib/loopback.ts'
 import { z } from 'zod'
 import {
   defineKind,
@@ -225,9 +226,6 @@ const ServerStatus = z.strictObject({
     .optional()
     .describe('What keeps the process in (stdio): bubblewrap, or reaper where that is missing.'),
 })
-
-const isLoopback = (hostname: string): boolean =>
-  hostname === 'localhost' || hostname === '[::1]' || /^127(?:\.\d{1,3}){3}$/.test(hostname)
 
 function checkUrl(text: string): string[] {
   const url = new URL(text)

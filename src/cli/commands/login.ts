@@ -1,3 +1,4 @@
+import { isLoopback } from '../../lib/loopback.ts'
 import { callApi } from '../api.ts'
 import { printLines } from '../context.ts'
 import { stronger } from '../contexts/stronger.ts'
@@ -7,7 +8,7 @@ import { signInByBrowser } from '../login/by-browser.ts'
 import { signInByPassword } from '../login/by-password.ts'
 import { keepSignIn } from '../login/keep-sign-in.ts'
 import { loginPlace } from '../login/login-place.ts'
-import { isLoopback, type Target } from '../target.ts'
+import { type Target } from '../target.ts'
 
 export const login = defineCommand({
   options: {
@@ -38,7 +39,7 @@ export const login = defineCommand({
       throw usage('a password and a provider are two ways to sign in', 'give either --user or --provider')
     const place = loginPlace(context, { url: given.url, globals })
     const target = { url: new URL(place.url), credential: undefined }
-    if (target.url.protocol === 'http:' && !isLoopback(target.url))
+    if (target.url.protocol === 'http:' && !isLoopback(target.url.hostname))
       printLines(context.stderr, [NOT_ENCRYPTED])
     const provider = given.provider ?? (given.user === undefined ? await providerOf(target) : undefined)
     const signedIn =

@@ -1,3 +1,4 @@
+import { isLoopback } from '../../lib/loopback.ts'
 import { closeAll, type Closers } from '../closers.ts'
 import type { AddressInfo } from 'node:net'
 import { createCallers, type Callers } from '../../edge/callers.ts'
@@ -164,8 +165,6 @@ const NOT_HERE: Answer = faultAnswer(
 )
 
 function warnOfPlainText({ protocol, hostname }: URL, log: Log): void {
-  const isLoopback =
-    hostname === 'localhost' || hostname === '[::1]' || /^127(?:\.\d{1,3}){3}$/.test(hostname)
-  if (protocol === 'http:' && !isLoopback)
+  if (protocol === 'http:' && !isLoopback(hostname))
     log.warn('the control plane is reached without TLS: whoever is on the way can read the tokens of callers')
 }
