@@ -1,7 +1,7 @@
 import type { SnapshotSource } from '../control/snapshot/snapshot.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
-import { createOAuthGrants, type OAuthGrants } from '../oauth/client/grants.ts'
+import { createOAuthGrants, type OAuthGrants } from '../grants/oauth-flow.ts'
 import type { Sealer } from '../secrets/sealing.ts'
 import type { Store } from '../store/store.ts'
 import { createGrantStore } from './grant-store.ts'

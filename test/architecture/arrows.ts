@@ -4,7 +4,16 @@
  */
 const FOUNDATIONS = ['policy', 'secrets', 'store', 'audit', 'access', 'oauth', 'runtime'] as const
 const PLANES = ['gateway', 'control', 'edge', 'runs', 'prompts', 'models', 'agents', 'rooms'] as const
-export const FOLDERS = ['lib', 'kinds', 'protocol', ...FOUNDATIONS, ...PLANES, 'cli', 'main'] as const
+export const FOLDERS = [
+  'lib',
+  'kinds',
+  'protocol',
+  ...FOUNDATIONS,
+  'grants',
+  ...PLANES,
+  'cli',
+  'main',
+] as const
 export type Folder = (typeof FOLDERS)[number]
 
 const WORDS = ['kinds', 'protocol'] as const
@@ -17,7 +26,8 @@ const belowOf = (folder: Folder): readonly Folder[] => {
   if (folder === 'main') return FOLDERS
   if (folder === 'edge') return [...WORDS, 'access']
   if (folder === 'cli' || FOUNDATIONS.some((foundation) => foundation === folder)) return WORDS
-  return [...WORDS, ...(folder === 'gateway' ? BELOW_GATEWAY : FOUNDATIONS)]
+  if (folder === 'gateway') return [...WORDS, ...BELOW_GATEWAY]
+  return folder === 'grants' ? [...WORDS, ...FOUNDATIONS] : [...WORDS, ...FOUNDATIONS, 'grants']
 }
 
 export const mayImport = (from: Folder, to: Folder): boolean =>

@@ -1,4 +1,4 @@
-import type { GrantReport } from '../../oauth/client/grants.ts'
+import type { GrantReport } from '../../grants/oauth-flow.ts'
 import { alignColumns, oneLine } from './format.ts'
 import { durationText } from './status.ts'
 

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { expect, test } from 'vitest'
 import { checkCallback, requestAuthorization } from './authorization.ts'
-import type { AuthorizationServer } from './grant.ts'
+import type { AuthorizationServer } from './authorization-server.ts'
 
 const server: AuthorizationServer = {
   issuer: 'https://as.example',

@@ -2,7 +2,7 @@ import { createHash, randomBytes } from 'node:crypto'
 import { err, ok, type Result } from '../../lib/result.ts'
 import { SecretValue } from '../../lib/secret-value.ts'
 import { isLoopbackHost } from './addresses.ts'
-import type { AuthorizationServer, OAuthClient } from './grant.ts'
+import type { AuthorizationServer, OAuthClient } from './authorization-server.ts'
 import { needsConsent } from './scopes.ts'
 
 /** What has to be kept between the request and its answer. */

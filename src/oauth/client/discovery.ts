@@ -1,7 +1,7 @@
 import { err, ok, type Result } from '../../lib/result.ts'
 import { readChallenge, readScopes, type Challenge } from './challenge.ts'
 import { Unreachable, type Fetcher } from './guarded-fetch.ts'
-import type { AuthorizationServer, Resource } from './grant.ts'
+import type { AuthorizationServer, Resource } from './authorization-server.ts'
 
 export interface Found {
   readonly resource: Resource

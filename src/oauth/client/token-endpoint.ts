@@ -3,7 +3,7 @@ import { err, ok, type Result } from '../../lib/result.ts'
 import { SecretValue } from '../../lib/secret-value.ts'
 import type { Leg } from './authorization.ts'
 import { readScopes } from './challenge.ts'
-import type { AuthorizationServer, OAuthClient, Tokens } from './grant.ts'
+import type { AuthorizationServer, OAuthClient, Tokens } from './authorization-server.ts'
 import { Unreachable, type Fetcher } from './guarded-fetch.ts'
 
 const TIMEOUT_MS = 30_000

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
-import { Fault } from '../../lib/fault.ts'
-import type { Leg } from './authorization.ts'
+import { Fault } from '../lib/fault.ts'
+import type { Leg } from '../oauth/client/authorization.ts'
 
 /** How an authorization that somebody started stands. */
 export type AttemptState =

@@ -1,12 +1,12 @@
-import type { Clock } from '../../lib/clock.ts'
-import { Fault } from '../../lib/fault.ts'
-import type { Log } from '../../lib/log.ts'
-import { err, ok, type Result } from '../../lib/result.ts'
-import type { SecretValue } from '../../lib/secret-value.ts'
-import { readChallenge } from './challenge.ts'
+import type { Clock } from '../lib/clock.ts'
+import { Fault } from '../lib/fault.ts'
+import type { Log } from '../lib/log.ts'
+import { err, ok, type Result } from '../lib/result.ts'
+import type { SecretValue } from '../lib/secret-value.ts'
+import { readChallenge } from '../oauth/client/challenge.ts'
 import type { Grant, GrantStore, Trouble } from './grant.ts'
-import type { Fetcher } from './guarded-fetch.ts'
-import { refreshTokens, type Issued } from './token-endpoint.ts'
+import type { Fetcher } from '../oauth/client/guarded-fetch.ts'
+import { refreshTokens, type Issued } from '../oauth/client/token-endpoint.ts'
 
 /** For whom a token is wanted: a Server, by its name and the origin it is at. */
 export interface Purpose {
