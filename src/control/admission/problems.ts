@@ -1,6 +1,6 @@
 import type { z } from 'zod'
 import { fieldsAt, type JsonSchema } from '../kind-schema.ts'
-import { nearest } from './nearest.ts'
+import { nearest } from '../../lib/nearest.ts'
 
 type Issue = z.core.$ZodIssue
 

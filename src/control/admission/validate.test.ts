@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { KINDS } from '../../kinds/registry.ts'
-import { nearest } from './nearest.ts'
+import { nearest } from '../../lib/nearest.ts'
 import { validateManifest } from './validate.ts'
 
 const server = (spec: unknown, more: object = {}) => ({

@@ -2,7 +2,7 @@ import { ManifestMetadata, nameRule, type KindDefinition } from '../../kinds/def
 import { findKind, KINDS } from '../../kinds/registry.ts'
 import { err, ok, type Result } from '../../lib/result.ts'
 import { metadataSchema, specSchema } from '../kind-schema.ts'
-import { nearest } from './nearest.ts'
+import { nearest } from '../../lib/nearest.ts'
 import { pathText, problemsOf, shownField } from './problems.ts'
 
 /** A manifest that keeps every rule that it can keep on its own; what it refers to is checked by the plan. */

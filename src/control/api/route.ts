@@ -2,7 +2,7 @@ import type { Permission, Verb } from '../../access/permission.ts'
 import type { Principal } from '../../access/principal.ts'
 import type { KindDefinition } from '../../kinds/define-kind.ts'
 import { Fault, toHttp } from '../../lib/fault.ts'
-import { nearest } from '../admission/nearest.ts'
+import { nearest } from '../../lib/nearest.ts'
 import type { CallAccess } from './call-access.ts'
 
 type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'

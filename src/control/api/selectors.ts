@@ -1,6 +1,6 @@
 import type { KindDefinition } from '../../kinds/define-kind.ts'
 import { Fault } from '../../lib/fault.ts'
-import { nearest } from '../admission/nearest.ts'
+import { nearest } from '../../lib/nearest.ts'
 import { alternatives, fieldsAt, specSchema, type JsonSchema } from '../kind-schema.ts'
 import type { Stored } from '../stored.ts'
 

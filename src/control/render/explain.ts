@@ -1,7 +1,7 @@
 import type { KindDefinition } from '../../kinds/define-kind.ts'
 import { Fault } from '../../lib/fault.ts'
 import { alternatives, manifestSchema, type JsonSchema } from '../kind-schema.ts'
-import { nearest } from '../admission/nearest.ts'
+import { nearest } from '../../lib/nearest.ts'
 
 /**
  * A kind, or one of its fields, for reading: type, whether required, default and purpose of each field.
