@@ -241,6 +241,8 @@ describe('what only few may do', () => {
       'src/gateway/inject/grants.ts':          'puts the token of a grant into a header for the Server that it was issued for',
       'src/gateway/forward/dial/dial.ts':           'sends the id of a session to the server that has it',
       'src/runtime/sandbox/environment.ts':    'puts it into the environment of the server that it belongs to',
+      'src/oauth/client/client-authentication.ts': 'proves to an authorization server who asks',
+      'src/oauth/client/revocation.ts':        'sends it to the authorization server that it belongs to, to end it',
       'src/oauth/client/token-endpoint.ts':    'sends it to the authorization server that it belongs to',
       'src/cli/contexts/keep-credential.ts':  'writes it into the file of its owner, and sees what the keychain kept of it',
       'src/cli/contexts/keychain.ts':         'hands it to the keychain of the system',

@@ -6,7 +6,8 @@ import type { SecretValue } from '../lib/secret-value.ts'
 import { readChallenge } from '../oauth/client/challenge.ts'
 import type { Grant, GrantStore, Trouble } from './grant.ts'
 import type { Fetcher } from '../oauth/client/guarded-fetch.ts'
-import { refreshTokens, type Issued } from '../oauth/client/token-endpoint.ts'
+import type { Issued } from '../oauth/client/token-answer.ts'
+import { refreshTokens } from '../oauth/client/token-endpoint.ts'
 
 /** For whom a token is wanted: a Server, by its name and the origin it is at. */
 export interface Purpose {

@@ -13,7 +13,8 @@ import { createKeeper, mendCommand, type Keeper } from './keeper.ts'
 import { createPending, type Attempt, type AttemptState } from './pending.ts'
 import { identifyClient } from '../oauth/client/registration.ts'
 import { chooseScopes } from '../oauth/client/scopes.ts'
-import { exchangeCode, revokeToken } from '../oauth/client/token-endpoint.ts'
+import { revokeToken } from '../oauth/client/revocation.ts'
+import { exchangeCode } from '../oauth/client/token-endpoint.ts'
 
 export interface StartRequest {
   /** `oauth:NAME` */

@@ -9,6 +9,7 @@ test.each([
   ['169.254.169.254', 'special'], ['100.64.0.1', 'special'], ['224.0.0.1', 'special'], ['255.255.255.255', 'special'],
   ['::', 'special'], ['fe80::1', 'special'], ['fd00::1', 'special'], ['ff02::1', 'special'], ['2001:db8::1', 'special'],
   ['::ffff:10.0.0.1', 'special'], ['::ffff:a9fe:a9fe', 'special'], ['64:ff9b::a00:1', 'special'], ['2002:a00:1::', 'special'],
+  ['::10.0.0.1', 'special'], ['::7f00:1', 'special'], ['::ffff:0:a00:1', 'special'], ['2001:0:a00:1::', 'special'],
 ] as const)('%s is %s', (address, reach) => {
   expect(reachOf(address)).toBe(reach)
 })

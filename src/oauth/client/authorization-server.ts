@@ -10,18 +10,27 @@ export interface OAuthClient {
   readonly secret: SecretValue | undefined
   readonly method: AuthMethod
   readonly redirectUri: string
+  /** A secret that was registered for a while; undefined: it does not end. */
+  readonly secretExpiresAtMs?: number | undefined
   /** Who says so: the user, a client ID metadata document, or dynamic registration. */
   readonly from: 'user' | 'document' | 'registration'
 }
 
-/** What is remembered of an authorization server; the names are those of RFC 8414. */
+/**
+ * What is remembered of an authorization server; the names are those of RFC 8414. Of one whose endpoints were given by
+ * hand without an issuer, `issuer` is the origin of its token endpoint.
+ */
 export interface AuthorizationServer {
   readonly issuer: string
-  readonly authorization_endpoint: string
+  /** Missing where users can only authorize with a device code. */
+  readonly authorization_endpoint?: string | undefined
   readonly token_endpoint: string
   readonly registration_endpoint?: string | undefined
   readonly revocation_endpoint?: string | undefined
+  /** RFC 8628 */
+  readonly device_authorization_endpoint?: string | undefined
   readonly scopes_supported: readonly string[]
+  readonly grant_types_supported?: readonly string[] | undefined
   readonly token_endpoint_auth_methods_supported?: readonly string[] | undefined
   readonly authorization_response_iss_parameter_supported: boolean
   readonly client_id_metadata_document_supported: boolean

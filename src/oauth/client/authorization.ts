@@ -23,6 +23,8 @@ export function requestAuthorization(
   client: Pick<OAuthClient, 'clientId' | 'redirectUri'>,
   wanted: { readonly scopes: readonly string[]; readonly resource: string },
 ): Result<Leg, string> {
+  if (server.authorization_endpoint === undefined)
+    return err('the authorization server has no page to authorize at, only device codes: say --device')
   const url = browserAddress(server.authorization_endpoint)
   if (url === undefined) return err('the authorization endpoint is not an https address')
   const state = randomBytes(32).toString('base64url')
@@ -70,7 +72,10 @@ export function checkCallback(
   const iss = answer.get('iss')
   if (iss === null && server.authorization_response_iss_parameter_supported)
     return err('the answer does not say which authorization server gave it, though that one always does')
-  if (iss !== null && iss !== server.issuer) return err('the answer comes from another authorization server')
+  if (iss !== null && iss !== server.issuer)
+    return err(
+      'the answer comes from another authorization server than the one that was asked; if its endpoints were given by hand, say with --issuer which it is',
+    )
   const error = answer.get('error')
   if (error !== null)
     return err(

@@ -1,46 +1,67 @@
 /** What a server says when it refuses a request (RFC 6750, RFC 9728): the parts that a client acts on. */
 export interface Challenge {
-  readonly resourceMetadata: string | undefined
+  /** Addresses of protected resource metadata: more than one where a proxy in front of the server adds its own. */
+  readonly resourceMetadata: readonly string[]
   readonly scopes: readonly string[]
   readonly error: string | undefined
 }
 
-const NONE: Challenge = { resourceMetadata: undefined, scopes: [], error: undefined }
+const NONE: Challenge = { resourceMetadata: [], scopes: [], error: undefined }
 const MAX_LENGTH = 8192
-const PARAMETER = /([\w-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s",]+))/gy
+const MAX_ADDRESSES = 4
+/** RFC 9110, 5.6.2 */
+const TOKEN = "[\\w!#$%&'*+.^`|~-]+"
+const PARAMETER = new RegExp(String.raw`(${TOKEN})\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s",]+))`, 'y')
+/** A scheme, with the token68 that `Basic` and `Negotiate` have in place of parameters. */
+const SCHEME = new RegExp(String.raw`(${TOKEN})(?=[\s,]|$)(?:\s+[\w.~+/-]+=*\s*(?=,|$))?`, 'y')
+const BETWEEN = /[\s,]*/y
 
-/** The Bearer challenge of a `WWW-Authenticate` header, which may hold several schemes; empty where there is none. */
+/**
+ * The Bearer challenges of a `WWW-Authenticate` header, which may hold several, also of other schemes; empty where
+ * there is none. What is named twice counts as it was named first.
+ */
 export function readChallenge(header: string | undefined): Challenge {
-  const start = header === undefined || header.length > MAX_LENGTH ? -1 : bearerAt(header)
-  if (header === undefined || start < 0) return NONE
-  const parameters = new Map<string, string>()
-  for (const [name, value] of parametersFrom(header, start)) parameters.set(name, value)
+  if (header === undefined || header.length > MAX_LENGTH) return NONE
+  const bearer = challengesIn(header).filter(({ scheme }) => scheme === 'bearer')
+  const named = (name: string): readonly string[] =>
+    bearer.flatMap(({ parameters }) => parameters.get(name) ?? [])
   return {
-    resourceMetadata: parameters.get('resource_metadata'),
-    scopes: readScopes(parameters.get('scope')),
-    error: parameters.get('error'),
+    resourceMetadata: [...new Set(named('resource_metadata'))].slice(0, MAX_ADDRESSES),
+    scopes: readScopes(named('scope')[0]),
+    error: named('error')[0],
   }
 }
 
-/** Where its parameters begin; a `Bearer` inside a quoted string is none. */
-function bearerAt(header: string): number {
-  const outside = header.replaceAll(/"(?:[^"\\]|\\.)*"/g, (quoted) => `"${'.'.repeat(quoted.length - 2)}"`)
-  const found = /(?:^|,)\s*Bearer(?:\s+|$)/i.exec(outside)
-  return found === null ? -1 : found.index + found[0].length
+interface OneChallenge {
+  readonly scheme: string
+  readonly parameters: Map<string, readonly string[]>
 }
 
-/** Until the name of another scheme, which has no `=` behind it. */
-function* parametersFrom(header: string, start: number): Generator<readonly [string, string]> {
-  let at = start
-  for (;;) {
-    PARAMETER.lastIndex = at
-    const found = PARAMETER.exec(header)
-    if (found === null) return
-    const [whole, name = '', quoted, bare] = found
-    yield [name.toLowerCase(), quoted?.replaceAll(/\\(.)/g, '$1') ?? bare ?? '']
-    at += whole.length
-    at += /^\s*,?\s*/.exec(header.slice(at))?.[0].length ?? 0
+/** RFC 9110, 11.6.1: schemes and parameters stand in one list, told apart by the `=`. Ends where it makes no sense. */
+function challengesIn(header: string): readonly OneChallenge[] {
+  const found: OneChallenge[] = []
+  const read = (pattern: RegExp): RegExpExecArray | null => {
+    pattern.lastIndex = at
+    const match = pattern.exec(header)
+    at = match === null ? at : pattern.lastIndex
+    return match
   }
+  let at = 0
+  while (at < header.length) {
+    read(BETWEEN)
+    const [, name = '', quoted, bare] = read(PARAMETER) ?? []
+    const parameters = found.at(-1)?.parameters
+    if (name !== '' && parameters !== undefined) {
+      const key = name.toLowerCase()
+      const value = quoted?.replaceAll(/\\(.)/g, '$1') ?? bare ?? ''
+      parameters.set(key, [...(parameters.get(key) ?? []), value])
+      continue
+    }
+    const scheme = read(SCHEME)?.[1]
+    if (scheme === undefined) return found
+    found.push({ scheme: scheme.toLowerCase(), parameters: new Map() })
+  }
+  return found
 }
 
 /** Scopes as RFC 6749, 3.3 writes them; what cannot be one is left out. */

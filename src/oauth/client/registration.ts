@@ -1,6 +1,11 @@
 import { err, ok, type Result } from '../../lib/result.ts'
 import { SecretValue } from '../../lib/secret-value.ts'
-import { AUTH_METHODS, type AuthMethod, type AuthorizationServer, type OAuthClient } from './authorization-server.ts'
+import {
+  AUTH_METHODS,
+  type AuthMethod,
+  type AuthorizationServer,
+  type OAuthClient,
+} from './authorization-server.ts'
 import { Unreachable, type Fetcher } from './guarded-fetch.ts'
 import { isLoopbackHost } from './addresses.ts'
 

@@ -2,11 +2,7 @@ import type * as oauth from 'oauth4webapi'
 import { err, ok, type Result } from '../../lib/result.ts'
 import { isLoopbackHost } from './addresses.ts'
 import { createFetcher, Unreachable, type Fetcher } from './guarded-fetch.ts'
-
-export type Library = typeof oauth
-
-/** Loaded with the first sign-in. */
-export const loadLibrary = (): Promise<Library> => import('oauth4webapi')
+import { loadLibrary, throughFetcher } from './library.ts'
 
 /** What is known of a provider: its metadata, and the way to it. */
 export interface KnownProvider {
@@ -27,7 +23,7 @@ const FRESH_MS = 10 * 60_000
 /** A provider that is away is not asked again by everybody who comes meanwhile. */
 const AWAY_MS = 5000
 const MAX_KNOWN = 100
-const TIMEOUT_MS = 10_000
+export const TIMEOUT_MS = 10_000
 
 interface Entry {
   readonly untilTick: number
@@ -87,7 +83,7 @@ async function discover(issuer: string, fetcher: Fetcher): Promise<Result<KnownP
   const url = new URL(issuer)
   const response = await library.discoveryRequest(url, {
     algorithm: 'oidc',
-    ...throughFetcher(library, fetcher),
+    ...throughFetcher(library, fetcher, TIMEOUT_MS),
   })
   const server = await library.processDiscoveryResponse(url, response)
   // The library compares addresses, which forgives a slash; the identifier is a text (RFC 8414, 3.3).
@@ -101,18 +97,3 @@ async function discover(issuer: string, fetcher: Fetcher): Promise<Result<KnownP
     fetcher,
   })
 }
-
-/** Options of the library: each request goes through the fetcher, which decides where `http:` is allowed. */
-export const throughFetcher = (library: Library, fetcher: Fetcher) =>
-  ({
-    [library.allowInsecureRequests]: true,
-    [library.customFetch]: (
-      url: string,
-      { method, headers, body }: { method: string; headers: Record<string, string>; body?: unknown },
-    ): Promise<Response> =>
-      fetcher.send(
-        url,
-        { method, headers, body: body instanceof URLSearchParams ? body.toString() : undefined },
-        TIMEOUT_MS,
-      ),
-  }) as const

@@ -4,14 +4,9 @@ import { err, ok, type Result } from '../../lib/result.ts'
 import type { SecretValue } from '../../lib/secret-value.ts'
 import { browserAddress, checkCallback } from './authorization.ts'
 import { Unreachable } from './guarded-fetch.ts'
-import {
-  createProviders,
-  loadLibrary,
-  throughFetcher,
-  type KnownProvider,
-  type Library,
-} from './sign-in-provider.ts'
-import { authenticationOf } from './token-endpoint.ts'
+import { authenticationOf } from './client-authentication.ts'
+import { loadLibrary, throughFetcher, type Library } from './library.ts'
+import { createProviders, TIMEOUT_MS, type KnownProvider } from './sign-in-provider.ts'
 
 /** An OpenID Connect provider, as an administrator has described it. */
 export interface SignInProvider {
@@ -124,7 +119,7 @@ async function exchange(
 ): Promise<Claims> {
   const library = await loadLibrary()
   const client = { client_id: provider.clientId, [library.clockTolerance]: CLOCK_TOLERANCE_SECONDS }
-  const options = throughFetcher(library, fetcher)
+  const options = throughFetcher(library, fetcher, TIMEOUT_MS)
   const response = await library.authorizationCodeGrantRequest(
     server,
     client,

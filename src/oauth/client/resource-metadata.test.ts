@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
-import { covers, wellKnownIssuer, wellKnownResource } from './discovery.ts'
+import { covers, wellKnownResource } from './resource-metadata.ts'
+import { wellKnownIssuer } from './server-metadata.ts'
 
 test('the metadata of a resource is looked for below its path, then at the root', () => {
   expect(wellKnownResource('https://a.example/mcp/')).toEqual([
@@ -35,6 +36,8 @@ test.each([
   ['http://a.example/mcp', 'https://a.example/mcp', false],
   ['https://a.example:8443/mcp', 'https://a.example/mcp', false],
   ['https://a.example/mcp#x', 'https://a.example/mcp', false],
+  ['https://a.example/mcp?tenant=1', 'https://a.example/mcp?tenant=1', true],
+  ['https://a.example/mcp?tenant=2', 'https://a.example/mcp?tenant=1', false],
   ['mcp', 'https://a.example/mcp', false],
 ])('%s covers %s: %s', (resource, server, expected) => {
   expect(covers(resource, server)).toBe(expected)
