@@ -243,6 +243,8 @@ describe('what only few may do', () => {
       'src/runtime/sandbox/environment.ts':    'puts it into the environment of the server that it belongs to',
       'src/oauth/client/client-authentication.ts': 'proves to an authorization server who asks',
       'src/oauth/client/revocation.ts':        'sends it to the authorization server that it belongs to, to end it',
+      'src/grants/providers/place.ts':          'puts it where its provider wants it, to test it there',
+      'src/grants/providers/refresh-values.ts': 'sends it to the fixed address that renews it',
       'src/oauth/client/token-endpoint.ts':    'sends it to the authorization server that it belongs to',
       'src/cli/contexts/keep-credential.ts':  'writes it into the file of its owner, and sees what the keychain kept of it',
       'src/cli/contexts/keychain.ts':         'hands it to the keychain of the system',
