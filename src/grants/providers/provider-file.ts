@@ -76,7 +76,7 @@ const SHAPE: Shape = {
       is: 'fields',
       fields: {
         url: { is: 'text', max: 2048, check: httpsUrl, required: true },
-        method: { is: 'text', max: 4, check: method },
+        method: { is: 'text', max: 16, check: method },
         header: { is: 'text', max: 128, check: headerName },
         prefix: { is: 'text', max: 64, check: headerPrefix },
         body: text(4096),

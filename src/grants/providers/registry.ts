@@ -12,9 +12,9 @@ export interface Providers {
   /** What is wrong with files, with file, line and column: for `status` and lists. */
   readonly problems: readonly string[]
   /** @param word a name or an alias */
-  find(word: string): Provider | undefined
+  readonly find: (word: string) => Provider | undefined
   /** @throws Fault `not_found`; `invalid` with the problems when a file by that name is not taken as it stands */
-  need(word: string): Provider
+  readonly need: (word: string) => Provider
 }
 
 export interface ProviderRegistry {

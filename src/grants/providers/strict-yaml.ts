@@ -26,6 +26,7 @@ const SYNTAX: Readonly<Record<string, string>> = {
   BAD_INDENT: 'the indentation does not fit',
   MULTIPLE_DOCS: 'a file holds one document',
   TAG_RESOLVE_FAILED: 'tags are not taken here',
+  RESOURCE_EXHAUSTION: 'is nested too deeply',
   MISSING_CHAR: 'a character such as a quote, bracket or colon is missing',
 }
 
@@ -39,7 +40,7 @@ export async function readStrictly(text: string, shape: Shape, file: string): Pr
   const yaml = await import('yaml')
   const reader: Reader = { yaml, file, lines: new yaml.LineCounter(), problems: [] }
   try {
-    const options = { lineCounter: reader.lines, logLevel: 'silent', prettyErrors: false } as const
+    const options = { lineCounter: reader.lines, logLevel: 'error', prettyErrors: false } as const
     const document = yaml.parseDocument(text, options)
     for (const { code, pos } of [...document.errors, ...document.warnings])
       complain({ reader, path: '', at: pos[0] }, SYNTAX[code] ?? 'is not valid YAML')
@@ -126,7 +127,8 @@ function readFields(
     const at = yaml.isNode(key) ? (key.range?.[0] ?? where.at) : where.at
     const name = yaml.isScalar(key) && typeof key.value === 'string' ? key.value : ''
     const field = Object.hasOwn(fields, name) ? fields[name] : undefined
-    if (field === undefined) complain({ ...where, at }, unknownField(name, Object.keys(fields)))
+    if (field === undefined)
+      complain({ ...where, path: '', at }, unknownField(name, where.path, Object.keys(fields)))
     else found[name] = read(value, field, { ...where, path: below(name), at })
   }
   for (const [name, { required }] of Object.entries(fields))
@@ -136,8 +138,11 @@ function readFields(
 }
 
 /** What looks like no field of ours may be a value in the wrong place: it is not repeated. */
-function unknownField(name: string, known: readonly string[]): string {
-  const shown = /^[a-z_]{1,32}$/i.test(name) ? `field ${name}` : 'a field'
+function unknownField(name: string, path: string, known: readonly string[]): string {
+  const below = path === '' ? '' : `${path}.`
+  const shown = /^[a-z_]{1,32}$/i.test(name)
+    ? `field ${below}${name}`
+    : `a field${path === '' ? '' : ` of ${path}`}`
   const meant = nearest(name, known)
   return `${shown} is unknown; ${meant === undefined ? `here are ${known.join(', ')}` : `did you mean ${meant}?`}`
 }
