@@ -227,6 +227,7 @@ describe('what only few may do', () => {
     // oxfmt-ignore
     const allowed: Allowed = {
       'src/secrets/sealing.ts':                'encrypts it',
+      'src/secrets/backends/followed-value.ts': 'sees whether there is another value',
       'src/secrets/redact.ts':                 'looks for it in the log of a server',
       'src/secrets/master-key.ts':             'reads the key that the environment gave',
       'src/access/sign-in/password-hash.ts':   'hashes it, or compares it with its hash',

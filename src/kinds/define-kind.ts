@@ -62,6 +62,8 @@ interface SecretValues<Spec> {
   readonly path: string
   /** Field to value; null: keep the value that is stored. */
   readonly of: (spec: Spec) => Readonly<Record<string, string | null>>
+  /** Everything that can be referred to in it, wherever the value of that is kept. */
+  readonly keys: (spec: Spec) => readonly string[]
   /** The spec as it is stored and shown: every value null. */
   readonly withhold: (spec: Spec) => Spec
 }

@@ -20,6 +20,14 @@ export const up = defineCommand({
     ),
     database: text('--database <url>', 'postgres://…; default: the embedded store in the home'),
     keyFile: text('--key-file <file>', 'the master key (default: master.key in the home)'),
+    secretDirs: list(
+      '--secret-dir <directory>',
+      'a directory of files that Secrets may refer to; repeatable (default: none)',
+    ),
+    secretEnvPrefix: text(
+      '--secret-env-prefix <prefix>',
+      'how the variables begin that Secrets may refer to (default: CASTELLAN_SECRET_)',
+    ),
     peerListen: text(
       '--peer-listen <host:port>',
       'where to listen for other daemons on the same database (default: 127.0.0.1:0)',

@@ -10,6 +10,8 @@ const NONE: ServeOptions = {
   logLevel: undefined,
   logTo: undefined,
   keyFile: undefined,
+  secretDirs: [],
+  secretEnvPrefix: undefined,
   peerListen: undefined,
   peerUrl: undefined,
   drainSeconds: undefined,
@@ -28,7 +30,36 @@ test('nothing given', () => {
     manifests: [],
     logLevel: 'info',
     logTo: 'stderr',
+    secretSources: { directories: [], envPrefix: 'CASTELLAN_SECRET_' },
   })
+})
+
+test('Secrets may refer to what the operator names, and to variables that say so by their name', () => {
+  const sources = (env: Record<string, string>, options: Partial<ServeOptions> = {}) =>
+    read(env, options).secretSources
+  expect(sources({ CASTELLAN_SECRET_GITHUB: 'x', CASTELLAN_SECRET_DIRS: '/run/secrets:more' })).toEqual({
+    directories: ['/run/secrets', '/srv/more'],
+    envPrefix: 'CASTELLAN_SECRET_',
+  })
+  const given = { secretDirs: ['a', 'b/../c'], secretEnvPrefix: 'APP_' }
+  expect(sources({ CASTELLAN_SECRET_DIRS: '/else', APP_KEY: 'x' }, given)).toEqual({
+    directories: ['/srv/a', '/srv/c'],
+    envPrefix: 'APP_',
+  })
+})
+
+test.each([
+  [{ CASTELLAN_SECRET_DIR: '/run/secrets' }, {}, 'CASTELLAN_SECRET_DIR'],
+  [{ CASTELLAN_SECRET_GITHUB: 'x' }, { secretEnvPrefix: 'APP_' }, 'CASTELLAN_SECRET_GITHUB'],
+  [{}, { secretEnvPrefix: 'CASTELLAN_' }, 'the prefix of secret variables'],
+  [{}, { secretEnvPrefix: 'CASTELLAN_MASTER_' }, 'the prefix of secret variables'],
+  [{}, { secretEnvPrefix: 'PATH' }, 'the prefix of secret variables'],
+  [{}, { secretEnvPrefix: '_' }, 'the prefix of secret variables'],
+  [{}, { secretDirs: ['/'] }, 'the root of the file system'],
+  [{}, { secretDirs: ['/srv/..'] }, 'the root of the file system'],
+  [{ CASTELLAN_SECRET_DIRS: '/home/ada/.castellan/servers' }, {}, 'in the home of the daemon'],
+])('%j with %j opens more to Secrets than somebody can mean', (env, options, says) => {
+  expect(() => read(env as Record<string, string>, options)).toThrow(says)
 })
 
 test('the drain period is a number of seconds, at most five minutes', () => {

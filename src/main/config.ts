@@ -5,6 +5,7 @@ import { homeOf } from '../cli/target.ts'
 import { SecretValue } from '../lib/secret-value.ts'
 import { readEdgeOptions, ROLES, type EdgeOptions, type Role } from './edge/edge-options.ts'
 import { readPeerOptions, type PeerOptions } from './peers/peer-options.ts'
+import { readSecretSources, type SecretSourceOptions } from './secret-sources.ts'
 
 /** Everything that the start of a daemon depends on; read once, from arguments and environment. */
 export interface ServeConfig {
@@ -36,6 +37,8 @@ export interface ServeConfig {
   readonly publicUrl?: string | undefined
   /** How long a sign-in lasts; absent: 12. */
   readonly signInHours?: number | undefined
+  /** Where Secrets may refer to; absent: to no file. */
+  readonly secretSources?: SecretSourceOptions | undefined
 }
 
 export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal'] as const
@@ -44,7 +47,10 @@ export type LogLevel = (typeof LOG_LEVELS)[number]
 const MAX_DRAIN_SECONDS = 300
 const MAX_SIGN_IN_HOURS = 720
 
-/** Every variable that Castellan reads. A name that begins with `CASTELLAN_` and is not here is refused. */
+/**
+ * Every variable that Castellan reads. A name that begins with `CASTELLAN_` and is not here is refused, but for those
+ * that hold values of Secrets.
+ */
 // oxfmt-ignore
 export const VARIABLES = {
   CASTELLAN_HOME:      'where the daemon keeps its data; default `~/.castellan`',
@@ -58,6 +64,8 @@ export const VARIABLES = {
   CASTELLAN_LOG_TO:    '`stderr` or `file`; default `stderr` in the foreground, `file` with `-d`',
   CASTELLAN_KEY_FILE:  'the file with the master key; default `<home>/master.key`',
   CASTELLAN_MASTER_KEY: 'the master key itself (what its file holds), for where there is no file',
+  CASTELLAN_SECRET_DIRS: 'directories of files that Secrets may refer to, separated by `:`; default: none',
+  CASTELLAN_SECRET_ENV_PREFIX: 'how the variables begin that Secrets may refer to; default `CASTELLAN_SECRET_`',
   CASTELLAN_PEER_LISTEN: '`host:port` to listen on for other daemons on the same database; default `127.0.0.1:0`',
   CASTELLAN_PEER_URL:  'where they reach it, if that is not where it listens',
   CASTELLAN_DRAIN_SECONDS: 'seconds for which it says that it is not ready before it ends; default `0`',
@@ -80,6 +88,8 @@ export interface ServeOptions {
   readonly logLevel: LogLevel | undefined
   readonly logTo: 'stderr' | 'file' | undefined
   readonly keyFile: string | undefined
+  readonly secretDirs: readonly string[]
+  readonly secretEnvPrefix: string | undefined
   readonly peerListen: string | undefined
   readonly peerUrl: string | undefined
   readonly drainSeconds: string | undefined
@@ -94,10 +104,13 @@ export function readServeConfig(
   context: Pick<CliContext, 'env' | 'cwd' | 'userHome'>,
 ): ServeConfig {
   const { env, cwd } = context
-  refuseUnknownVariables(env)
+  const home = homeOf(context, options.home)
+  const { secretDirs: directories, secretEnvPrefix: envPrefix } = options
+  const secretSources = readSecretSources({ directories, envPrefix, home }, context)
+  refuseUnknownVariables(env, secretSources.envPrefix)
   const database = readDatabase(options.database, env)
   return {
-    home: homeOf(context, options.home),
+    home,
     host: options.host ?? nonEmpty(env['CASTELLAN_HOST']) ?? '127.0.0.1',
     port: readPort(options.port ?? nonEmpty(env['CASTELLAN_PORT'])),
     database,
@@ -128,6 +141,7 @@ export function readServeConfig(
     ),
     publicUrl: readPublicUrl(nonEmpty(env['CASTELLAN_PUBLIC_URL'])),
     signInHours: readSignInHours(nonEmpty(env['CASTELLAN_SIGN_IN_HOURS'])),
+    secretSources,
     ...readKeyChoice(options.keyFile, context),
   }
 }
@@ -175,11 +189,13 @@ function readSignInHours(given: string | undefined): number | undefined {
   )
 }
 
-function refuseUnknownVariables(env: CliContext['env']): void {
+function refuseUnknownVariables(env: CliContext['env'], secretPrefix: string): void {
   const known = Object.keys(VARIABLES)
   for (const name of Object.keys(env)) {
     if (!name.startsWith('CASTELLAN_') || known.includes(name)) continue
     const [nearest = ''] = known.toSorted((a, b) => distance(a, name) - distance(b, name))
+    // What is one letter away from a setting is not a secret either.
+    if (name.startsWith(secretPrefix) && distance(nearest, name) > 1) continue
     throw usage(
       `the environment has the variable ${name.slice(0, 64)}, which Castellan does not know`,
       distance(nearest, name) <= 4
@@ -195,6 +211,8 @@ function foreignToEdge(options: ServeOptions, env: CliContext['env']): string[] 
     ['a manifest', options.manifests[0]],
     ['--database', options.database ?? env['CASTELLAN_DATABASE']],
     ['a master key', options.keyFile ?? env['CASTELLAN_KEY_FILE'] ?? env['CASTELLAN_MASTER_KEY']],
+    ['--secret-dir', options.secretDirs[0] ?? env['CASTELLAN_SECRET_DIRS']],
+    ['--secret-env-prefix', options.secretEnvPrefix ?? env['CASTELLAN_SECRET_ENV_PREFIX']],
     ['--peer-listen', options.peerListen ?? env['CASTELLAN_PEER_LISTEN']],
     ['--peer-url', options.peerUrl ?? env['CASTELLAN_PEER_URL']],
   ] as const

@@ -9,7 +9,10 @@ import { endExpired } from './sign-in/issue.ts'
 import { openSignIn, type SignInDeps } from './sign-in/open-sign-in.ts'
 
 export interface ControlListenerDeps
-  extends Omit<ControlApiDeps, 'changes' | 'answers' | 'signIns'>, Omit<SignInDeps, 'changes' | 'snapshot'> {
+  extends
+    Omit<ControlApiDeps, 'changes' | 'answers' | 'signIns' | 'backends'>,
+    Omit<SignInDeps, 'changes' | 'snapshot'> {
+  readonly backends: ControlApiDeps['backends'] & ChangesDeps['backends']
   readonly snapshot: ControlApiDeps['snapshot'] & ChangesDeps['snapshot'] & SignInDeps['snapshot']
 }
 

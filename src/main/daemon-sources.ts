@@ -2,16 +2,26 @@ import type { AuditRecorder } from '../audit/recorder.ts'
 import type { DaemonStatus, LogRequest, LogSource, StatusSource } from '../control/api/sources.ts'
 import type { SnapshotSource } from '../control/snapshot/snapshot.ts'
 import type { GatewayStatus } from '../gateway/status.ts'
+import type { References } from '../secrets/backends/follow-references.ts'
 import { followLog, readLog } from '../runtime/log-file.ts'
 import { serverLogPath } from '../runtime/server-log.ts'
 import { daemonLogPath } from './daemon-log.ts'
+import { secretStatus } from './secret-status.ts'
+
+export interface StatusSourceDeps {
+  readonly snapshot: SnapshotSource
+  readonly gateway: GatewayStatus
+  readonly references: Pick<References, 'seen'>
+  readonly daemon: () => DaemonStatus
+}
 
 /** What the control API asks of the running daemon. */
-export const createStatusSource = (
-  snapshot: SnapshotSource,
-  gateway: GatewayStatus,
-  daemon: () => DaemonStatus,
-): StatusSource => ({
+export const createStatusSource = ({
+  snapshot,
+  gateway,
+  references,
+  daemon,
+}: StatusSourceDeps): StatusSource => ({
   server(name) {
     const view = snapshot.current().server(name)
     return view === undefined ? undefined : gateway.server(view)
@@ -20,6 +30,7 @@ export const createStatusSource = (
     const view = snapshot.current().project(name)
     return view === undefined ? undefined : gateway.project(view)
   },
+  secret: (secret) => secretStatus(references, secret),
   daemon,
 })
 

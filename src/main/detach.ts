@@ -75,11 +75,15 @@ function openDaemonLog(home: string): DaemonLog {
 }
 
 function launch(config: ServeConfig, logFd: number, context: CliContext): ChildProcess {
-  const { home, host, port, database, logLevel, keyFile, peers, drainSeconds, edge } = config
+  const { home, host, port, database, logLevel, keyFile, peers, drainSeconds, edge, secretSources } = config
   const args = ['up', '--home', home, '--host', host, '--port', String(port), '--log-level', logLevel]
   if (edge !== undefined) args.push('--role', 'gateway', '--control', edge.control.href)
   if (keyFile !== undefined) args.push('--key-file', keyFile)
   if (peers !== undefined) args.push('--peer-listen', `[${peers.host}]:${peers.port}`)
+  if (edge === undefined && secretSources !== undefined) {
+    for (const directory of secretSources.directories) args.push('--secret-dir', directory)
+    args.push('--secret-env-prefix', secretSources.envPrefix)
+  }
   if (drainSeconds !== undefined) args.push('--drain-seconds', String(drainSeconds))
   if (peers?.publicUrl !== undefined) args.push('--peer-url', peers.publicUrl)
   const launcher = fileURLToPath(new URL('../../bin/castellan.js', import.meta.url))

@@ -1,17 +1,14 @@
 import { hash } from 'node:crypto'
-import { hostname } from 'node:os'
 import type { InstanceSource } from '../control/instances/with-instances.ts'
 import type { SnapshotSource } from '../control/snapshot/snapshot.ts'
 import type { Gateway } from '../gateway/gateway.ts'
 import type { Instance } from '../kinds/instance.ts'
+import { THIS_DAEMON } from './this-daemon.ts'
 
 export interface InstanceSourceDeps {
   readonly gateway: Pick<Gateway, 'instances' | 'stopInstance'>
   readonly snapshot: Pick<SnapshotSource, 'state'>
 }
-
-/** Several can share a host, and a database. */
-const DAEMON = `${hostname()}/${process.pid}`
 
 type View = ReturnType<Gateway['instances']>[number]
 
@@ -52,7 +49,7 @@ function resourceOf(
       restarts,
       ...(ended === undefined ? {} : { message: ended }),
       ...(mark === undefined ? {} : { mark }),
-      daemon: DAEMON,
+      daemon: THIS_DAEMON,
       events: events.map(({ atMs, what }) => ({ at: isoTime(atMs), what })),
     },
   }

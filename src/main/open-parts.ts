@@ -12,13 +12,15 @@ import type { Runtime } from '../runtime/runtime.ts'
 import { agreeOnKey } from '../secrets/agree-on-key.ts'
 import { deriveKey } from '../secrets/derive-key.ts'
 import { createSealer } from '../secrets/sealing.ts'
+import { takeVariables } from '../secrets/backends/env/take-variables.ts'
 import { claimMasterKey, keysInUse } from '../store/master-key.ts'
 import { openStore } from '../store/open.ts'
 import type { Store } from '../store/store.ts'
 import type { Closers } from './closers.ts'
-import type { ServeConfig } from './config.ts'
+import { VARIABLES, type ServeConfig } from './config.ts'
 import { openDatabaseClock } from './database-clock.ts'
 import { serverLogRedactor } from './server-redaction.ts'
+import { NO_DIRECTORIES, openSecretSources, type SecretSources } from './secret-sources.ts'
 import { createTokenUses } from './token-uses.ts'
 
 /** What has files, threads or processes of its own. */
@@ -32,6 +34,7 @@ export interface OpenedParts {
   readonly authenticator: ReturnType<typeof createAuthenticator>
   readonly authorizer: Authorizer
   readonly sealer: ReturnType<typeof createSealer>
+  readonly secrets: SecretSources
   readonly uses: ReturnType<typeof createTokenUses>
   readonly epoch: ReturnType<typeof mintBootEpoch>
   /** Seals what clients carry between the rounds of a call. */
@@ -47,6 +50,8 @@ export async function openParts(config: ServeConfig, log: Log, closers: Closers)
   const { home, database, keyFile, masterKey } = config
   // From here on it is in memory only: no child may find it in its environment.
   delete process.env['CASTELLAN_MASTER_KEY']
+  const secretSources = config.secretSources ?? NO_DIRECTORIES
+  const variables = takeVariables(process.env, secretSources.envPrefix, Object.keys(VARIABLES))
   let redact: RuntimeOptions['redact']
   // Looking for a sandbox takes as long as opening the store, and neither needs the other.
   const [store, runtime] = await openBoth(
@@ -70,6 +75,16 @@ export async function openParts(config: ServeConfig, log: Log, closers: Closers)
     },
   )
   const sealer = createSealer(master)
+  const secrets = openSecretSources({
+    options: secretSources,
+    variables,
+    never: keyFile === undefined ? [home] : [home, keyFile],
+    store,
+    sealer,
+    clock,
+    log,
+  })
+  closers.push(() => secrets.close())
   const [recorder, snapshot, admin] = await Promise.all([
     openRecorder({
       home,
@@ -83,7 +98,7 @@ export async function openParts(config: ServeConfig, log: Log, closers: Closers)
       closers.push(() => opened.close())
       return opened
     }),
-    openSnapshot({ db: store.control, sealer }),
+    openSnapshot({ db: store.control, sealer, references: secrets.references }),
     openLocalAdmin(home),
   ])
   redact = serverLogRedactor(snapshot)
@@ -100,6 +115,7 @@ export async function openParts(config: ServeConfig, log: Log, closers: Closers)
     authenticator,
     authorizer,
     sealer,
+    secrets,
     uses,
     stateKey: deriveKey(master, 'request-state'),
     peerKey: deriveKey(master, 'peer-mac'),

@@ -12,9 +12,13 @@ import { openSnapshot, type SnapshotSource } from '../../src/control/snapshot/sn
 import type { Clock } from '../../src/lib/clock.ts'
 import { mintBootEpoch } from '../../src/lib/id.ts'
 import { silentLog } from '../../src/lib/log.ts'
+import { takeVariables } from '../../src/secrets/backends/env/take-variables.ts'
+import type { SecretBackends } from '../../src/secrets/backends/registry.ts'
 import { loadMasterKey } from '../../src/secrets/master-key.ts'
 import { openGrants } from '../../src/main/grants.ts'
 import { createSealer } from '../../src/secrets/sealing.ts'
+import { openSecretSources } from '../../src/main/secret-sources.ts'
+import { secretStatus } from '../../src/main/secret-status.ts'
 import { openSignIn } from '../../src/main/sign-in/open-sign-in.ts'
 import { openStore } from '../../src/store/open.ts'
 import { listSealingKeys } from '../../src/store/sealed.ts'
@@ -26,6 +30,7 @@ export interface Control {
   readonly api: ControlApi
   readonly store: Store
   readonly snapshot: SnapshotSource
+  readonly backends: SecretBackends
   readonly credential: string
   /** What went to the record. */
   readonly entries: Entry[]
@@ -72,17 +77,27 @@ export async function openControl(home: string): Promise<Control> {
   const store = await openStore({ home }, silentLog)
   const { master } = await loadMasterKey({ home, usedWith: await listSealingKeys(store.control) })
   const sealer = createSealer(master)
-  const snapshot = await openSnapshot({ db: store.control, sealer })
+  const { backends, references, close } = openSecretSources({
+    options: { directories: [], envPrefix: 'CASTELLAN_SECRET_' },
+    variables: takeVariables({ CASTELLAN_SECRET_TEST: 'from-the-environment' }, 'CASTELLAN_', []),
+    never: [],
+    store,
+    sealer,
+    clock,
+    log: silentLog,
+  })
+  const snapshot = await openSnapshot({ db: store.control, sealer, references })
   const admin = await openLocalAdmin(home)
   const disk = { accepts: true, durable: true }
   const entries: Entry[] = []
   const shutdowns = { count: 0 }
-  const changes = createChanges({ store, sealer, snapshot, clock })
+  const changes = createChanges({ store, sealer, backends, snapshot, clock })
   const api = createControlApi({
     answers: createKeptAnswers({ sealer, clock }),
     authenticator: createAuthenticator({ credentials: snapshot.credentials, admin, clock }),
     authorizer: createAuthorizer({ view: snapshot.access }),
     changes,
+    backends,
     signIns: openSignIn({
       store,
       sealer,
@@ -101,6 +116,7 @@ export async function openControl(home: string): Promise<Control> {
       server: (name) =>
         name === 'broken' ? { phase: 'Failed', message: 'the command does not exist' } : undefined,
       project: () => ({ sessions: 0 }),
+      secret: (secret) => secretStatus(references, secret),
       daemon: () => ({
         pid: 1,
         startedAtMs: clock.ms - 65_000,
@@ -138,13 +154,17 @@ export async function openControl(home: string): Promise<Control> {
     api,
     store,
     snapshot,
+    backends,
     credential,
     entries,
     disk,
     clock,
     shutdowns,
     call: (method, path, body, headers = {}) => callApi(api, { method, path, body, headers, credential }),
-    close: () => store.close(),
+    close() {
+      close()
+      return store.close()
+    },
   }
 }
 

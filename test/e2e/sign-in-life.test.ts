@@ -55,9 +55,9 @@ test('a sign-in ends after its twelve hours, to the millisecond', async () => {
 
 test('those that are over are taken away, and no others', async () => {
   await withAda(async (control, home) => {
-    const { store, snapshot, clock } = control
+    const { store, snapshot, clock, backends } = control
     const { master } = await loadMasterKey({ home, usedWith: await listSealingKeys(store.control) })
-    const changes = createChanges({ store, sealer: createSealer(master), snapshot, clock })
+    const changes = createChanges({ store, sealer: createSealer(master), backends, snapshot, clock })
     await signIn(control)
     clock.ms += 6 * HOUR_MS
     const later = await signIn(control)

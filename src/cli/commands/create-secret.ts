@@ -6,9 +6,11 @@ import { askHidden, isTerminal } from '../ask.ts'
 import { printLines, type CliContext } from '../context.ts'
 import { defineCommand, list, text } from '../define-command.ts'
 import { unavailable, usage } from '../failure.ts'
+import { pairs } from '../pair-options.ts'
 
 const FORM =
   'castellan create secret NAME --from-file KEY=PATH, or --from-stdin KEY, or KEY alone to be asked'
+const REF_FORM = 'castellan create secret NAME --backend env --ref KEY=CASTELLAN_SECRET_VARIABLE'
 
 export const createSecret = defineCommand({
   arguments: ['<name>', '[keys...]'],
@@ -18,14 +20,24 @@ export const createSecret = defineCommand({
       '--from-stdin <KEY>',
       'take the value of a key from standard input, without its last newline',
     ),
+    backend: text(
+      '--backend <name>',
+      'the values are kept there, and the daemon reads them: env (its variables) or file (its files)',
+    ),
+    refs: list(
+      '--ref <KEY=REFERENCE>',
+      'with --backend: what the value of a key is called there; repeatable',
+    ),
     fromLiteral: list('--from-literal <KEY>', 'refused: arguments can be read by every user of the machine'),
   },
   about:
-    'A value is asked for without showing it, or comes from a file or standard input. It never stands in an argument.',
+    'A value is asked for without showing it, or comes from a file or standard input here, and is sealed by the daemon. With --backend it stays where the daemon runs, and only what it is called is sent. A value never stands in an argument.',
   examples: [
     'castellan create secret context7 key',
     'castellan create secret github --from-file token=./github.token',
     'pass show github | castellan create secret github --from-stdin token',
+    'castellan create secret github --backend env --ref token=CASTELLAN_SECRET_GITHUB',
+    'castellan create secret github --backend file --ref token=/run/secrets/github-token',
   ],
   async run({ args: [name = '', ...keys], options, target, context }) {
     if (options.fromLiteral.length > 0 || keys.some((key) => key.includes('=')))
@@ -33,22 +45,47 @@ export const createSecret = defineCommand({
         'a secret value may not stand in an argument; this one should be replaced where it is valid',
         FORM,
       )
-    const data = new Map<string, string>()
-    for (const given of options.fromFile) put(data, ...(await fromFile(given, context)))
-    if (options.fromStdin !== undefined) put(data, options.fromStdin, await fromStdin(context))
-    for (const key of keys) put(data, key, await ask(key, context))
-    if (data.size === 0) throw usage('no key is given', FORM)
+    const { backend, refs, fromFile: files, fromStdin: stdin } = options
+    const isHere = backend === undefined && refs.length === 0
+    if (!isHere && (files.length > 0 || stdin !== undefined || keys.length > 0))
+      throw usage('values are given, and a backend that has them already', `${FORM}; or ${REF_FORM}`)
     const manifest = {
       apiVersion: 'castellan/v1',
       kind: 'Secret',
       metadata: { name },
-      spec: { data: Object.fromEntries(data) },
+      spec: isHere
+        ? { data: Object.fromEntries(await readValues({ files, stdin, keys }, context)) }
+        : referring(backend, refs),
     }
     await callApi(target(), ['secrets'], { method: 'POST', body: jsonBody(manifest), once: true })
     printLines(context.stdout, [`secret/${name} created`])
     return 0
   },
 })
+
+interface GivenValues {
+  readonly files: readonly string[]
+  readonly stdin: string | undefined
+  readonly keys: readonly string[]
+}
+
+async function readValues(
+  { files, stdin, keys }: GivenValues,
+  context: CliContext,
+): Promise<ReadonlyMap<string, string>> {
+  const data = new Map<string, string>()
+  for (const given of files) put(data, ...(await fromFile(given, context)))
+  if (stdin !== undefined) put(data, stdin, await fromStdin(context))
+  for (const key of keys) put(data, key, await ask(key, context))
+  if (data.size === 0) throw usage('no key is given', FORM)
+  return data
+}
+
+function referring(backend: string | undefined, refs: readonly string[]): unknown {
+  if (backend === undefined) throw usage('--ref needs the backend that has the value', REF_FORM)
+  if (refs.length === 0) throw usage('--backend needs what a value is called there', REF_FORM)
+  return { backend, refs: Object.fromEntries(pairs('--ref', refs)) }
+}
 
 function put(data: Map<string, string>, key: string, value: string): void {
   if (data.has(key)) throw usage('a key is given twice', 'name each key once')

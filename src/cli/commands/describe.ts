@@ -34,8 +34,15 @@ export const describe = defineCommand({
 
 /** One line a key; a value with lines of its own stands below its key, indented. */
 function linesOf(answer: string): readonly string[] {
-  const { values } = JSON.parse(answer) as { readonly values: Readonly<Record<string, string>> }
+  const { values, unread = {} } = JSON.parse(answer) as {
+    readonly values: Readonly<Record<string, string>>
+    readonly unread?: Readonly<Record<string, string>>
+  }
   const textOf = (value: string): string =>
     value.includes('\n') ? `\n    ${value.replaceAll('\n', '\n    ')}` : ` ${value}`
-  return ['Values:', ...Object.entries(values).map(([key, value]) => `  ${key}:${textOf(value)}`)]
+  return [
+    'Values:',
+    ...Object.entries(values).map(([key, value]) => `  ${key}:${textOf(value)}`),
+    ...Object.entries(unread).map(([key, why]) => `  ${key} cannot be read: ${why}`),
+  ]
 }

@@ -41,12 +41,10 @@ export interface ControlApiDeps
   readonly signIns: AuthRouteDeps['signIns']
   readonly answers: ChangeRouteDeps['answers']
   readonly authenticator: Authenticator
+  readonly backends: RevealDeps['backends']
   readonly instances: InstanceSource
   readonly authorizer: Authorizer
-  readonly snapshot: DaemonRouteDeps['snapshot'] &
-    IntrospectDeps['snapshot'] &
-    RevealDeps['snapshot'] &
-    WatchDeps['snapshot']
+  readonly snapshot: DaemonRouteDeps['snapshot'] & IntrospectDeps['snapshot'] & WatchDeps['snapshot']
   readonly ending?: WatchDeps['ending']
   readonly log: Log
 }

@@ -1,11 +1,12 @@
 import type { Resource } from '../../kinds/define-kind.ts'
+import type { Secret } from '../../kinds/secret.ts'
 import type { Token, TokenSpec } from '../../kinds/token.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Stored } from '../stored.ts'
 import type { StatusSource } from './sources.ts'
 
 export interface PresentDeps {
-  readonly status: Pick<StatusSource, 'server' | 'project'>
+  readonly status: Pick<StatusSource, 'server' | 'project' | 'secret'>
   /** Token uid to when it was last used, in milliseconds. */
   readonly tokenUses: () => Promise<ReadonlyMap<string, number>>
   readonly clock: Clock
@@ -29,6 +30,8 @@ function statusOf(
       return status.server(name) ?? { phase: 'Pending' }
     case 'Project':
       return { endpoint: `/projects/${name}/mcp`, ...status.project(name) }
+    case 'Secret':
+      return status.secret(resource as Secret) ?? resource.status
     case 'Token':
       return tokenStatus(resource as Token, uses.get(uid), clock.nowMs())
     default:

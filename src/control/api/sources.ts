@@ -2,6 +2,7 @@ import type { AuditRow } from '../../audit/query.ts'
 import type { AuditFilter } from '../../audit/readings.ts'
 import type { AuditSessions } from '../../audit/sessions.ts'
 import type { Project } from '../../kinds/project.ts'
+import type { Secret } from '../../kinds/secret.ts'
 import type { ServerStatus } from '../../kinds/server.ts'
 
 /** What the running daemon knows and the store does not. The gateway and main provide it. */
@@ -9,6 +10,8 @@ export interface StatusSource {
   /** Undefined: nothing is known of it yet. */
   server(name: string): ServerStatus | undefined
   project(name: string): Partial<Project['status']> | undefined
+  /** Undefined: its values are sealed here, and what is stored says everything. */
+  secret(secret: Secret): Secret['status'] | undefined
   daemon(): DaemonStatus
 }
 

@@ -13,6 +13,7 @@ import type { SnapshotSource } from '../snapshot/snapshot.ts'
 import type { Delta } from '../snapshot/state.ts'
 import type { Stored } from '../stored.ts'
 import { losesAdministrators } from './administrators.ts'
+import type { KnownBackends } from './backend-rules.ts'
 import { changeBySystem, type SystemTransaction } from './by-system.ts'
 import { goesWith } from './cascade.ts'
 import {
@@ -105,6 +106,7 @@ export interface Changes {
 export interface ChangesDeps {
   readonly store: Pick<Store, 'control'>
   readonly sealer: Pick<Sealer, 'seal' | 'open'>
+  readonly backends: KnownBackends
   readonly snapshot: Pick<SnapshotSource, 'apply'>
   readonly clock: Clock
 }
@@ -146,7 +148,7 @@ async function apply(
   const nowMs = deps.clock.nowMs()
   const { sees } = before
   const plan = await planChanges(
-    { ...options, db: deps.store.control, sealer: deps.sealer, nowMs, sees },
+    { ...options, db: deps.store.control, sealer: deps.sealer, backends: deps.backends, nowMs, sees },
     ordered,
   )
   const asked = new Set(ordered.map(({ manifest }) => manifest))
@@ -194,7 +196,7 @@ async function commit(
   const done = await inTransaction(deps.store, async (tx) => {
     await options.once?.check(tx)
     const plan = await planChanges(
-      { ...options, db: tx, sealer: deps.sealer, nowMs, sees: before.sees },
+      { ...options, db: tx, sealer: deps.sealer, backends: deps.backends, nowMs, sees: before.sees },
       inputs,
     )
     before.permit(

@@ -7,6 +7,7 @@ import type { TokenOwner } from '../../access/principal.ts'
 import type { Subject } from '../../kinds/subject.ts'
 import type { Admitted } from '../admission/validate.ts'
 import { accessProblems } from './access-rules.ts'
+import { backendProblems, type KnownBackends } from './backend-rules.ts'
 import { losesAdministrators } from './administrators.ts'
 import { creatorBinding } from './cascade.ts'
 import { ownerProblems, settledSpec } from './token-owner.ts'
@@ -47,6 +48,7 @@ export interface Plan {
 export interface PlanDeps {
   readonly db: ControlDb
   readonly sealer: Pick<Sealer, 'open'>
+  readonly backends: KnownBackends
   readonly nowMs: number
   /** What messages may name. */
   readonly sees: Sees
@@ -81,16 +83,18 @@ export async function planChanges(deps: PlanDeps, inputs: readonly PlanInput[]):
   }
   const conflicts: string[] = []
   const whereOf = new Map(inputs.map(({ where, manifest }) => [manifest, where]))
-  for (const { manifest, action, before, forget, spec } of changes) {
+  for (const { manifest, action, before, spec } of changes) {
     if (action === 'unchanged') continue
     const found = [
       ...(await danglingReferences({ ...manifest, spec }, view)),
       ...(await ownerProblems(manifest, { spec, before }, view)),
       ...(await accessProblems(manifest, spec, view)),
+      ...backendProblems(manifest, spec, deps.backends),
     ]
     problems.push(...prefixed(whereOf.get(manifest) ?? '', found))
-    if (forget.length > 0)
-      conflicts.push(...(await forgottenKeys(manifest, { forget, sees: deps.sees }, view)))
+    const lost = lostKeys(manifest, before?.resource.spec, spec)
+    if (lost.length > 0)
+      conflicts.push(...(await lostKeyConflicts(manifest, { lost, sees: deps.sees }, view)))
   }
   const taking = changes.flatMap(({ action, manifest, before, spec }) =>
     action === 'configured' && before !== undefined
@@ -199,13 +203,19 @@ async function planSecrets(
   return { seal, forget, problems }
 }
 
-async function forgottenKeys(
+function lostKeys({ definition }: Admitted, before: unknown, after: unknown): readonly string[] {
+  if (definition.secrets === undefined || before === undefined) return []
+  const kept = new Set(definition.secrets.keys(after))
+  return definition.secrets.keys(before).filter((key) => !kept.has(key))
+}
+
+async function lostKeyConflicts(
   manifest: Admitted,
-  { forget, sees }: { readonly forget: readonly string[]; readonly sees: Sees },
+  { lost, sees }: { readonly lost: readonly string[]; readonly sees: Sees },
   view: PlannedView,
 ): Promise<string[]> {
   const referrers = await referrersOf(manifest.definition.kind, manifest.name, view)
-  return forget.flatMap((key) => {
+  return lost.flatMap((key) => {
     const wanting = referrers.filter((referrer) => referrer.key === key)
     return wanting.length === 0
       ? []

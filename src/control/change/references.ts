@@ -31,7 +31,7 @@ export async function danglingReferences(after: After, view: PlannedView): Promi
 }
 
 const hasKey = ({ definition, spec }: After, key: string): boolean =>
-  Object.hasOwn(definition.secrets?.of(spec) ?? {}, key)
+  definition.secrets?.keys(spec).includes(key) === true
 
 /** Kinds whose resources can refer to others of this kind. */
 const mayReferTo = (kind: string): readonly KindDefinition[] =>

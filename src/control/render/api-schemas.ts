@@ -212,7 +212,7 @@ export const FIXED_SCHEMAS: Readonly<Record<string, FixedSchemas>> = {
   'POST /api/v1/projects/{name}/servers/{server}': { answer: attached },
   'DELETE /api/v1/projects/{name}/servers/{server}': { answer: attached },
   'GET /api/v1/secrets/{name}/values': {
-    answer: object({ kind: one('Secret'), name: text, values: map(text) }),
+    answer: object({ kind: one('Secret'), name: text, values: map(text) }, { unread: map(text) }),
   },
   'POST /api/v1/apply': {
     body: {

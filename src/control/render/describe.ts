@@ -1,5 +1,6 @@
 import type { Resource } from '../../kinds/define-kind.ts'
 import { findKind } from '../../kinds/registry.ts'
+import type { Secret } from '../../kinds/secret.ts'
 import { oneLine } from './format.ts'
 
 export interface Related {
@@ -29,10 +30,10 @@ export function renderDescription(resource: Resource, { usedBy, rights }: Relate
   return lines.map((line) => `${line}\n`).join('')
 }
 
-/** Of a kind with secret values, how long each one is. */
+/** Of a kind with secret values, how long each one is that is kept here. */
 function shownSpec({ kind, spec, status }: Resource): unknown {
   const secrets = findKind(kind)?.secrets
-  if (secrets === undefined) return spec
+  if (secrets === undefined || isElsewhere(status)) return spec
   const { sizes = {} } = status as { sizes?: Readonly<Record<string, number>> }
   const data = Object.keys(secrets.of(spec))
     .sort()
@@ -41,7 +42,9 @@ function shownSpec({ kind, spec, status }: Resource): unknown {
 }
 
 const shownStatus = ({ kind, status }: Resource): unknown =>
-  findKind(kind)?.secrets === undefined ? status : undefined
+  findKind(kind)?.secrets === undefined || isElsewhere(status) ? status : undefined
+
+const isElsewhere = (status: unknown): boolean => (status as Partial<Secret['status']>).keys !== undefined
 
 const rightLines = ({ direct, inherited }: NonNullable<Related['rights']>): readonly string[] => [
   'Rights:',

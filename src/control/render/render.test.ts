@@ -64,7 +64,7 @@ test('a table is aligned, and what a server says cannot break out of its cell', 
 })
 
 test('without resources a table has its headings, and names are empty', () => {
-  expect(renderTable(kind('Secret'), [], { wide: false })).toBe('NAME   KEYS   UPDATED\n')
+  expect(renderTable(kind('Secret'), [], { wide: false })).toBe('NAME   KEYS   BACKEND   STATE   UPDATED\n')
   expect(renderNames(kind('Secret'), [])).toBe('')
   expect(renderNames(kind('Server'), [NOTES])).toBe('server/notes\n')
 })

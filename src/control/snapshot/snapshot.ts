@@ -1,12 +1,14 @@
 import type { AccessView } from '../../access/access-view.ts'
 import type { CredentialTable } from '../../access/authenticate.ts'
 import type { SecretValue } from '../../lib/secret-value.ts'
+import type { References } from '../../secrets/backends/follow-references.ts'
 import type { Sealer } from '../../secrets/sealing.ts'
 import { changesSince } from '../../store/resources.ts'
 import type { ChangeRow, ControlDb } from '../../store/tables.ts'
-import type { Stored } from '../stored.ts'
+import { keyOf, type Stored } from '../stored.ts'
+import { createElsewhere } from './elsewhere.ts'
 import { differences, readContents, readMoved, type Moved } from './read-store.ts'
-import { applyDeltas, buildState, type Delta, type State } from './state.ts'
+import { applyDeltas, buildState, refreshValues, type Delta, type State } from './state.ts'
 import { accessViewOf, ownerIn } from './access-view.ts'
 import type { ProjectView, ServerView } from './views.ts'
 
@@ -38,7 +40,8 @@ export interface SnapshotSource {
   /** Called after each change, before the request that made it is answered. Returns how to stop. */
   subscribe(listener: (change: SnapshotChange) => void): () => void
   /**
-   * Opens a value anew each time: in memory it stays sealed.
+   * Opens a value that is sealed here anew each time: in memory it stays sealed. One that is kept elsewhere is the one
+   * that was last read.
    *
    * @throws Fault `unavailable` when it cannot be opened with the present master key
    */
@@ -60,14 +63,24 @@ export interface SnapshotSource {
 export interface SnapshotDeps {
   readonly db: ControlDb
   readonly sealer: Pick<Sealer, 'open'>
+  /** Values that Secrets refer to. */
+  readonly references: Pick<References, 'follow' | 'value' | 'mark' | 'onChange'>
 }
+
+/** For how long the start, or a change that is made here, waits for values that are kept elsewhere. */
+const WAIT_MS = 500
+/** The same for what others have changed, which is to be seen here within 100 ms. */
+const WAIT_FOLLOWING_MS = 50
 
 /** Reads the whole store once; after that the snapshot follows by deltas. */
-export async function openSnapshot({ db, sealer }: SnapshotDeps): Promise<SnapshotSource> {
-  return followSnapshot(db, buildState(await readContents(db)), sealer)
+export async function openSnapshot(deps: SnapshotDeps): Promise<SnapshotSource> {
+  const contents = await readContents(deps.db)
+  await createElsewhere(deps.references).prepare(undefined, contents.resources, WAIT_MS)
+  return followSnapshot(deps, buildState(contents, deps.references.mark))
 }
 
-function followSnapshot(db: ControlDb, first: State, sealer: Pick<Sealer, 'open'>): SnapshotSource {
+function followSnapshot({ db, sealer, references }: SnapshotDeps, first: State): SnapshotSource {
+  const elsewhere = createElsewhere(references)
   let state = first
   let view = viewOf(first)
   let accessView = accessViewOf(first)
@@ -77,13 +90,29 @@ function followSnapshot(db: ControlDb, first: State, sealer: Pick<Sealer, 'open'
     state = next
     view = viewOf(state)
     accessView = accessViewOf(state)
-    const change = { revision: next.revision, changed: deltas.flatMap(changedOf) }
+    elsewhere.settle(deltas)
+    tell({ revision: next.revision, changed: deltas.flatMap(changedOf) })
+  }
+
+  function tell(change: SnapshotChange): void {
     for (const listener of listeners) listener(change)
+  }
+
+  /** Values of these Secrets have changed, and nothing that is stored. */
+  function takeValues(uids: ReadonlySet<string>): void {
+    const secrets = [...uids].flatMap((uid) => state.byUid.get(uid) ?? [])
+    if (secrets.length === 0) return
+    state = refreshValues(state, new Set(secrets.map(({ resource }) => resource.metadata.name)))
+    view = viewOf(state)
+    const changed = secrets.flatMap((stored) => changedOf({ before: stored, after: stored }))
+    tell({ revision: state.revision, changed })
   }
 
   async function readOn(): Promise<void> {
     const moved = await readMoved(db, state.revision)
     if (moved === undefined) return readAgain()
+    const there = moved.resources.flatMap(({ after }) => after ?? [])
+    await elsewhere.prepare(state, there, WAIT_FOLLOWING_MS)
     // What this process has committed meanwhile may be newer than what was read.
     if (moved.revision <= state.revision) return
     const deltas = deltasOf(state, moved)
@@ -93,12 +122,14 @@ function followSnapshot(db: ControlDb, first: State, sealer: Pick<Sealer, 'open'
   async function readAgain(): Promise<void> {
     const from = state
     const contents = await readContents(db)
+    await elsewhere.prepare(state, contents.resources, WAIT_FOLLOWING_MS)
     if (state !== from) return readAgain()
     const { out, in: added } = differences(state, contents)
     const emptied = applyDeltas(state, contents.revision, out)
     take(applyDeltas(emptied, contents.revision, added), [...out, ...added])
   }
 
+  references.onChange(takeValues)
   const catchUp = createCatchUp(readOn)
   return {
     current: () => view,
@@ -109,7 +140,9 @@ function followSnapshot(db: ControlDb, first: State, sealer: Pick<Sealer, 'open'
     },
     secretValue(secret, key) {
       const row = state.sealed.get(secret)?.get(key)
-      return row === undefined ? undefined : sealer.open({ kind: 'Secret', uid: row.uid, field: key }, row)
+      if (row !== undefined) return sealer.open({ kind: 'Secret', uid: row.uid, field: key }, row)
+      const stored = state.resources.get('Secret')?.get(keyOf('', secret))
+      return stored === undefined ? undefined : references.value(stored.resource.metadata.uid, key)
     },
     credentials: {
       byDigest: (digest) => state.credentials.get(digest),
@@ -117,6 +150,8 @@ function followSnapshot(db: ControlDb, first: State, sealer: Pick<Sealer, 'open'
     },
     access: () => accessView,
     async apply(revision, deltas) {
+      const there = deltas.flatMap(({ after }) => after ?? [])
+      await elsewhere.prepare(state, there, WAIT_MS)
       if (revision <= state.revision) return
       if (revision === state.revision + 1) return take(applyDeltas(state, revision, deltas), deltas)
       // Others have committed in between. It is committed too, so it is shown even while theirs cannot be read.

@@ -5,7 +5,14 @@ import { keyOf, type Stored } from '../stored.ts'
 import { accessAfter, buildAccess, type IndexedAccess } from './access-index.ts'
 import { credentialEntry, hasCredential } from './credential-entry.ts'
 import { shardedMap, type ShardedMap } from './sharded-map.ts'
-import { secretsOf, viewProject, viewServer, type ProjectView, type ServerView } from './views.ts'
+import {
+  secretsOf,
+  viewProject,
+  viewServer,
+  type FindMark,
+  type ProjectView,
+  type ServerView,
+} from './views.ts'
 
 /** Everything that the snapshot holds, as one immutable value. */
 export interface State {
@@ -15,6 +22,8 @@ export interface State {
   readonly byUid: ShardedMap<Stored>
   /** By name of the Secret, then by key. Never opened here. */
   readonly sealed: ShardedMap<ReadonlyMap<string, SealedRow>>
+  /** Of values that are kept elsewhere: what tells one from the next, at this moment. */
+  readonly markElsewhere: MarkElsewhere
   /** By digest. */
   readonly credentials: ShardedMap<TokenEntry | SignInEntry>
   /** Uid of a Token or a SignIn to digest. */
@@ -42,6 +51,9 @@ export interface Contents {
   readonly tokens: readonly TokenRow[]
 }
 
+/** By uid of the Secret, and key; undefined while there is no value. */
+export type MarkElsewhere = (uid: string, key: string) => string | undefined
+
 const uidOf = ({ resource }: Stored): string => resource.metadata.uid
 const nameOf = ({ resource }: Stored): string => resource.metadata.name
 const idOf = (stored: Stored): string => keyOf(stored.project, nameOf(stored))
@@ -51,6 +63,7 @@ const EMPTY: State = {
   resources: new Map(KINDS.map(({ kind }) => [kind, shardedMap()])),
   byUid: shardedMap(),
   sealed: shardedMap(),
+  markElsewhere: () => undefined,
   credentials: shardedMap(),
   digests: shardedMap(),
   access: buildAccess([]),
@@ -59,7 +72,10 @@ const EMPTY: State = {
 }
 
 /** The state of a whole store. */
-export function buildState({ revision, resources, sealed, tokens }: Contents): State {
+export function buildState(
+  { revision, resources, sealed, tokens }: Contents,
+  markElsewhere = EMPTY.markElsewhere,
+): State {
   const byUid = new Map(resources.map((stored) => [uidOf(stored), stored]))
   const sealedByName = new Map<string, Map<string, SealedRow>>()
   for (const row of sealed) {
@@ -86,12 +102,13 @@ export function buildState({ revision, resources, sealed, tokens }: Contents): S
     ),
     byUid: shardedMap(byUid),
     sealed: shardedMap(sealedByName),
+    markElsewhere,
     credentials: shardedMap(known),
     access: buildAccess(resources),
     digests: shardedMap(tokens.map(({ uid, digest }) => [uid, digest] as const)),
   }
   const servers = shardedMap(
-    ofKind('Server').map((stored) => [nameOf(stored), viewServer(stored, findSealed(base))] as const),
+    ofKind('Server').map((stored) => [nameOf(stored), viewServer(stored, findMark(base))] as const),
   )
   const projects = shardedMap(
     ofKind('Project').map((stored) => [nameOf(stored), viewProject(stored, servers.get)] as const),
@@ -160,14 +177,29 @@ function refreshViews(state: State, deltas: readonly Delta[]): State {
         return one?.resource.kind === kind ? [nameOf(one)] : []
       }),
     )
-  const secrets = touched('Secret')
-  const servers = touched('Server')
+  return refreshUsers(state, {
+    secrets: touched('Secret'),
+    servers: touched('Server'),
+    projects: touched('Project'),
+  })
+}
+
+/** The state after values have changed that are kept elsewhere. */
+export const refreshValues = (state: State, secrets: ReadonlySet<string>): State =>
+  refreshUsers(state, { secrets, servers: new Set(), projects: new Set() })
+
+interface Touched {
+  readonly secrets: ReadonlySet<string>
+  readonly servers: Set<string>
+  readonly projects: Set<string>
+}
+
+function refreshUsers(state: State, { secrets, servers, projects }: Touched): State {
   if (secrets.size > 0) {
     for (const view of state.servers.values()) {
       if (secretsOf(view.spec).some(({ name }) => secrets.has(name))) servers.add(view.name)
     }
   }
-  const projects = touched('Project')
   if (servers.size > 0) {
     for (const view of state.projects.values()) {
       if (view.spec.servers.some((name) => servers.has(name))) projects.add(view.name)
@@ -181,7 +213,7 @@ function refreshServers(state: State, names: ReadonlySet<string>): State {
   for (const name of names) {
     const stored = state.resources.get('Server')?.get(keyOf('', name))
     if (stored === undefined) servers = servers.without(name)
-    else servers = servers.with(name, viewServer(stored, findSealed(state), servers.get(name)))
+    else servers = servers.with(name, viewServer(stored, findMark(state), servers.get(name)))
   }
   return { ...state, servers }
 }
@@ -196,7 +228,12 @@ function refreshProjects(state: State, names: ReadonlySet<string>): State {
   return { ...state, projects }
 }
 
-const findSealed =
-  (state: Pick<State, 'sealed'>) =>
-  (secret: string, key: string): SealedRow | undefined =>
-    state.sealed.get(secret)?.get(key)
+/** Each sealing has a nonce of its own, so the nonce tells one value from the next without opening either. */
+const findMark =
+  (state: Pick<State, 'sealed' | 'resources' | 'markElsewhere'>): FindMark =>
+  (secret, key) => {
+    const sealed = state.sealed.get(secret)?.get(key)
+    if (sealed !== undefined) return sealed.nonce
+    const stored = state.resources.get('Secret')?.get(keyOf('', secret))
+    return stored === undefined ? undefined : state.markElsewhere(uidOf(stored), key)
+  }

@@ -1,7 +1,6 @@
 import { hash } from 'node:crypto'
 import type { ProjectSpec } from '../../kinds/project.ts'
 import { Server, type ServerSpec } from '../../kinds/server.ts'
-import type { SealedRow } from '../../store/tables.ts'
 import type { Stored } from '../stored.ts'
 
 /** A Server as the gateway reads it. The same object as long as nothing in it has changed: caches key on it. */
@@ -26,14 +25,14 @@ export interface ProjectView {
   readonly missing: readonly string[]
 }
 
-/** Where sealed values are found: by name of the Secret and key in it. */
-export type FindSealed = (secret: string, key: string) => SealedRow | undefined
+/** What tells a value from the next, by name of the Secret and key in it; undefined where there is none. */
+export type FindMark = (secret: string, key: string) => string | undefined
 
 /** The view of a Server; `before` itself where nothing changed. */
-export function viewServer({ resource }: Stored, sealed: FindSealed, before?: ServerView): ServerView {
+export function viewServer({ resource }: Stored, markOf: FindMark, before?: ServerView): ServerView {
   const { uid, name, generation } = resource.metadata
   const spec = resource.spec as ServerSpec
-  const fingerprint = fingerprintOf(spec, sealed)
+  const fingerprint = fingerprintOf(spec, markOf)
   if (before?.uid === uid && before.generation === generation && before.fingerprint === fingerprint)
     return before
   return { uid, name, generation, spec, fingerprint }
@@ -62,9 +61,8 @@ export function viewProject(
   return same ? before : { uid, name, generation, spec, servers, missing }
 }
 
-/** Each sealing has a nonce of its own, so the nonce tells one value from the next without opening either. */
-function fingerprintOf(spec: ServerSpec, sealed: FindSealed): string {
-  const values = secretsOf(spec).map(({ name, key }) => [name, key, sealed(name, key)?.nonce ?? null])
+function fingerprintOf(spec: ServerSpec, markOf: FindMark): string {
+  const values = secretsOf(spec).map(({ name, key }) => [name, key, markOf(name, key) ?? null])
   return hash('sha256', JSON.stringify([spec, values]), 'base64url')
 }
 

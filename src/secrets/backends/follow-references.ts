@@ -1,0 +1,157 @@
+import type { Clock } from '../../lib/clock.ts'
+import type { Log } from '../../lib/log.ts'
+import type { SecretValue } from '../../lib/secret-value.ts'
+import { unread, type SecretBackend } from './backend.ts'
+import { FollowedValue, type Seen, type Timing } from './followed-value.ts'
+import { createPlaces, type Places } from './places.ts'
+import { READ_MS } from './read-bounded.ts'
+
+/** What a Secret has elsewhere: in which backend, and each key with its reference. */
+export interface Wanted {
+  readonly backend: string
+  readonly refs: Readonly<Record<string, string>>
+}
+
+/** Values that are kept elsewhere, in memory: whoever needs one for a call cannot wait for it. */
+export interface References {
+  /**
+   * From here on these are followed for a Secret, instead of what was; undefined: none. Resolves when each was looked
+   * at, or the time is over.
+   *
+   * @param owner uid of the Secret
+   */
+  follow(owner: string, wanted: Wanted | undefined, withinMs?: number): Promise<void>
+  value(owner: string, key: string): SecretValue | undefined
+  /** Another one for each value; undefined while there is none. */
+  mark(owner: string, key: string): string | undefined
+  /** By key. */
+  seen(owner: string): ReadonlyMap<string, Seen>
+  /** Called with the Secrets of which a value has come, gone or changed. */
+  onChange(listener: (owners: ReadonlySet<string>) => void): void
+  close(): void
+}
+
+export interface FollowDeps {
+  readonly find: (backend: string) => SecretBackend | undefined
+  readonly clock: Clock
+  readonly log: Log
+  readonly timing?: Partial<Timing>
+}
+
+/** 15 minutes: long enough for the restart of a service; a value that was taken back is not used for longer. */
+const TIMING: Timing = { everyMs: 30_000, keepMs: 15 * 60_000, readMs: READ_MS, settleMs: 100 }
+
+interface Cell {
+  readonly id: string
+  readonly backend: SecretBackend
+  readonly value: FollowedValue
+  /** Uids of the Secrets that refer to it. */
+  readonly owners: Set<string>
+}
+
+/** Reads what Secrets refer to, and reads it again when it may have changed, and from time to time. */
+export function followReferences(deps: FollowDeps): References {
+  const timing = Object.assign({}, TIMING, deps.timing)
+  const cells = new Map<string, Cell>()
+  const byOwner = new Map<string, ReadonlyMap<string, Cell>>()
+  const places = new Map<SecretBackend, Places>()
+  const listeners: ((owners: ReadonlySet<string>) => void)[] = []
+  let changed = new Set<string>()
+  let marks = 0
+  const newMark = (): string => String(++marks)
+  const timer = setInterval(() => void lookAtAll(cells.values(), timing.readMs), timing.everyMs).unref()
+
+  function cellOf(backend: SecretBackend, reference: string): Cell {
+    const id = `${backend.name} ${reference}`
+    const known = cells.get(id)
+    if (known !== undefined) return known
+    const place = places.get(backend) ?? createPlaces(backend.parallel)
+    places.set(backend, place)
+    const owners = new Set<string>()
+    const about = { backend, reference, places: place, timing, clock: deps.clock, log: deps.log, newMark }
+    const value = new FollowedValue(Object.assign(about, { changed: () => tell(owners) }))
+    const cell = { id, backend, value, owners }
+    cells.set(id, cell)
+    return cell
+  }
+
+  /** Whoever is told goes through all Servers, so it is told once of what comes together. */
+  function tell(owners: ReadonlySet<string>): void {
+    if (changed.size === 0) setImmediate(tellAll)
+    for (const owner of owners) changed.add(owner)
+  }
+
+  function tellAll(): void {
+    const owners = changed
+    changed = new Set()
+    for (const listener of listeners) listener(owners)
+  }
+
+  function want(owner: string, wanted: Wanted | undefined): readonly Cell[] {
+    const backend = wanted === undefined ? undefined : deps.find(wanted.backend)
+    const own = new Map<string, Cell>()
+    if (backend !== undefined && wanted !== undefined)
+      for (const [key, reference] of Object.entries(wanted.refs)) own.set(key, cellOf(backend, reference))
+    for (const cell of own.values()) cell.owners.add(owner)
+    release(owner, new Set(own.values()))
+    if (own.size === 0) byOwner.delete(owner)
+    else byOwner.set(owner, own)
+    return [...own.values()]
+  }
+
+  function release(owner: string, kept: ReadonlySet<Cell>): void {
+    for (const cell of byOwner.get(owner)?.values() ?? []) {
+      if (kept.has(cell)) continue
+      cell.owners.delete(owner)
+      if (cell.owners.size === 0) forget(cell)
+    }
+  }
+
+  function forget({ id, value }: Cell): void {
+    value.close()
+    cells.delete(id)
+  }
+
+  return {
+    async follow(owner, wanted, withinMs = 0) {
+      const unknown = want(owner, wanted).filter(({ value }) => value.seen.state === 'pending')
+      const looks = unknown.map(({ value }) => value.look())
+      if (looks.length > 0 && withinMs > 0) await within(withinMs, looks)
+    },
+    value: (owner, key) => byOwner.get(owner)?.get(key)?.value.value,
+    mark: (owner, key) => byOwner.get(owner)?.get(key)?.value.mark,
+    seen: (owner) => new Map([...(byOwner.get(owner) ?? [])].map(([key, { value }]) => [key, value.seen])),
+    onChange: (listener) => void listeners.push(listener),
+    close() {
+      clearInterval(timer)
+      listeners.length = 0
+      for (const cell of cells.values()) forget(cell)
+      byOwner.clear()
+    },
+  }
+}
+
+async function lookAtAll(cells: Iterable<Cell>, readMs: number): Promise<void> {
+  const all = [...cells]
+  for (const { value } of all) value.expire()
+  const ofBackend = Map.groupBy(all, ({ backend }) => backend)
+  await Promise.all([...ofBackend].map(([backend, its]) => lookAtBackend(backend, its, readMs)))
+}
+
+/** One question to a backend that is away, instead of one for each of its values. */
+async function lookAtBackend(backend: SecretBackend, its: readonly Cell[], readMs: number): Promise<void> {
+  const late = AbortSignal.timeout(readMs)
+  const over = new Promise<undefined>((resolve) => {
+    late.addEventListener('abort', () => resolve(undefined), { once: true })
+  })
+  const health = await Promise.race([backend.health(late).catch(() => undefined), over])
+  if (health?.ok === true) return void its.map(({ value }) => value.look())
+  const message = health?.error ?? `there was no answer within ${readMs / 1000} s`
+  for (const { value } of its) value.note(unread('away', message))
+}
+
+function within(ms: number, all: readonly Promise<void>[]): Promise<unknown> {
+  const over = Promise.withResolvers<void>()
+  const timer = setTimeout(over.resolve, ms)
+  return Promise.race([Promise.all(all), over.promise]).finally(() => clearTimeout(timer))
+}
