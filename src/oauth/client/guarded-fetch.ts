@@ -1,4 +1,4 @@
-import { lookup as resolveName, type LookupAddress } from 'node:dns'
+import { lookup, type LookupAddress, type LookupOptions } from 'node:dns'
 import { isIP } from 'node:net'
 import type { Agent } from 'undici'
 import { isLoopbackHost, reachOf } from './addresses.ts'
@@ -17,10 +17,17 @@ export interface FetchInit {
   readonly body?: string | undefined
 }
 
+/** `lookup` of `node:dns`, asked for all addresses. */
+export type Resolve = (
+  hostname: string,
+  options: LookupOptions & { readonly all: true },
+  done: (error: NodeJS.ErrnoException | null, found: LookupAddress[]) => void,
+) => void
+
 /** What stands between us and addresses that strangers name. */
 export interface Fetcher {
   /**
-   * No redirect is followed: none is allowed where credentials travel, and metadata has no need of one.
+   * No redirect is followed: none is allowed where credentials travel. Nothing is decompressed either.
    * @throws Unreachable when the address is refused, does not answer in time, or answers with more than 1 MiB
    */
   send(url: string, init: FetchInit, timeoutMs: number): Promise<Response>
@@ -28,19 +35,26 @@ export interface Fetcher {
 }
 
 const MAX_BODY_BYTES = 1024 * 1024
+const MAX_HEADER_BYTES = 16 * 1024
 
 /** Its message is public: it names no address. */
 export class Unreachable extends Error {
   override readonly name = 'Unreachable'
 }
 
-/** Every connection goes to an address that was checked, and to no other: the lookup is the check. */
-export function createFetcher(allowed: Allowed): Fetcher {
+/**
+ * Every connection goes to an address that was checked, and to no other: the lookup is the check, so a name that
+ * means something else a moment later gains nothing.
+ *
+ * @param resolve how names become addresses
+ */
+export function createFetcher(allowed: Allowed, resolve: Resolve = lookup): Fetcher {
   let agent: Promise<Agent> | undefined
+  const hosts = new Set(Array.from(allowed.hosts, bare))
 
   function mayReach(hostname: string, address: string): boolean {
     const reach = reachOf(address)
-    return reach === 'public' || (reach === 'loopback' && allowed.loopback) || allowed.hosts.has(hostname)
+    return reach === 'public' || (reach === 'loopback' && allowed.loopback) || hosts.has(hostname)
   }
 
   async function openAgent(): Promise<Agent> {
@@ -50,7 +64,7 @@ export function createFetcher(allowed: Allowed): Fetcher {
       connect: {
         timeout: 10_000,
         lookup: (hostname, options, done) =>
-          resolveName(hostname, { ...options, all: true }, (error, found) => {
+          resolve(hostname, { ...options, all: true }, (error, found) => {
             if (error !== null) return done(error, '', 0)
             const [first] = found
             if (first === undefined || !found.every(({ address }) => mayReach(hostname, address)))
@@ -60,13 +74,14 @@ export function createFetcher(allowed: Allowed): Fetcher {
             return done(null, first.address, first.family)
           }),
       },
+      maxHeaderSize: MAX_HEADER_BYTES,
       headersTimeout: 0,
       bodyTimeout: 0,
     })
   }
 
   function check(url: URL): void {
-    const host = url.hostname.replace(/^\[|\]$/g, '')
+    const host = bare(url.hostname)
     if (url.protocol !== 'https:' && !(url.protocol === 'http:' && allowed.loopback && isLoopbackHost(host)))
       throw new Unreachable('an address in it is not https')
     // A literal address is connected to without a lookup.
@@ -99,6 +114,9 @@ export function createFetcher(allowed: Allowed): Fetcher {
   }
 }
 
+/** `URL` has IPv6 addresses in brackets, lookups do not. */
+const bare = (hostname: string): string => hostname.replace(/^\[|\]$/g, '')
+
 const REFUSED = 'an address in it is not public'
 
 function parseUrl(text: string): URL {
@@ -126,6 +144,9 @@ const flat = (headers: Readonly<Record<string, string | string[] | undefined>>):
 
 function asUnreachable(thrown: unknown, timedOut: boolean): Unreachable {
   if (thrown instanceof Unreachable) return thrown
+  const { code } = thrown as { code?: unknown }
+  if (code === 'UND_ERR_HEADERS_OVERFLOW')
+    return new Unreachable('an answer has more headers than are read', { cause: thrown })
   if (timedOut) return new Unreachable('it does not answer in time', { cause: thrown })
   return new Unreachable('it cannot be reached', { cause: thrown })
 }

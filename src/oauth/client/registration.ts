@@ -8,20 +8,32 @@ import {
 } from './authorization-server.ts'
 import { Unreachable, type Fetcher } from './guarded-fetch.ts'
 import { isLoopbackHost } from './addresses.ts'
+import { parseObject } from './token-answer.ts'
+
+/** A client that the user has registered. */
+export interface GivenClient {
+  readonly clientId: string
+  readonly secret: SecretValue | undefined
+  /** Undefined: as the metadata of the authorization server has it. */
+  readonly method?: AuthMethod | undefined
+}
 
 /** What a client can be known by. */
 export interface ClientSources {
   /** What the user gave. */
-  readonly given: { readonly clientId: string; readonly secret: SecretValue | undefined } | undefined
+  readonly given: GivenClient | undefined
   /** Address of a client ID metadata document that describes this daemon. */
   readonly document: string | undefined
   /** What an earlier authorization was known as to this very issuer. */
   readonly remembered: OAuthClient | undefined
   readonly redirectUri: string
   readonly scopes: readonly string[]
+  readonly nowMs?: number
 }
 
 const TIMEOUT_MS = 10_000
+/** A user takes some time to authorize, and then the secret has to be good. */
+const MARGIN_MS = 15 * 60_000
 
 /**
  * As whom to authorize, in the order that MCP gives ("Client registration approaches"): what the user registered, what
@@ -34,14 +46,15 @@ export async function identifyClient(
 ): Promise<Result<OAuthClient, string>> {
   const { given, document, remembered, redirectUri } = sources
   if (given !== undefined) {
-    const method = methodFor(server, given.secret !== undefined)
+    const method = given.method ?? methodFor(server, given.secret !== undefined)
     return ok({ clientId: given.clientId, secret: given.secret, method, redirectUri, from: 'user' })
   }
   if (remembered?.from === 'user') return ok({ ...remembered, redirectUri })
   if (document !== undefined && server.client_id_metadata_document_supported)
     return ok({ clientId: document, secret: undefined, method: 'none', redirectUri, from: 'document' })
-  // Another redirect address is another registration.
-  if (remembered?.redirectUri === redirectUri) return ok(remembered)
+  // Another redirect address is another registration, and so is one whose secret is over.
+  const isOver = (remembered?.secretExpiresAtMs ?? Infinity) <= (sources.nowMs ?? 0) + MARGIN_MS
+  if (remembered?.redirectUri === redirectUri && !isOver) return ok(remembered)
   if (server.registration_endpoint !== undefined)
     return register(server, server.registration_endpoint, sources, fetcher)
   return err(
@@ -63,6 +76,17 @@ function methodToRegister(server: AuthorizationServer): AuthMethod | undefined {
   return AUTH_METHODS.find((method) => offered.includes(method))
 }
 
+const DEVICE = 'urn:ietf:params:oauth:grant-type:device_code'
+
+/** Device codes where they are offered: what was registered without them cannot use them later. */
+function grantTypes(server: AuthorizationServer): readonly string[] {
+  const both = ['authorization_code', 'refresh_token']
+  const hasDevice =
+    server.device_authorization_endpoint !== undefined &&
+    server.grant_types_supported?.includes(DEVICE) !== false
+  return hasDevice ? [...both, DEVICE] : both
+}
+
 async function register(
   server: AuthorizationServer,
   endpoint: string,
@@ -75,7 +99,7 @@ async function register(
   const metadata = {
     client_name: 'Castellan',
     redirect_uris: [redirectUri],
-    grant_types: ['authorization_code', 'refresh_token'],
+    grant_types: grantTypes(server),
     response_types: ['code'],
     token_endpoint_auth_method: method,
     // OpenID Connect registration: a program on the user's machine, or a site.
@@ -98,33 +122,32 @@ async function register(
 }
 
 function readRegistration(text: string, asked: AuthMethod, redirectUri: string): Result<OAuthClient, string> {
-  const answer = parseObject(text)
-  const clientId = answer?.['client_id']
-  const secret = answer?.['client_secret']
-  const method = answer?.['token_endpoint_auth_method'] ?? asked
+  const answer = parseObject(text) ?? {}
+  const { client_id: clientId, client_secret: secret, client_secret_expires_at: expiresAt } = answer
+  const method = answer['token_endpoint_auth_method'] ?? asked
   const known = AUTH_METHODS.find((one) => one === method)
-  if (typeof clientId !== 'string' || clientId === '' || clientId.length > 2048 || known === undefined)
-    return err('the answer of the registration endpoint cannot be used')
-  const hasSecret = typeof secret === 'string' && secret !== ''
+  if (!isShort(clientId, 2048) || known === undefined)
+    return err(
+      'the answer of the registration endpoint cannot be used; register a client there, and pass --client-id',
+    )
+  const hasSecret = isShort(secret, 4096)
   if (known !== 'none' && !hasSecret)
-    return err('the authorization server registered a client with a secret, and gave none')
+    return err(
+      'the authorization server registered a client with a secret, and gave none; register one there, and pass --client-id',
+    )
   return ok({
     clientId,
     secret: hasSecret ? new SecretValue(secret) : undefined,
     method: known,
     redirectUri,
+    // RFC 7591, 3.2.1: in seconds; 0: it does not end.
+    ...(hasSecret && typeof expiresAt === 'number' && expiresAt > 0
+      ? { secretExpiresAtMs: expiresAt * 1000 }
+      : {}),
     from: 'registration',
   })
 }
 
-function parseObject(text: string): Readonly<Record<string, unknown>> | undefined {
-  try {
-    const parsed = JSON.parse(text) as unknown
-    return typeof parsed === 'object' && parsed !== null
-      ? (parsed as Readonly<Record<string, unknown>>)
-      : undefined
-  } catch {
-    // Not JSON: no answer of a registration endpoint.
-    return undefined
-  }
-}
+/** RFC 6749, A.1 and A.2: visible ASCII, and spaces. */
+const isShort = (value: unknown, most: number): value is string =>
+  typeof value === 'string' && value.length <= most && /^[\x20-\x7e]+$/.test(value)

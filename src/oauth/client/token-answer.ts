@@ -21,9 +21,6 @@ export interface TokenFailure {
   readonly code: string | undefined
 }
 
-/** Everything else in an answer is nobody's business here: an `id_token` says who the user is, which is not asked. */
-const READ = ['access_token', 'token_type', 'refresh_token', 'scope', 'issued_token_type'] as const
-
 /** Ten years: more is a mistake, or means that it does not end. */
 const MAX_LIFE_SECONDS = 315_360_000
 /** Servers take about as much in all headers of a request together. */
@@ -31,25 +28,38 @@ const MAX_TOKEN_LENGTH = 16 * 1024
 
 type Json = Readonly<Record<string, unknown>>
 
+/** Everything else in an answer is nobody's business here: an `id_token` says who the user is, which is not asked. */
+const READ = ['access_token', 'token_type', 'refresh_token', 'scope', 'issued_token_type'] as const
+
 /**
  * The answer of a token endpoint as RFC 6749, 5 has it, of one that may not keep to that: an error with the status 200
  * is an error, `null` is nothing, and a life that cannot be is none.
  */
-export async function readTokenAnswer(answer: Response): Promise<Response> {
+export const readTokenAnswer = (answer: Response): Promise<Response> =>
+  readAnswer(answer, 'access_token', (body) => {
+    const kept = READ.flatMap((name) => (body[name] === null ? [] : [[name, body[name]] as const]))
+    const life = lifeOf(body['expires_in'])
+    return Object.fromEntries(life === undefined ? kept : [...kept, ['expires_in', life] as const])
+  })
+
+/**
+ * @param essential the field without which an answer that names an error is that error
+ * @param pick what the library sees of the answer
+ */
+export async function readAnswer(
+  answer: Response,
+  essential: string,
+  pick: (body: Json) => Json,
+): Promise<Response> {
   const { status } = answer
   // It is away, or wants to be left alone for a while: what it says then says nothing about the grant.
   if (status >= 500 || status === 429) return new Response(null, { status })
   const body = parseObject(await answer.text())
   if (body === undefined) return Response.json({}, { status })
   const error = body['error']
-  const refuses = typeof error === 'string' && error !== '' && typeof body['access_token'] !== 'string'
+  const refuses = typeof error === 'string' && error !== '' && typeof body[essential] !== 'string'
   if (refuses) return Response.json({ error }, { status: status >= 400 ? status : 400 })
-  const kept = READ.flatMap((name) => (body[name] === null ? [] : [[name, body[name]] as const]))
-  const life = lifeOf(body['expires_in'])
-  return Response.json(
-    Object.fromEntries(life === undefined ? kept : [...kept, ['expires_in', life] as const]),
-    { status },
-  )
+  return Response.json(pick(body), { status })
 }
 
 /** Seconds; undefined: it does not say, and the token is good until it is refused. */

@@ -41,13 +41,13 @@ export async function refreshTokens(
 /**
  * A grant of any type (RFC 6749, 4.5), with `resource` in it.
  *
- * @param check looks at what only this type answers with; throws what the library throws
+ * @param look is shown the answer, for what only this type of grant answers with
  */
 export async function requestTokens(
   source: TokenSource,
   grantType: string,
   parameters: Readonly<Record<string, string | SecretValue>>,
-  check: (answer: oauth.TokenEndpointResponse) => void = () => undefined,
+  look: (answer: oauth.TokenEndpointResponse) => void = () => undefined,
 ): Promise<Result<Issued, TokenFailure>> {
   const library = await loadLibrary()
   const { server, client, authentication, options } = parametersOf(library, source)
@@ -64,7 +64,7 @@ export async function requestTokens(
       options,
     )
     const answer = await library.processGenericTokenEndpointResponse(server, client, response)
-    check(answer)
+    look(answer)
     return answer
   })
 }

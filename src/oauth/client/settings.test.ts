@@ -1,0 +1,105 @@
+import { expect, test } from 'vitest'
+import { SecretValue } from '../../lib/secret-value.ts'
+import { parseSettings } from './settings-file.ts'
+import { hostsOf, mergeSettings, problemsOf, type OAuthFlags, type OAuthSettings } from './settings.ts'
+
+const SECRET = new SecretValue('canary')
+const AUTH = 'https://as.example/authorize'
+const TOKEN = 'https://as.example/token'
+
+// oxfmt-ignore
+test.each<readonly [string, OAuthFlags, OAuthSettings, readonly RegExp[]]>([
+  ['nothing', {}, {}, []],
+  ['a client id', { clientId: 'a' }, {}, []],
+  ['an id and a secret', { clientId: 'a', clientSecret: SECRET }, {}, []],
+  ['a secret to the id of the file', { clientSecret: SECRET }, { clientId: 'a' }, []],
+  ['an id to the secret of the file', { clientId: 'a' }, { clientSecret: SECRET }, []],
+  ['the id of the file again', { clientId: 'a' }, { clientId: 'a', clientSecret: SECRET }, []],
+  ['another id and another secret', { clientId: 'b', clientSecret: SECRET }, { clientId: 'a', clientSecret: SECRET }, []],
+  ['scopes alone', { scopes: ['a'] }, {}, []],
+  ['an issuer alone', { issuer: 'https://as.example' }, {}, []],
+  ['one endpoint of two: the other is discovered', { tokenUrl: TOKEN }, {}, []],
+  ['endpoints and an override', { authUrl: AUTH }, { tokenUrl: TOKEN, clientId: 'a' }, []],
+  ['a device code', { device: true, deviceUrl: 'https://as.example/device' }, {}, []],
+  ['a device code beside the endpoints of the file', { device: true }, { authUrl: AUTH, tokenUrl: TOKEN }, []],
+  ['PKCE that is not advertised', { allowWithoutPkceAdvertised: true }, { tokenUrl: TOKEN }, []],
+  ['a document for endpoints by hand', { clientMetadataUrl: 'https://us.example/client', authUrl: AUTH, tokenUrl: TOKEN }, {}, []],
+  ['how a secret is sent', { clientId: 'a', clientSecret: SECRET, tokenAuthMethod: 'client_secret_post' }, {}, []],
+  ['http on loopback', { issuer: 'http://127.0.0.1:1/a', tokenUrl: 'http://localhost:1/', authUrl: 'http://[::1]:1/' }, {}, []],
+
+  ['a secret alone', { clientSecret: SECRET }, {}, [/^--client-secret-stdin: .*--client-id$/]],
+  ['a secret alone in the file', {}, { clientSecret: SECRET }, [/^client_secret in the file: .*client_id$/]],
+  ['the secret of another client', { clientId: 'b' }, { clientId: 'a', clientSecret: SECRET }, [/belongs to the client_id in the file/]],
+  ['how no secret is sent', { clientId: 'a', tokenAuthMethod: 'client_secret_post' }, {}, [/^--token-auth-method/]],
+  ['how no secret is sent, in the file', {}, { tokenAuthMethod: 'client_secret_post' }, [/^token_auth_method in the file/]],
+  ['a document beside an id', { clientMetadataUrl: 'https://us.example/client', clientId: 'a' }, {}, [/^--client-metadata-url/]],
+  ['a document beside the id of the file', { clientMetadataUrl: 'https://us.example/client' }, { clientId: 'a' }, [/^--client-metadata-url/]],
+  ['a page for a device', { device: true, authUrl: AUTH }, {}, [/^--auth-url: has no effect with --device/]],
+  ['device codes without a device', { deviceUrl: TOKEN }, {}, [/^--device-url: has no effect without --device/]],
+  ['PKCE for a device', { device: true, allowWithoutPkceAdvertised: true }, {}, [/^--allow-without-pkce-advertised: .*--device/]],
+  ['PKCE where nothing advertises', { authUrl: AUTH, allowWithoutPkceAdvertised: true }, { tokenUrl: TOKEN }, [/^--allow-without-pkce-advertised: .*by hand/]],
+  ['http elsewhere', { tokenUrl: 'http://as.example/token' }, {}, [/^--token-url: must be an https address/]],
+  ['a script', { authUrl: 'javascript:alert(1)' }, {}, [/^--auth-url: must be/]],
+  ['credentials in an address', { tokenUrl: 'https://u:p@as.example/' }, {}, [/^--token-url: must be/]],
+  ['a fragment', { issuer: 'https://as.example/#x' }, {}, [/^--issuer: must be/]],
+  ['all at once', { clientSecret: SECRET, deviceUrl: 'x', revocationUrl: 'y' }, {}, [/^--revocation-url/, /^--device-url: must/, /^--client-secret-stdin/, /^--device-url: has no/]],
+])('what is given and would not be used is a mistake: %s', (_, flags, file, expected) => {
+  const problems = problemsOf(flags, file)
+  expect(problems).toHaveLength(expected.length)
+  expected.forEach((one, i) => expect(problems[i]).toMatch(one))
+})
+
+test('setting by setting, flags go before the file', () => {
+  const { settings, from } = mergeSettings(
+    { clientId: 'flag', scopes: [] },
+    { clientId: 'file', tokenUrl: TOKEN, scopes: ['a'] },
+  )
+  expect(settings).toEqual({ clientId: 'flag', tokenUrl: TOKEN, scopes: [] })
+  expect(from).toEqual({ clientId: 'flag', tokenUrl: 'file', scopes: 'flag' })
+  expect([...hostsOf(settings)]).toEqual(['as.example'])
+})
+
+test('a file, with all that can be in it', () => {
+  const parsed = parseSettings({
+    issuer: 'https://as.example',
+    auth_url: AUTH,
+    token_url: TOKEN,
+    revocation_url: 'https://as.example/revoke',
+    device_url: 'https://as.example/device',
+    client_id: 'a',
+    client_secret: 'canary',
+    token_auth_method: 'client_secret_post',
+    scopes: 'a b a',
+  })
+  if (!parsed.ok) throw new Error(JSON.stringify(parsed.error))
+  expect(parsed.value).toMatchObject({ issuer: 'https://as.example', authUrl: AUTH, scopes: ['a', 'b'] })
+  expect(parsed.value.clientSecret?.reveal()).toBe('canary')
+  expect(parseSettings({ scopes: ['a', 'b'] })).toEqual({ ok: true, value: { scopes: ['a', 'b'] } })
+  expect(parseSettings({})).toEqual({ ok: true, value: {} })
+})
+
+// oxfmt-ignore
+test.each<readonly [string, unknown, readonly (readonly [string | undefined, RegExp])[]]>([
+  ['nothing', null, [[undefined, /must be a mapping/]]],
+  ['a list', [{ client_id: 'a' }], [[undefined, /must be a mapping/]]],
+  ['a typing error', { clientid: 'a' }, [['clientid', /did you mean client_id\?/]]],
+  ['a key of another world', { password: 'canary' }, [['password', /^unknown key; known are issuer, auth_url/]]],
+  ['http', { auth_url: 'http://as.example/' }, [['auth_url', /https/]]],
+  ['no address', { token_url: 'as.example' }, [['token_url', /https/]]],
+  ['a number', { client_id: 42 }, [['client_id', /quotes/]]],
+  ['an empty secret', { client_secret: '' }, [['client_secret', /visible/]]],
+  ['a secret of two lines', { client_secret: 'canary\ncanary' }, [['client_secret', /visible/]]],
+  ['no way to send a secret', { token_auth_method: 'none' }, [['token_auth_method', /client_secret_basic or client_secret_post/]]],
+  ['scopes that are none', { scopes: ['a b'] }, [['scopes', /list of scopes/]]],
+  ['scopes that are numbers', { scopes: 7 }, [['scopes', /list of scopes/]]],
+  ['a value that is not there', { scopes: null, client_id: null }, [['client_id', /text/], ['scopes', /list/]]],
+  ['all at once', { issuer: 1, auth: 2 }, [['auth', /unknown key/], ['issuer', /https/]]],
+])('a file with %s', (_, parsed, expected) => {
+  const read = parseSettings(parsed)
+  if (read.ok) throw new Error('it was taken')
+  expect(read.error.map(({ key }) => key)).toEqual(expected.map(([key]) => key))
+  read.error.forEach(({ message }, i) => {
+    expect(message).toMatch(expected[i]?.[1] ?? /nothing/)
+    expect(message).not.toContain('canary')
+  })
+})
