@@ -55,8 +55,12 @@ const argvOf = (settings: RoleSettings): readonly string[] => [
  *
  * @throws AwsRefusal
  */
-export async function assumeRole(settings: RoleSettings, { env }: HostTools): Promise<RoleCredentials> {
-  const ended = await run(argvOf(settings), env)
+export async function assumeRole(
+  settings: RoleSettings,
+  { env }: HostTools,
+  timeoutMs = TIMEOUT_MS,
+): Promise<RoleCredentials> {
+  const ended = await run(argvOf(settings), withoutOurs(env), timeoutMs)
   if (ended.status !== 0) throw refusalOf(ended.stderr)
   const credentials = readAnswer(ended.stdout)
   if (credentials === undefined)
@@ -70,10 +74,14 @@ interface Ended {
   readonly stderr: string
 }
 
-async function run(argv: readonly string[], env: HostTools['env']): Promise<Ended> {
+/** Its own variables are for the AWS CLI; ours may hold the master key. */
+const withoutOurs = (env: HostTools['env']): HostTools['env'] =>
+  Object.fromEntries(Object.entries(env).filter(([name]) => !name.startsWith('CASTELLAN_')))
+
+async function run(argv: readonly string[], env: HostTools['env'], timeoutMs: number): Promise<Ended> {
   const done = Promise.withResolvers<Ended>()
   // A group of its own: the command is often a script that starts another program.
-  const child = spawn('aws', argv, { env: { ...env }, detached: true, stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = spawn('aws', argv, { env, detached: true, stdio: ['ignore', 'pipe', 'pipe'] })
   const end = (why: AwsRefusal): void => {
     try {
       if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL')
@@ -84,7 +92,7 @@ async function run(argv: readonly string[], env: HostTools['env']): Promise<Ende
   }
   const late = setTimeout(
     () => end(new AwsRefusal('host', 'the aws command does not answer in time')),
-    TIMEOUT_MS,
+    timeoutMs,
   )
   const stdout = collect(child.stdout, () => end(new AwsRefusal('host', 'the aws command says too much')))
   const stderr = collect(child.stderr, () => end(new AwsRefusal('host', 'the aws command says too much')))

@@ -51,7 +51,7 @@ const provider = (...validations: Provider['validations'][number][]): Provider =
     validations,
   })
 
-const run = (given: Provider, allows = (_: string): boolean => true, fields: readonly string[] = ['token']) =>
+const run = (given: Provider, allows = (): boolean => true, fields: readonly string[] = ['token']) =>
   testGrant(
     {
       provider: given,

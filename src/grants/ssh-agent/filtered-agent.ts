@@ -5,7 +5,7 @@ import { isLogin } from './login-request.ts'
 import { AgentProtocolError, fieldsOf, framed, MESSAGE, messagesOf, sshString, uint32 } from './wire.ts'
 
 export interface FilteredAgentOptions {
-  /** Where to listen: below a folder that only the user of the daemon may enter, at most 107 bytes long. */
+  /** Where to listen: nothing is there yet, the folder only lets its owner in, and it is at most 107 bytes long. */
   readonly path: string
   /** The agent of the host, the value of its SSH_AUTH_SOCK. */
   readonly agentPath: string
@@ -65,7 +65,12 @@ async function listen(server: Server, path: string): Promise<void> {
   server.listen(path, listening.resolve)
   await listening.promise
   server.off('error', listening.reject)
-  await chmod(path, 0o600)
+  try {
+    await chmod(path, 0o600)
+  } catch (error) {
+    server.close()
+    throw error
+  }
 }
 
 /** One question at a time: the next is read when the answer of the last one is on its way. */
@@ -73,7 +78,7 @@ async function serve(socket: Socket, options: FilteredAgentOptions): Promise<voi
   try {
     for await (const message of messagesOf(socket as AsyncIterable<Buffer>)) {
       const answer = await answerTo(message, options).catch(() => FAILURE)
-      if (!socket.write(answer)) await drained(socket)
+      if (!socket.write(answer) && !socket.destroyed) await drained(socket)
     }
   } catch (error) {
     // Nonsense ends the connection; so does its end in the middle of a message.
