@@ -250,6 +250,7 @@ describe('what only few may do', () => {
       'src/cli/contexts/keep-credential.ts':  'writes it into the file of its owner, and sees what the keychain kept of it',
       'src/cli/contexts/keychain.ts':         'hands it to the keychain of the system',
       'src/cli/api.ts':                        'sends the credential of the user to the daemon',
+      'src/cli/granting/give-grant.ts':       'sends the credential that the user gives to the daemon',
       'src/cli/mcp/exchange.ts':               'sends the token of the user to the endpoint under test',
       'src/cli/connect/daemon.ts':             'sends the credential of the user to the daemon',
     }

@@ -17,6 +17,8 @@ export interface ApiRequest {
   readonly once?: boolean
   /** ETag of what the change was made from: if it has changed since, it stays as it is (`changed_meanwhile`). */
   readonly ifMatch?: string | undefined
+  /** Nobody waits for the answer any more. */
+  readonly signal?: AbortSignal | undefined
 }
 
 /** How long a request may stay silent, by what it does: an `apply` of thousands takes its time. */
@@ -71,6 +73,7 @@ async function askApi(target: Target, path: readonly string[], request: ApiReque
     method,
     headers,
     body: request.body?.text,
+    signal: request.signal,
     timeoutMs: TIMEOUT_MS[method],
   })
   if (answer.status >= 200 && answer.status < 300) return answer

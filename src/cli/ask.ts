@@ -16,10 +16,38 @@ export async function askHidden(message: string, { stdin, stderr }: Terminal): P
   return isCancel(answer) ? gaveUp() : answer
 }
 
-/** Asks on a terminal for something that may be seen. */
-export async function askText(message: string, { stdin, stderr }: Terminal): Promise<string> {
+/**
+ * Asks on a terminal for something that may be seen.
+ *
+ * @param signal takes the question back; then this throws, too
+ */
+export async function askText(
+  message: string,
+  { stdin, stderr }: Terminal,
+  signal?: AbortSignal,
+): Promise<string> {
   const { isCancel, text } = await import('@clack/prompts')
-  const answer = await text({ message, input: stdin, output: stderr })
+  const about = { message, input: stdin, output: stderr }
+  const answer = await text(signal === undefined ? about : Object.assign(about, { signal }))
+  return isCancel(answer) ? gaveUp() : answer
+}
+
+/** Asks on a terminal for a yes; nothing but a yes is one. */
+export async function askYes(message: string, { stdin, stderr }: Terminal): Promise<boolean> {
+  const { confirm, isCancel } = await import('@clack/prompts')
+  const answer = await confirm({ message, initialValue: false, input: stdin, output: stderr })
+  return isCancel(answer) ? gaveUp() : answer
+}
+
+/** Asks on a terminal which of several it is. @returns its place in the list */
+export async function chooseOne(
+  message: string,
+  choices: readonly string[],
+  { stdin, stderr }: Terminal,
+): Promise<number> {
+  const { isCancel, select } = await import('@clack/prompts')
+  const options = choices.map((label, value) => ({ label, value }))
+  const answer = await select({ message, options, input: stdin, output: stderr })
   return isCancel(answer) ? gaveUp() : answer
 }
 

@@ -1,4 +1,5 @@
 import type { Verb } from './define-command.ts'
+import { GRANT_VERBS } from './grant-verbs.ts'
 import { IDENTITY_VERBS } from './identity-verbs.ts'
 
 /** The verbs that speak to a daemon, in the order of help. `main/commands.ts` adds those that work locally. */
@@ -109,34 +110,15 @@ export const VERBS: readonly Verb[] = [
   },
   {
     path: ['revoke'],
-    summary: 'End a credential and keep its record',
-    examples: ['castellan revoke token laptop -p demo'],
+    summary: 'Take a grant back, or end a token',
+    load: async () => (await import('./commands/grant-revoke.ts')).revoke,
   },
   {
     path: ['revoke', 'token'],
     summary: 'Refuse a token from here on, everywhere',
     load: async () => (await import('./commands/revoke-token.ts')).revokeToken,
   },
-  {
-    path: ['grant'],
-    summary: 'Credentials that others issue: give, show and take them back',
-    examples: ['castellan grant oauth notion --server notion', 'castellan grant list'],
-  },
-  {
-    path: ['grant', 'oauth'],
-    summary: 'Authorize the daemon at the authorization server of a server',
-    load: async () => (await import('./commands/grant-oauth.ts')).grantOauth,
-  },
-  {
-    path: ['grant', 'list'],
-    summary: 'List grants, their states and what mends them',
-    load: async () => (await import('./commands/grant-list.ts')).grantList,
-  },
-  {
-    path: ['grant', 'revoke'],
-    summary: 'Forget a grant, and tell its authorization server',
-    load: async () => (await import('./commands/grant-revoke.ts')).grantRevoke,
-  },
+  ...GRANT_VERBS,
   {
     path: ['connect'],
     summary: 'Connect a client that speaks MCP on standard input and output',

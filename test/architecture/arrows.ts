@@ -56,10 +56,10 @@ export const PLACES: Readonly<Record<string, readonly string[]>> = {
   'undici':              ['src/gateway/forward/', 'src/main/peers/', 'src/oauth/client/', 'src/edge/'],
   'yaml':                ['src/control/', 'src/grants/providers/', 'src/cli/commands/delete.ts', 'src/main/quickstart/'],
   'zod':                 ['src/kinds/', 'src/control/'],
-  'node:child_process':  ['src/runtime/', 'src/grants/aws/', 'src/main/', 'src/cli/contexts/', 'src/cli/edit/', 'src/cli/login/'],
+  'node:child_process':  ['src/runtime/', 'src/grants/aws/', 'src/main/', 'src/cli/contexts/', 'src/cli/edit/', 'src/cli/granting/', 'src/cli/login/'],
   'node:http':           ['src/gateway/', 'src/main/', 'src/cli/'],
   'node:https':          ['src/cli/http-request.ts'],
-  'node:net':            ['src/main/', 'src/oauth/client/', 'src/grants/ssh-agent/', 'src/lib/own-sockets.ts'],
+  'node:net':            ['src/main/', 'src/oauth/client/', 'src/grants/ssh-agent/', 'src/lib/own-sockets.ts', 'src/cli/granting/'],
   'node:sqlite':         ['src/store/sqlite/', 'src/audit/', 'src/main/home-lock.ts', 'src/cli/contexts/'],
   'node:worker_threads': ['src/store/sqlite/', 'src/audit/'],
 }

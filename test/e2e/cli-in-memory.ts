@@ -15,20 +15,23 @@ export interface Ran {
 
 export interface InMemory {
   readonly env?: CliContext['env']
-  readonly stdin?: string
+  /** Text, or what stands for a terminal. */
+  readonly stdin?: string | CliContext['stdin']
   readonly cwd?: string
+  /** Called with what stands on the screen since its last call, for whoever types. */
+  readonly onScreen?: (written: string) => void
   readonly verbs?: readonly Verb[]
 }
 
 /** One command line, run in this process with memory for a terminal. */
 export async function runInMemory(argv: readonly string[], given: InMemory = {}): Promise<Ran> {
   const out = sink()
-  const err = sink()
+  const err = sink(given.onScreen)
   const cwd = given.cwd ?? '/nonexistent'
   const context: CliContext = {
     stdout: out.stream,
     stderr: err.stream,
-    stdin: Readable.from([Buffer.from(given.stdin ?? '')]),
+    stdin: typeof given.stdin === 'object' ? given.stdin : Readable.from([Buffer.from(given.stdin ?? '')]),
     env: given.env ?? {},
     cwd,
     userHome: cwd,
@@ -38,11 +41,15 @@ export async function runInMemory(argv: readonly string[], given: InMemory = {})
   return { code, out: out.text(), err: err.text() }
 }
 
-function sink(): { readonly stream: Writable; text(): string } {
+function sink(told: (written: string) => void = () => undefined): {
+  readonly stream: Writable
+  text(): string
+} {
   let written = ''
   const stream = new Writable({
     write(chunk: Buffer, _encoding, done) {
       written += chunk.toString()
+      told(chunk.toString())
       done()
     },
   })

@@ -259,7 +259,7 @@ test('castellan grant revoke: here and at the authorization server', async () =>
   expect(await castellan('grant', 'revoke', 'oauth:notes')).toEqual({
     code: 0,
     out: 'oauth:notes forgotten\n',
-    err: '',
+    err: 'its issuer has taken it back\n',
   })
   expect(authorization.count('revoke')).toBe(2)
   expect(await grantsTable()).toBe('')

@@ -1,91 +1,80 @@
 import { text as readText } from 'node:stream/consumers'
-import { callApi, jsonBody } from '../api.ts'
-import { printLines, type CliContext } from '../context.ts'
+import type { CliContext } from '../context.ts'
 import { defineCommand, flag, list, text } from '../define-command.ts'
-import { CliFailure, unavailable, usage } from '../failure.ts'
-import type { Target } from '../target.ts'
+import { usage } from '../failure.ts'
+import { qualifierOf } from '../granting/grant-word.ts'
+import { HOLDER_OPTIONS, holderOf } from '../granting/holder-options.ts'
+import { giveOAuthGrant } from '../granting/oauth-request.ts'
 
 export const grantOauth = defineCommand({
   arguments: ['<name>'],
   options: {
     server: text('--server <name>', 'the server that it is for', 'servers'),
+    url: text('--url <url>', 'the address that it is for, where there is no server (yet)'),
     clientId: text('--client-id <id>', 'a client that you registered at the authorization server'),
     clientSecretStdin: flag('--client-secret-stdin', 'read the secret of that client from standard input'),
     clientMetadataUrl: text(
       '--client-metadata-url <url>',
       'where a client ID metadata document of this daemon is published',
     ),
-    scope: list('--scope <scope>', 'ask for this scope instead of those that the server names; repeatable'),
+    authUrl: text('--auth-url <url>', 'the authorization endpoint, where it cannot be discovered'),
+    tokenUrl: text('--token-url <url>', 'the token endpoint, where it cannot be discovered'),
+    scopes: list('--scopes <scopes>', 'ask for these in place of those that the server names: "a b" or a,b'),
+    scope: list('--scope <scope>', 'the same, one at a time; repeatable'),
+    device: flag('--device', 'with a code that is entered in any browser (device flow)'),
+    noBrowser: flag('--no-browser', 'show the address, and open nothing'),
+    allowWithoutPkce: flag(
+      '--allow-without-pkce',
+      'also at an authorization server that does not say that it supports PKCE with S256',
+    ),
     detach: flag('-d, --detach', 'print the address and end; castellan grant list shows how it went'),
+    ...HOLDER_OPTIONS,
   },
   about:
-    'Prints an address to open in a browser on the machine of the daemon, and waits until it was authorized there.',
+    'Each part of the configuration comes from the first of these that has it: options, the file oauth/NAME.yaml in the home of the daemon, discovery; which one it was is printed. The address is always printed, too: where no browser can be opened, open it anywhere, and paste the address that the browser ends at.',
   examples: [
     'castellan grant oauth notion --server notion',
+    'castellan grant oauth notion --server notion --mine',
+    'castellan grant oauth linear --url https://mcp.linear.app/mcp --no-browser',
     'pass show asana | castellan grant oauth asana --server asana --client-id 1207 --client-secret-stdin',
   ],
-  async run({ args: [name = ''], options: given, target, context }) {
-    const { server, clientId, clientMetadataUrl, scope } = given
-    if (server === undefined) throw usage('the server is missing', 'add: --server NAME')
-    if (given.clientSecretStdin && clientId === undefined)
+  async run({ args: [given = ''], options, target, context }) {
+    const { clientId, device, noBrowser, detach, allowWithoutPkce, clientSecretStdin, ...more } = options
+    if (clientSecretStdin && clientId === undefined)
       throw usage('a client secret is worth nothing alone', 'add: --client-id ID')
-    const clientSecret = given.clientSecretStdin ? await secretFrom(context) : undefined
-    const body = { name, server, clientId, clientSecret, clientMetadataUrl, ...scopes(scope) }
-    const started = JSON.parse(
-      await callApi(target(), ['grants'], { method: 'POST', body: jsonBody(body) }),
-    ) as Started
-    printLines(context.stderr, headOf(started))
-    printLines(context.stdout, [started.authorizeUrl])
-    if (!given.detach) {
-      await untilEnd(target(), started.attempt)
-      printLines(context.stderr, [`${started.name} authorized`])
-    }
-    if (!started.usedByServer)
-      printLines(context.stderr, [
-        `server/${server} does not use it: set spec.auth.grant of that server to ${started.name}`,
-      ])
+    if (options.server !== undefined && options.url !== undefined)
+      throw usage('it is said twice what it is for', 'give either --server or --url')
+    const request = {
+      name: qualifierOf('oauth', given),
+      server: more.server,
+      url: more.url,
+      clientId,
+      clientMetadataUrl: more.clientMetadataUrl,
+      authUrl: more.authUrl,
+      tokenUrl: more.tokenUrl,
+      scopes: scopesIn([...more.scopes, ...more.scope]),
+      device: device || undefined,
+      allowWithoutPkceAdvertised: allowWithoutPkce || undefined,
+    } as const
+    const holder = holderOf(options)
+    const clientSecret = clientSecretStdin ? await secretFrom(context) : undefined
+    await giveOAuthGrant(Object.assign({ clientSecret }, request, holder), {
+      target: target(),
+      context,
+      noBrowser,
+      detach,
+    })
     return 0
   },
 })
 
-interface Started {
-  readonly name: string
-  readonly attempt: string
-  readonly authorizeUrl: string
-  readonly redirectUri: string
-  readonly issuer: string
-  readonly scopes: readonly string[]
-  readonly usedByServer: boolean
+const scopesIn = (given: readonly string[]): readonly string[] | undefined => {
+  const scopes = given.flatMap((one) => one.split(/[ ,]+/)).filter((scope) => scope !== '')
+  return scopes.length === 0 ? undefined : scopes
 }
-
-const scopes = (given: readonly string[]): { readonly scopes?: readonly string[] } =>
-  given.length === 0 ? {} : { scopes: given.flatMap((one) => one.split(/[ ,]+/)).filter(Boolean) }
-
-const headOf = ({ issuer, scopes: asked, redirectUri }: Started): string[] => [
-  `authorization server: ${issuer}`,
-  `scopes: ${asked.length === 0 ? 'as the authorization server decides' : asked.join(' ')}`,
-  `redirect address: ${redirectUri}`,
-  'open this address in a browser:',
-]
 
 async function secretFrom(context: CliContext): Promise<string> {
   const secret = (await readText(context.stdin)).replace(/\r?\n$/, '')
   if (secret === '') throw usage('standard input is empty', 'pipe the client secret into the command')
   return secret
-}
-
-/** The daemon forgets an attempt after ten minutes, so this ends. */
-async function untilEnd(target: Target, attempt: string): Promise<void> {
-  for (;;) {
-    const answer = await callApi(target, ['grants', 'attempts', attempt], { query: { waitSeconds: 20 } })
-    const { state, problem } = JSON.parse(answer) as { readonly state: string; readonly problem?: string }
-    if (state === 'done') return
-    if (state === 'failed')
-      throw unavailable(problem ?? 'it was not authorized', 'start it again with the same command')
-    if (state !== 'waiting')
-      throw new CliFailure({
-        code: 'unavailable',
-        message: 'the daemon answers in a way that is not known here',
-      })
-  }
 }

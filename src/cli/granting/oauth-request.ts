@@ -1,0 +1,70 @@
+import { callApi, jsonBody } from '../api.ts'
+import { printLines, type CliContext } from '../context.ts'
+import { alignColumns } from '../table.ts'
+import type { Target } from '../target.ts'
+import { authorize, showAddress, type Started } from './authorize.ts'
+import { authSnippet } from './server-auth.ts'
+
+/** Body of `POST /api/v1/grants`. */
+export interface OAuthRequest {
+  readonly name: string
+  readonly server?: string | undefined
+  readonly url?: string | undefined
+  readonly clientId?: string | undefined
+  readonly clientSecret?: string | undefined
+  readonly clientMetadataUrl?: string | undefined
+  readonly authUrl?: string | undefined
+  readonly tokenUrl?: string | undefined
+  readonly scopes?: readonly string[] | undefined
+  readonly profile?: string | undefined
+  readonly for?: string | undefined
+  readonly device?: true | undefined
+  readonly allowWithoutPkceAdvertised?: true | undefined
+}
+
+/**
+ * Begins an authorization, says what it is made of, and waits until it is done.
+ *
+ * @throws CliFailure when it cannot begin, or is not authorized
+ */
+export async function giveOAuthGrant(
+  request: OAuthRequest,
+  given: {
+    readonly context: CliContext
+    readonly target: Target
+    readonly noBrowser: boolean
+    readonly detach: boolean
+  },
+): Promise<void> {
+  const { context, target, detach } = given
+  const answer = await callApi(target, ['grants'], { method: 'POST', body: jsonBody(request) })
+  const started = JSON.parse(answer) as Started
+  printLines(context.stderr, headOf(started))
+  if (detach) showAddress(started, context)
+  else {
+    await authorize(started, given)
+    printLines(context.stderr, [`${started.name} authorized`])
+  }
+  if (!started.usedByServer && request.server !== undefined)
+    printLines(context.stderr, [
+      `server/${request.server} does not use it; write into its manifest:`,
+      ...authSnippet(started.name, { profile: request.profile }),
+    ])
+}
+
+function headOf({ issuer, scopes, redirectUri, from = {} }: Started): string[] {
+  const rows: readonly (readonly [string, string, string | undefined])[] = [
+    ['authorization server', issuer, from['issuer']],
+    [
+      'scopes',
+      scopes.length === 0 ? 'as the authorization server decides' : scopes.join(' '),
+      from['scopes'],
+    ],
+    ['redirect address', redirectUri, undefined],
+  ]
+  const others = Object.entries(from).filter(([field]) => field !== 'issuer' && field !== 'scopes')
+  return alignColumns([
+    ...rows.map(([label, value, source]) => [label, source === undefined ? value : `${value}  (${source})`]),
+    ...others.map(([field, source]) => [field, `(${source})`]),
+  ])
+}
