@@ -1,6 +1,5 @@
 import { expect, test } from 'vitest'
 import { SecretValue } from '../../lib/secret-value.ts'
-import { parseSettings } from './settings-file.ts'
 import { hostsOf, mergeSettings, problemsOf, type OAuthFlags, type OAuthSettings } from './settings.ts'
 
 const SECRET = new SecretValue('canary')
@@ -57,49 +56,4 @@ test('setting by setting, flags go before the file', () => {
   expect(settings).toEqual({ clientId: 'flag', tokenUrl: TOKEN, scopes: [] })
   expect(from).toEqual({ clientId: 'flag', tokenUrl: 'file', scopes: 'flag' })
   expect([...hostsOf(settings)]).toEqual(['as.example'])
-})
-
-test('a file, with all that can be in it', () => {
-  const parsed = parseSettings({
-    issuer: 'https://as.example',
-    auth_url: AUTH,
-    token_url: TOKEN,
-    revocation_url: 'https://as.example/revoke',
-    device_url: 'https://as.example/device',
-    client_id: 'a',
-    client_secret: 'canary',
-    token_auth_method: 'client_secret_post',
-    scopes: 'a b a',
-  })
-  if (!parsed.ok) throw new Error(JSON.stringify(parsed.error))
-  expect(parsed.value).toMatchObject({ issuer: 'https://as.example', authUrl: AUTH, scopes: ['a', 'b'] })
-  expect(parsed.value.clientSecret?.reveal()).toBe('canary')
-  expect(parseSettings({ scopes: ['a', 'b'] })).toEqual({ ok: true, value: { scopes: ['a', 'b'] } })
-  expect(parseSettings({})).toEqual({ ok: true, value: {} })
-})
-
-// oxfmt-ignore
-test.each<readonly [string, unknown, readonly (readonly [string | undefined, RegExp])[]]>([
-  ['nothing', null, [[undefined, /must be a mapping/]]],
-  ['a list', [{ client_id: 'a' }], [[undefined, /must be a mapping/]]],
-  ['a typing error', { clientid: 'a' }, [['clientid', /did you mean client_id\?/]]],
-  ['a key of another world', { password: 'canary' }, [['password', /^unknown key; known are issuer, auth_url/]]],
-  ['http', { auth_url: 'http://as.example/' }, [['auth_url', /https/]]],
-  ['no address', { token_url: 'as.example' }, [['token_url', /https/]]],
-  ['a number', { client_id: 42 }, [['client_id', /quotes/]]],
-  ['an empty secret', { client_secret: '' }, [['client_secret', /visible/]]],
-  ['a secret of two lines', { client_secret: 'canary\ncanary' }, [['client_secret', /visible/]]],
-  ['no way to send a secret', { token_auth_method: 'none' }, [['token_auth_method', /client_secret_basic or client_secret_post/]]],
-  ['scopes that are none', { scopes: ['a b'] }, [['scopes', /list of scopes/]]],
-  ['scopes that are numbers', { scopes: 7 }, [['scopes', /list of scopes/]]],
-  ['a value that is not there', { scopes: null, client_id: null }, [['client_id', /text/], ['scopes', /list/]]],
-  ['all at once', { issuer: 1, auth: 2 }, [['auth', /unknown key/], ['issuer', /https/]]],
-])('a file with %s', (_, parsed, expected) => {
-  const read = parseSettings(parsed)
-  if (read.ok) throw new Error('it was taken')
-  expect(read.error.map(({ key }) => key)).toEqual(expected.map(([key]) => key))
-  read.error.forEach(({ message }, i) => {
-    expect(message).toMatch(expected[i]?.[1] ?? /nothing/)
-    expect(message).not.toContain('canary')
-  })
 })
