@@ -23,12 +23,18 @@ export const OPERATIONS = {
   restore:         'put a backup back',
   'reveal-secret': 'show the values of a Secret',
   impersonate:     'act as somebody else (--as), with their rights',
+  keys:            'show which master keys there are, and replace the one in use',
   shutdown:        'end the daemon',
 } as const satisfies Record<string, string>
 
 export type Operation = keyof typeof OPERATIONS
 
 /** Operations that no Token can do, whatever it is given. */
-export const NEVER_FOR_TOKENS: ReadonlySet<Operation> = new Set(['reveal-secret', 'impersonate', 'shutdown'])
+export const NEVER_FOR_TOKENS: ReadonlySet<Operation> = new Set([
+  'reveal-secret',
+  'impersonate',
+  'keys',
+  'shutdown',
+])
 
 export const isOperationName = (word: string): word is Operation => Object.hasOwn(OPERATIONS, word)

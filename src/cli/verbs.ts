@@ -120,6 +120,21 @@ export const VERBS: readonly Verb[] = [
   },
   ...GRANT_VERBS,
   {
+    path: ['keys'],
+    summary: 'The master key: show it, replace it',
+    examples: ['castellan keys list', 'castellan keys rotate'],
+  },
+  {
+    path: ['keys', 'list'],
+    summary: 'List master keys, what each has sealed, and who starts with which',
+    load: async () => (await import('./commands/keys-list.ts')).keysList,
+  },
+  {
+    path: ['keys', 'rotate'],
+    summary: 'Put another master key in the place of the one in use',
+    load: async () => (await import('./commands/keys-rotate.ts')).keysRotate,
+  },
+  {
     path: ['connect'],
     summary: 'Connect a client that speaks MCP on standard input and output',
     load: async () => (await import('./commands/connect.ts')).connect,

@@ -1,5 +1,5 @@
 import { existsSync, readFileSync } from 'node:fs'
-import { join, resolve } from 'node:path'
+import { resolve } from 'node:path'
 import { runVerify } from '../audit/command-verify.ts'
 import { chainFolder } from '../audit/postgres/chain-folder.ts'
 import { recordPath } from '../audit/record-file.ts'
@@ -10,8 +10,11 @@ import { choice, defineCommand, text } from '../cli/define-command.ts'
 import { unavailable } from '../cli/failure.ts'
 import { homeOf } from '../cli/target.ts'
 import { deriveKey } from '../secrets/derive-key.ts'
-import { loadMasterKey } from '../secrets/master-key.ts'
-import { readDatabase, readKeyChoice } from './config.ts'
+import type { KeyRows } from '../store/master-key.ts'
+import { readSqliteKeys } from '../store/sqlite/read-keys.ts'
+import { readDatabase } from './config.ts'
+import { readKeyChoice } from './keys/key-options.ts'
+import { openOfflineKey, type OfflineKey } from './keys/offline-keys.ts'
 
 export const auditVerify = defineCommand({
   options: {
@@ -30,19 +33,19 @@ export const auditVerify = defineCommand({
   ],
   async run({ options, home: given, context }) {
     const home = homeOf(context, given)
-    const { keyFile, masterKey } = readKeyChoice(options.keyFile, context)
-    // Loading would make a key where there is none; to verify with a new key would only confuse.
-    if (masterKey === undefined && !existsSync(keyFile ?? join(home, 'master.key')))
-      throw unavailable(
-        'there is no master key, so the record cannot be checked',
-        'name the home with --home, or the key with --key-file',
-      )
+    const { keyFile } = options
+    const chosen = readKeyChoice({ keyFile, keyCommand: undefined, keyKeychain: undefined }, context)
+    const key = await openOfflineKey({
+      home,
+      keyFile: chosen.keyFile,
+      given: chosen.masterKey,
+      command: chosen.keyCommand,
+      keychain: chosen.keychain,
+    })
     const database = readDatabase(options.database, context.env)
-    const { master } = await loadMasterKey({ home, keyFile, given: masterKey, usedWith: [] })
-    const keys = { macKey: deriveKey(master, 'audit-mac'), signKey: deriveKey(master, 'audit-sign') }
     const witness = readWitness(options.anchors, context)
     return runVerify({
-      verify: () => verifyAll({ home, database, witness, keys }),
+      verify: () => verifyAll({ home, database, witness, key }),
       output: options.output,
       write: (lines) => context.stdout.write(lines),
     })
@@ -65,21 +68,29 @@ interface Wanted {
   readonly home: string
   readonly database: string | undefined
   readonly witness: string | undefined
-  readonly keys: VerifyKeys
+  readonly key: OfflineKey
 }
 
 /** A home may hold a record of its own from the time before it had a database: it is part of what happened. */
-async function verifyAll({ home, database, witness, keys }: Wanted): Promise<VerifyReport[]> {
+async function verifyAll({ home, database, witness, key }: Wanted): Promise<VerifyReport[]> {
   const inHome = existsSync(recordPath(home))
+  const ofHome = (): VerifyKeys => verifyKeys(key, readSqliteKeys(home))
   if (database === undefined) {
     if (!inHome && existsSync(chainFolder(home)))
       throw unavailable(
         'the record of this home is in a database',
         'give its address with --database or, with a password, in CASTELLAN_DATABASE',
       )
-    return [await verifyRecord({ home, chain: 'daemon', witness, ...keys })]
+    return [await verifyRecord({ home, chain: 'daemon', witness, ...ofHome() })]
   }
   const { verifyDatabase } = await import('../audit/postgres/verify-database.ts')
+  const { readPostgresKeys } = await import('../store/postgres/read-keys.ts')
+  const keys = verifyKeys(key, await readPostgresKeys(database))
   const shared = await verifyDatabase({ databaseUrl: database, home, witness, ...keys })
-  return inHome ? [await verifyRecord({ home, chain: 'daemon', ...keys }), ...shared] : shared
+  return inHome ? [await verifyRecord({ home, chain: 'daemon', ...ofHome() }), ...shared] : shared
+}
+
+function verifyKeys(key: OfflineKey, rows: KeyRows | undefined): VerifyKeys {
+  const storeKey = key.storeKey(rows)
+  return { macKey: deriveKey(storeKey, 'audit-mac'), signKey: deriveKey(storeKey, 'audit-sign') }
 }

@@ -20,6 +20,11 @@ export const up = defineCommand({
     ),
     database: text('--database <url>', 'postgres://…; default: the embedded store in the home'),
     keyFile: text('--key-file <file>', 'the master key (default: master.key in the home)'),
+    keyCommand: text(
+      '--key-command <program>',
+      'a program that prints what a key file holds: its path, or a JSON array with its arguments',
+    ),
+    keyKeychain: flag('--key-keychain', 'keep the master key in the keychain of the system'),
     secretDirs: list(
       '--secret-dir <directory>',
       'a directory of files that Secrets may refer to; repeatable (default: none)',

@@ -25,6 +25,11 @@ export const COMMANDS: readonly Verb[] = [
     load: async () => (await import('./command-audit-set-aside.ts')).auditSetAside,
   },
   {
+    path: ['keys', 'new'],
+    summary: 'Make a master key in a file',
+    load: async () => (await import('./command-keys-new.ts')).keysNew,
+  },
+  {
     path: ['__complete'],
     summary: 'Answer a completion script',
     hidden: true,

@@ -10,6 +10,8 @@ const NONE: ServeOptions = {
   logLevel: undefined,
   logTo: undefined,
   keyFile: undefined,
+  keyCommand: undefined,
+  keyKeychain: false,
   secretDirs: [],
   secretEnvPrefix: undefined,
   peerListen: undefined,

@@ -2,13 +2,13 @@ import { resolve } from 'node:path'
 import type { CliContext } from '../cli/context.ts'
 import { usage } from '../cli/failure.ts'
 import { homeOf } from '../cli/target.ts'
-import { SecretValue } from '../lib/secret-value.ts'
 import { readEdgeOptions, ROLES, type EdgeOptions, type Role } from './edge/edge-options.ts'
+import { keyGiven, readKeyChoice, type KeyConfig, type KeyOptions } from './keys/key-options.ts'
 import { readPeerOptions, type PeerOptions } from './peers/peer-options.ts'
 import { readSecretSources, type SecretSourceOptions } from './secret-sources.ts'
 
 /** Everything that the start of a daemon depends on; read once, from arguments and environment. */
-export interface ServeConfig {
+export interface ServeConfig extends KeyConfig {
   /** Absolute path. */
   readonly home: string
   readonly host: string
@@ -23,10 +23,6 @@ export interface ServeConfig {
   readonly logLevel: LogLevel
   /** `file`: `<home>/logs/daemon.log`. */
   readonly logTo: 'stderr' | 'file'
-  /** The master key, where it is not `<home>/master.key`; absolute path. */
-  readonly keyFile?: string | undefined
-  /** The master key itself, where it is in no file. */
-  readonly masterKey?: SecretValue | undefined
   /** For how long it says that it is not ready, and takes everything all the same, before it ends; absent: not at all. */
   readonly drainSeconds?: number | undefined
   /** Names by which clients reach it, besides `host` and loopback. */
@@ -66,6 +62,8 @@ export const VARIABLES = {
   CASTELLAN_MASTER_KEY: 'the master key itself (what its file holds), for where there is no file',
   CASTELLAN_SECRET_DIRS: 'directories of files that Secrets may refer to, separated by `:`; default: none',
   CASTELLAN_SECRET_ENV_PREFIX: 'how the variables begin that Secrets may refer to; default `CASTELLAN_SECRET_`',
+  CASTELLAN_KEY_COMMAND: 'a program that prints what a key file holds: its path, or a JSON array with its arguments',
+  CASTELLAN_KEY_KEYCHAIN: '`1`: the keychain of the system keeps the master key',
   CASTELLAN_PEER_LISTEN: '`host:port` to listen on for other daemons on the same database; default `127.0.0.1:0`',
   CASTELLAN_PEER_URL:  'where they reach it, if that is not where it listens',
   CASTELLAN_DRAIN_SECONDS: 'seconds for which it says that it is not ready before it ends; default `0`',
@@ -80,14 +78,13 @@ export const VARIABLES = {
 } as const satisfies Record<`CASTELLAN_${string}`, string>
 
 /** Options of `up` as they were given; each wins over its variable. */
-export interface ServeOptions {
+export interface ServeOptions extends KeyOptions {
   readonly home: string | undefined
   readonly host: string | undefined
   readonly port: string | undefined
   readonly database: string | undefined
   readonly logLevel: LogLevel | undefined
   readonly logTo: 'stderr' | 'file' | undefined
-  readonly keyFile: string | undefined
   readonly secretDirs: readonly string[]
   readonly secretEnvPrefix: string | undefined
   readonly peerListen: string | undefined
@@ -142,29 +139,7 @@ export function readServeConfig(
     publicUrl: readPublicUrl(nonEmpty(env['CASTELLAN_PUBLIC_URL'])),
     signInHours: readSignInHours(nonEmpty(env['CASTELLAN_SIGN_IN_HOURS'])),
     secretSources,
-    ...readKeyChoice(options.keyFile, context),
-  }
-}
-
-/**
- * Where the master key comes from. Refused when it is given twice: which was meant cannot be known, and the wrong one
- * opens nothing.
- * @throws CliFailure `invalid`
- */
-export function readKeyChoice(
-  option: string | undefined,
-  { env, cwd }: Pick<CliContext, 'env' | 'cwd'>,
-): Pick<ServeConfig, 'keyFile' | 'masterKey'> {
-  const keyFile = option ?? nonEmpty(env['CASTELLAN_KEY_FILE'])
-  const masterKey = nonEmpty(env['CASTELLAN_MASTER_KEY'])
-  if (keyFile !== undefined && masterKey !== undefined)
-    throw usage(
-      'the master key is given twice, as a file and as a value',
-      'give either a key file or CASTELLAN_MASTER_KEY',
-    )
-  return {
-    keyFile: keyFile === undefined ? undefined : resolve(cwd, keyFile),
-    masterKey: masterKey === undefined ? undefined : new SecretValue(masterKey),
+    ...readKeyChoice(options, context),
   }
 }
 
@@ -210,7 +185,7 @@ function foreignToEdge(options: ServeOptions, env: CliContext['env']): string[] 
   const given = [
     ['a manifest', options.manifests[0]],
     ['--database', options.database ?? env['CASTELLAN_DATABASE']],
-    ['a master key', options.keyFile ?? env['CASTELLAN_KEY_FILE'] ?? env['CASTELLAN_MASTER_KEY']],
+    ['a master key', keyGiven(options, env)],
     ['--secret-dir', options.secretDirs[0] ?? env['CASTELLAN_SECRET_DIRS']],
     ['--secret-env-prefix', options.secretEnvPrefix ?? env['CASTELLAN_SECRET_ENV_PREFIX']],
     ['--peer-listen', options.peerListen ?? env['CASTELLAN_PEER_LISTEN']],

@@ -75,10 +75,12 @@ function openDaemonLog(home: string): DaemonLog {
 }
 
 function launch(config: ServeConfig, logFd: number, context: CliContext): ChildProcess {
-  const { home, host, port, database, logLevel, keyFile, peers, drainSeconds, edge, secretSources } = config
+  const { home, host, port, database, logLevel, keyFile, keyCommand, keychain, peers, drainSeconds, edge, secretSources } = config
   const args = ['up', '--home', home, '--host', host, '--port', String(port), '--log-level', logLevel]
   if (edge !== undefined) args.push('--role', 'gateway', '--control', edge.control.href)
   if (keyFile !== undefined) args.push('--key-file', keyFile)
+  if (keyCommand !== undefined) args.push('--key-command', JSON.stringify(keyCommand.argv))
+  if (keychain !== undefined) args.push('--key-keychain')
   if (peers !== undefined) args.push('--peer-listen', `[${peers.host}]:${peers.port}`)
   if (edge === undefined && secretSources !== undefined) {
     for (const directory of secretSources.directories) args.push('--secret-dir', directory)

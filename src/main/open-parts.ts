@@ -9,16 +9,17 @@ import { mintBootEpoch } from '../lib/id.ts'
 import type { Log } from '../lib/log.ts'
 import { openRuntime, type RuntimeOptions } from '../runtime/open-runtime.ts'
 import type { Runtime } from '../runtime/runtime.ts'
-import { agreeOnKey } from '../secrets/agree-on-key.ts'
 import { deriveKey } from '../secrets/derive-key.ts'
-import { createSealer } from '../secrets/sealing.ts'
+import type { Keyring } from '../secrets/keys/keyring.ts'
 import { takeVariables } from '../secrets/backends/env/take-variables.ts'
-import { claimMasterKey, keysInUse } from '../store/master-key.ts'
 import { openStore } from '../store/open.ts'
 import type { Store } from '../store/store.ts'
 import type { Closers } from './closers.ts'
 import { VARIABLES, type ServeConfig } from './config.ts'
 import { openDatabaseClock } from './database-clock.ts'
+import { KEY_VARIABLES } from './keys/key-options.ts'
+import { KeyService } from './keys/key-service.ts'
+import { openKeys } from './keys/open-keys.ts'
 import { serverLogRedactor } from './server-redaction.ts'
 import { NO_DIRECTORIES, openSecretSources, type SecretSources } from './secret-sources.ts'
 import { createTokenUses } from './token-uses.ts'
@@ -33,7 +34,9 @@ export interface OpenedParts {
   readonly runtime: Runtime
   readonly authenticator: ReturnType<typeof createAuthenticator>
   readonly authorizer: Authorizer
-  readonly sealer: ReturnType<typeof createSealer>
+  readonly sealer: Keyring
+  /** Follows what becomes of the master key. */
+  readonly keys: KeyService
   readonly secrets: SecretSources
   readonly uses: ReturnType<typeof createTokenUses>
   readonly epoch: ReturnType<typeof mintBootEpoch>
@@ -47,9 +50,9 @@ export interface OpenedParts {
 
 /** Opens all of them; what was opened is in `closers`, also when a later one fails. */
 export async function openParts(config: ServeConfig, log: Log, closers: Closers): Promise<OpenedParts> {
-  const { home, database, keyFile, masterKey } = config
+  const { home, database, keyFile } = config
   // From here on it is in memory only: no child may find it in its environment.
-  delete process.env['CASTELLAN_MASTER_KEY']
+  for (const name of KEY_VARIABLES) delete process.env[name]
   const secretSources = config.secretSources ?? NO_DIRECTORIES
   const variables = takeVariables(process.env, secretSources.envPrefix, Object.keys(VARIABLES))
   let redact: RuntimeOptions['redact']
@@ -67,14 +70,9 @@ export async function openParts(config: ServeConfig, log: Log, closers: Closers)
   )
   const clock = await openDatabaseClock(store, systemClock, log)
   closers.push(() => clock.close())
-  const master = await agreeOnKey(
-    { home, keyFile, given: masterKey },
-    {
-      usedWith: () => keysInUse(store.control),
-      claim: (id) => claimMasterKey(store.control, id),
-    },
-  )
-  const sealer = createSealer(master)
+  const epoch = mintBootEpoch()
+  const opened = await openKeys(config, { store, node: epoch, nowMs: clock.nowMs, log })
+  const { ring: sealer, storeKey } = opened
   const secrets = openSecretSources({
     options: secretSources,
     variables,
@@ -92,8 +90,8 @@ export async function openParts(config: ServeConfig, log: Log, closers: Closers)
       log,
       database:
         database === undefined ? undefined : { url: database, environment: postgresVariables(process.env) },
-      macKey: deriveKey(master, 'audit-mac'),
-      signKey: deriveKey(master, 'audit-sign'),
+      macKey: deriveKey(storeKey, 'audit-mac'),
+      signKey: deriveKey(storeKey, 'audit-sign'),
     }).then((opened) => {
       closers.push(() => opened.close())
       return opened
@@ -101,6 +99,21 @@ export async function openParts(config: ServeConfig, log: Log, closers: Closers)
     openSnapshot({ db: store.control, sealer, references: secrets.references }),
     openLocalAdmin(home),
   ])
+  const keys = new KeyService({
+    store,
+    record: opened.record,
+    source: opened.source,
+    ring: sealer,
+    storeKey,
+    startedWith: opened.startsWith,
+    shared: database !== undefined,
+    recorder,
+    bootEpoch: epoch,
+    log,
+    clock,
+  })
+  closers.push(() => keys.close())
+  await keys.begin()
   redact = serverLogRedactor(snapshot)
   const uses = createTokenUses(store.state, clock, log)
   closers.push(() => uses.close())
@@ -117,10 +130,11 @@ export async function openParts(config: ServeConfig, log: Log, closers: Closers)
     sealer,
     secrets,
     uses,
-    stateKey: deriveKey(master, 'request-state'),
-    peerKey: deriveKey(master, 'peer-mac'),
-    signInKey: deriveKey(master, 'sign-in'),
-    epoch: mintBootEpoch(),
+    stateKey: deriveKey(storeKey, 'request-state'),
+    peerKey: deriveKey(storeKey, 'peer-mac'),
+    signInKey: deriveKey(storeKey, 'sign-in'),
+    epoch,
+    keys,
   }
 }
 

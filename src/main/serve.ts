@@ -135,6 +135,7 @@ export async function serve(config: ServeConfig): Promise<Daemon> {
         }),
       }),
       tokenUses: () => uses.all(),
+      keys: parts.keys,
       instances: createInstanceSource({ gateway, snapshot }),
       grants,
       logs: createLogSource(config.home),
@@ -193,6 +194,7 @@ export async function serve(config: ServeConfig): Promise<Daemon> {
       },
     })
     runJobs(leases, log, jobs)
+    leases.withLease('replace-keys', (signal) => parts.keys.lead(signal))
     // Not before: who has sessions and is not to be found is taken for one that is gone.
     upstreamSessions.begin()
     const served = {

@@ -4,7 +4,8 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { SecretValue } from '../lib/secret-value.ts'
 import { deriveKey } from './derive-key.ts'
-import { loadMasterKey as load, type MasterKey, type MasterKeyOptions } from './master-key.ts'
+import type { MasterKey } from './keys/key.ts'
+import { loadMasterKey as load, type MasterKeyOptions } from './master-key.ts'
 
 const loadMasterKey = async (options: MasterKeyOptions): Promise<MasterKey> => (await load(options)).master
 

@@ -4,7 +4,7 @@ import { assert, property, string } from 'fast-check'
 import { expect, test } from 'vitest'
 import { asFault } from '../lib/fault.ts'
 import { SecretValue } from '../lib/secret-value.ts'
-import type { MasterKey } from './master-key.ts'
+import type { MasterKey } from './keys/key.ts'
 import { createSealer, type Sealed, type SealedWhere } from './sealing.ts'
 
 const master = (id: string): MasterKey => ({ id, key: createSecretKey(randomBytes(32)) })

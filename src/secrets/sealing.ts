@@ -1,21 +1,20 @@
-import {
-  createCipheriv,
-  createDecipheriv,
-  createSecretKey,
-  randomBytes,
-  type CipherKey,
-  type KeyObject,
-} from 'node:crypto'
+import { createSecretKey, randomBytes, type KeyObject } from 'node:crypto'
 import { Fault } from '../lib/fault.ts'
 import { SecretValue } from '../lib/secret-value.ts'
+import { decrypt, encrypt, frame, NONCE_BYTES } from './aes-gcm.ts'
 import { deriveKey } from './derive-key.ts'
-import type { MasterKey } from './master-key.ts'
+import type { MasterKey } from './keys/key.ts'
 
 /** What a sealed value belongs to. It opens there and nowhere else. */
 export interface SealedWhere {
   readonly kind: string
   readonly uid: string
   readonly field: string
+  /**
+   * Where what it belongs to counts its changes: this one. An older value put back beside a newer record does not open
+   * then. Absent: of no version.
+   */
+  readonly version?: number | undefined
 }
 
 /** A sealed value; named like the columns that keep it. */
@@ -42,8 +41,6 @@ interface DataKey {
   readonly wrapped: string
 }
 
-const NONCE_BYTES = 12
-const TAG_BYTES = 16
 /** Random nonces are safe for 2^32 values under one key (NIST SP 800-38D, 8.3): far fewer are used. */
 const VALUES_PER_DATA_KEY = 2 ** 20
 /** Unwrapped data keys kept in memory: one for each life of a daemon that sealed something. */
@@ -122,37 +119,6 @@ export function createSealer(master: MasterKey): Sealer {
   }
 }
 
-interface Context {
-  readonly nonce: Buffer
-  /** Authenticated, not encrypted: what the ciphertext is for. */
-  readonly aad: Buffer
-}
-
-function encrypt(key: CipherKey, { nonce, aad }: Context, text: Buffer): Buffer {
-  const cipher = createCipheriv('aes-256-gcm', key, nonce, { authTagLength: TAG_BYTES }).setAAD(aad)
-  return Buffer.concat([cipher.update(text), cipher.final(), cipher.getAuthTag()])
-}
-
-function decrypt(key: CipherKey, { nonce, aad }: Context, sealed: Buffer): Buffer {
-  if (nonce.length !== NONCE_BYTES || sealed.length < TAG_BYTES) throw new Error('too short to be sealed')
-  const end = sealed.length - TAG_BYTES
-  const decipher = createDecipheriv('aes-256-gcm', key, nonce, { authTagLength: TAG_BYTES })
-  decipher.setAAD(aad).setAuthTag(sealed.subarray(end))
-  return Buffer.concat([decipher.update(sealed.subarray(0, end)), decipher.final()])
-}
-
-const valueContext = ({ kind, uid, field }: SealedWhere): Buffer =>
-  frame(['castellan/v1/sealed-value', kind, uid, field])
+const valueContext = ({ kind, uid, field, version }: SealedWhere): Buffer =>
+  frame(['castellan/v1/sealed-value', kind, uid, field, ...(version === undefined ? [] : [String(version)])])
 const wrapContext = (keyId: string): Buffer => frame(['castellan/v1/data-key', keyId])
-
-/** Every part with its length before it: no two lists give the same bytes. */
-function frame(parts: readonly string[]): Buffer {
-  return Buffer.concat(
-    parts.flatMap((part) => {
-      const bytes = Buffer.from(part)
-      const length = Buffer.alloc(4)
-      length.writeUInt32BE(bytes.length)
-      return [length, bytes]
-    }),
-  )
-}

@@ -13,6 +13,9 @@ export interface ControlTables {
   readonly sealed: SealedRow
   readonly tokens: TokenRow
   readonly master_key: MasterKeyRow
+  readonly key_rotation: KeyRotationRow
+  readonly retired_keys: RetiredKeyRow
+  readonly key_holders: KeyHolderRow
   readonly grants: GrantRow
   readonly grant_secrets: SealedRow
   readonly answers: AnswerRow
@@ -83,9 +86,53 @@ export interface SealedRow {
 }
 
 /** The one row that says which master key this store is used with, from the first start on. */
-interface MasterKeyRow {
+export interface MasterKeyRow {
   readonly id: number
   readonly key_id: string
+  /** What outlives a master key, wrapped by this one (`secrets/keys/wrap.ts`); `''`: not made yet. */
+  readonly store_key: string
+  /** 0: before this was noted. */
+  readonly since_ms: number
+}
+
+/** The one row, while a master key takes the place of another. */
+export interface KeyRotationRow {
+  readonly id: number
+  readonly old_key: string
+  readonly new_key: string
+  readonly phase: 'announced' | 'sealing'
+  /** Each key wrapped by the other. */
+  readonly new_under_old: string
+  readonly old_under_new: string
+  /** 1: the old key is left at its place when all is done. */
+  readonly keep_old: number
+  /** Since when the old one was in use. */
+  readonly old_since_ms: number
+  readonly begun_at_ms: number
+}
+
+/** A master key that nothing is sealed with any more, and nothing ever will be. */
+export interface RetiredKeyRow {
+  readonly id: string
+  readonly since_ms: number
+  readonly retired_at_ms: number
+  readonly keep_old: number
+}
+
+/** A daemon, and the master keys that it has. */
+export interface KeyHolderRow {
+  /** Its boot epoch. */
+  readonly node: string
+  readonly host: string
+  /** Where it has its key from. */
+  readonly source: string
+  /** Id of the key that is there. */
+  readonly starts_with: string
+  /** Ids of the newest key that it can open with, and of the one that it seals with; `''`: it has not said. */
+  readonly knows: string
+  readonly seals_with: string
+  /** Goes up as long as it lives. */
+  readonly beat: number
 }
 
 /** A credential that others issued to us, but for its secrets, which are in `grant_secrets`. */

@@ -45,7 +45,7 @@ export const NO_NAMES =
 export const PLACES: Readonly<Record<string, readonly string[]>> = {
   '@clack/prompts':      ['src/cli/ask.ts'],
   '@hono/node-server':   ['src/main/control-listener.ts'],
-  '@napi-rs/keyring':    ['src/cli/contexts/keychain-child.ts'],
+  '@napi-rs/keyring':    ['src/lib/keychain-child.ts'],
   'commander':           ['src/cli/program.ts'],
   'hono':                ['src/control/api/'],
   'kysely':              ['src/store/'],
@@ -56,7 +56,7 @@ export const PLACES: Readonly<Record<string, readonly string[]>> = {
   'undici':              ['src/gateway/forward/', 'src/main/peers/', 'src/oauth/client/', 'src/edge/'],
   'yaml':                ['src/control/', 'src/grants/providers/', 'src/cli/commands/delete.ts', 'src/main/quickstart/'],
   'zod':                 ['src/kinds/', 'src/control/'],
-  'node:child_process':  ['src/runtime/', 'src/grants/aws/', 'src/main/', 'src/cli/contexts/', 'src/cli/edit/', 'src/cli/granting/', 'src/cli/login/'],
+  'node:child_process':  ['src/runtime/', 'src/grants/aws/', 'src/main/', 'src/secrets/keys/', 'src/cli/contexts/', 'src/cli/edit/', 'src/cli/granting/', 'src/cli/login/'],
   'node:http':           ['src/gateway/', 'src/main/', 'src/cli/'],
   'node:https':          ['src/cli/http-request.ts'],
   'node:net':            ['src/main/', 'src/oauth/client/', 'src/grants/ssh-agent/', 'src/lib/own-sockets.ts', 'src/cli/granting/'],

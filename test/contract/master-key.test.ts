@@ -4,8 +4,9 @@ import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { silentLog } from '../../src/lib/log.ts'
 import { agreeOnKey } from '../../src/secrets/agree-on-key.ts'
-import type { MasterKey } from '../../src/secrets/master-key.ts'
-import { claimMasterKey, keysInUse } from '../../src/store/master-key.ts'
+import { createKeyRecord } from '../../src/main/keys/key-record.ts'
+import { keyInFile } from '../../src/secrets/keys/key-file.ts'
+import { keysInUse } from '../../src/store/master-key.ts'
 import { openStore } from '../../src/store/open.ts'
 import type { Store } from '../../src/store/store.ts'
 import { findEmbeddedPostgres, startPostgres, type TestPostgres } from '../fixtures/postgres.ts'
@@ -29,12 +30,12 @@ async function open(home: string, databaseUrl?: string): Promise<Store> {
   return store
 }
 
-const start = (home: string, store: Store): Promise<MasterKey> =>
-  agreeOnKey(
-    { home },
-    { usedWith: () => keysInUse(store.control), claim: (id) => claimMasterKey(store.control, id) },
-  )
+const start = async (home: string, store: Store): Promise<{ readonly id: string }> => {
+  const record = createKeyRecord({ store, node: `n${nodes++}`, nowMs: Date.now })
+  return { id: (await agreeOnKey(keyInFile(keyAt(home)), record)).ring.keyId }
+}
 
+let nodes = 0
 const keyAt = (home: string): string => join(home, 'master.key')
 
 let postgres: TestPostgres

@@ -291,6 +291,8 @@ const ROUTES: Readonly<Record<string, 'everybody' | 'known' | 'right'>> = {
   'post /api/v1/shutdown': 'right',
   'get /api/v1/audit': 'right',
   'get /api/v1/audit/sessions': 'right',
+  'get /api/v1/keys': 'right',
+  'post /api/v1/keys/rotate': 'right',
   'get /api/v1/grants': 'right',
   'post /api/v1/grants': 'right',
   'get /api/v1/grants/attempts/{name}': 'right',

@@ -110,6 +110,7 @@ export async function openControl(home: string): Promise<Control> {
     }),
     snapshot,
     instances: { list: () => [], stop: () => Promise.resolve(false) },
+    keys: { report: () => Promise.resolve({ keys: [], daemons: [] }), rotate: () => Promise.resolve('mk_1') },
     recorder: memoryRecorder(entries, disk),
     bootEpoch: mintBootEpoch(),
     status: {

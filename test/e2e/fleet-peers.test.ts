@@ -1,11 +1,12 @@
-import { createSecretKey, randomBytes } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
+import { randomBytes } from 'node:crypto'
 import { request as httpRequest } from 'node:http'
 import { hostname } from 'node:os'
 import { text as readText } from 'node:stream/consumers'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { openOfflineKey } from '../../src/main/keys/offline-keys.ts'
 import { createPeerSigner, digestOf, type PeerClaim, type PeerSigner } from '../../src/main/peers/sign.ts'
 import { deriveKey } from '../../src/secrets/derive-key.ts'
+import { readPostgresKeys } from '../../src/store/postgres/read-keys.ts'
 import { startFleet, type Fleet } from './fleet-harness.ts'
 import { ok, until } from './system-harness.ts'
 
@@ -25,8 +26,9 @@ const peers = async (): Promise<readonly Peer[]> =>
 
 beforeAll(async () => {
   fleet = await startFleet()
-  const [, id = '', bytes = ''] = (await readFile(fleet.keyFile, 'utf8')).trim().split(' ')
-  signer = createPeerSigner(deriveKey({ id, key: createSecretKey(bytes, 'base64url') }, 'peer-mac'))
+  const offline = await openOfflineKey({ home: '/', keyFile: fleet.keyFile })
+  const storeKey = offline.storeKey(await readPostgresKeys(fleet.database))
+  signer = createPeerSigner(deriveKey(storeKey, 'peer-mac'))
   const all = await peers()
   expect(all).toHaveLength(2)
   peer = all[0] as Peer

@@ -162,6 +162,8 @@ const FIXED: Readonly<Record<string, () => Sending>> = {
   'get-instances-logs-one': () => ({ path: { name: 'nope' }, status: 404 }),
   'get-audit': () => ({ query: { limit: '5' } }),
   'get-audit-sessions': () => ({}),
+  'get-keys': () => ({}),
+  'post-keys-rotate': () => ({ body: { key: 'none' }, status: 400 }),
   'get-grants': () => ({}),
   'post-grants': () => ({ body: { name: 'x', server: 'memory' }, status: 400 }),
   'get-grants-attempts-one': () => ({ path: { name: 'nope' }, status: 404 }),

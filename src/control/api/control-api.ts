@@ -18,6 +18,7 @@ import { daemonRoutes, type DaemonRouteDeps } from './daemon-routes.ts'
 import { edgeRoutes } from './edge-routes.ts'
 import { kindFor } from './find.ts'
 import { grantRoutes, type GrantRouteDeps } from './grant-routes.ts'
+import { keyRoutes, type KeyRouteDeps } from './keys-routes.ts'
 import { introspectRoutes, type IntrospectDeps } from './introspect-routes.ts'
 import { instanceRoutes } from './instance-routes.ts'
 import { faultRoute, kindInfoRoutes } from './kind-info-routes.ts'
@@ -38,6 +39,7 @@ import type { WatchDeps } from './watch/watch-kind.ts'
 export interface ControlApiDeps
   extends Omit<DaemonRouteDeps, 'record'>, AuditRouteDeps, Pick<GrantRouteDeps, 'grants'>, ApiRecordDeps {
   readonly changes: ChangeRouteDeps['changes']
+  readonly keys: KeyRouteDeps['keys']
   readonly signIns: AuthRouteDeps['signIns']
   readonly answers: ChangeRouteDeps['answers']
   readonly authenticator: Authenticator
@@ -68,6 +70,7 @@ export function controlRoutes(deps: ControlApiDeps, record: ApiRecord): readonly
     ...daemonRoutes(all),
     ...auditRoutes(all),
     ...grantRoutes(all),
+    ...keyRoutes(all),
     ...accessRoutes(all),
     ...signInRoutes(all),
     ...signedInRoutes(all),

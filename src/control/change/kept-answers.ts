@@ -43,7 +43,7 @@ const MOST_BYTES_OF_ONE = 64 * 1024 * 1024
 
 const idOf = ({ principal, key }: OnceRequest): string =>
   hash('sha256', JSON.stringify([principal, key]), 'hex')
-const placeOf = (id: string) => ({ kind: 'Answer', uid: id, field: 'answer' })
+export const placeOfAnswer = (id: string) => ({ kind: 'Answer', uid: id, field: 'answer' })
 
 export function createKeptAnswers({ sealer, clock }: KeptAnswersDeps): KeptAnswers {
   const forgottenMs = (): number => clock.nowMs() - ANSWERS_KEPT_MS
@@ -54,7 +54,7 @@ export function createKeptAnswers({ sealer, clock }: KeptAnswersDeps): KeptAnswe
       if (row === undefined) return undefined
       if (row.digest !== request.digest)
         throw new Fault('key_reused', { hint: 'make another key for another request; nothing was changed' })
-      return JSON.parse(sealer.open(placeOf(id), row).reveal()) as KeptAnswer
+      return JSON.parse(sealer.open(placeOfAnswer(id), row).reveal()) as KeptAnswer
     },
     async keep(tx, request, answer) {
       const { principal, digest } = request
@@ -67,7 +67,7 @@ export function createKeptAnswers({ sealer, clock }: KeptAnswersDeps): KeptAnswe
           retryAfterSeconds: 3600,
         })
       const id = idOf(request)
-      const sealed = sealer.seal(placeOf(id), new SecretValue(text))
+      const sealed = sealer.seal(placeOfAnswer(id), new SecretValue(text))
       await keepAnswer(tx, { id, principal, digest, bytes, ...sealed, given_at_ms: clock.nowMs() })
     },
   }

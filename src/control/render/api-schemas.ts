@@ -85,6 +85,11 @@ const grant = object(
   { expiresAtMs: whole, obtainedAtMs: whole, problem: text },
 )
 
+const key = object(
+  { id: text, state: one('in-use', 'next', 'replaced', 'retired'), values: map(whole) },
+  { sinceMs: whole, untilMs: whole },
+)
+
 const shown = (kind: string): JsonSchema => ({ $ref: `#/components/schemas/${kind}Object` })
 
 /** By method and path. A route that answers JSON and has none here does not pass the tests. */
@@ -135,6 +140,27 @@ export const FIXED_SCHEMAS: Readonly<Record<string, FixedSchemas>> = {
       name: text,
       usedByServer: yes,
     }),
+  },
+  'GET /api/v1/keys': {
+    answer: object(
+      { keys: list(key), daemons: list(object({ host: text, source: text, startsWith: text })) },
+      {
+        rotation: object(
+          {
+            oldKey: text,
+            newKey: text,
+            phase: one('announced', 'sealing'),
+            begunAtMs: whole,
+            left: whole,
+          },
+          { shut: whole },
+        ),
+      },
+    ),
+  },
+  'POST /api/v1/keys/rotate': {
+    body: object({}, { key: text, keepOld: yes }),
+    answer: object({ newKey: text }),
   },
   'GET /api/v1/grants/attempts/{name}': { answer: object({ state: text }, { problem: text }) },
   'DELETE /api/v1/grants/{name}': { answer: object({ name: text, revoked: yes }) },

@@ -54,7 +54,7 @@ export interface AttemptsDeps {
 const BROWSER_MS = 10 * 60_000
 const CODE_MS = 5 * 60_000
 const MAX_TRIES = 5
-const whereOf = (id: string) => ({ kind: 'SignInAttempt', uid: id, field: 'identity' })
+export const placeOfAttempt = (id: string) => ({ kind: 'SignInAttempt', uid: id, field: 'identity' })
 
 export function createAttempts({ db, sealer, key, nowMs }: AttemptsDeps): Attempts {
   const carrier = createCarrier(key, 'csi1.')
@@ -82,7 +82,7 @@ export function createAttempts({ db, sealer, key, nowMs }: AttemptsDeps): Attemp
     },
     async keep({ id, challenge }, identity) {
       const code = mintRandom()
-      const sealed = sealer.seal(whereOf(id), new SecretValue(JSON.stringify({ challenge, identity })))
+      const sealed = sealer.seal(placeOfAttempt(id), new SecretValue(JSON.stringify({ challenge, identity })))
       const isKept = await insertAttempt(
         db,
         Object.assign({}, sealed, {
@@ -115,7 +115,7 @@ const openRow = (
   sealer: AttemptsDeps['sealer'],
   row: SignInAttemptRow,
 ): { readonly challenge: string; readonly identity: Identity } =>
-  JSON.parse(sealer.open(whereOf(row.id), row).reveal()) as { challenge: string; identity: Identity }
+  JSON.parse(sealer.open(placeOfAttempt(row.id), row).reveal()) as { challenge: string; identity: Identity }
 
 const digest = (text: string): string => hash('sha256', text, 'hex')
 

@@ -3,6 +3,7 @@ import { masterKey } from './control-0002-master-key.ts'
 import { revisionNotice } from './control-0003-revision-notice.ts'
 import { grants } from './control-0004-grants.ts'
 import { answers } from './control-0005-answers.ts'
+import { keys } from './control-0007-keys.ts'
 import type { Migration } from './migration.ts'
 import { sessions } from './state-0001-sessions.ts'
 import { peers } from './state-0002-peers.ts'
@@ -19,6 +20,7 @@ export const CONTROL_MIGRATIONS: readonly Migration[] = [
   revisionNotice,
   grants,
   answers,
+  keys,
 ]
 export const STATE_MIGRATIONS: readonly Migration[] = [
   sessions,

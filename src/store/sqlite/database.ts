@@ -22,6 +22,8 @@ export function openDatabase(path: string): Database {
   db.exec('pragma journal_mode = wal')
   db.exec('pragma synchronous = full')
   db.exec('pragma trusted_schema = off')
+  // What was sealed with a key that is replaced must not stay in the file.
+  db.exec('pragma secure_delete = on')
   db.exec('pragma journal_size_limit = 67108864')
   const prepare = createStatementCache(db)
   let inTransaction = false

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { Entry } from '@napi-rs/keyring'
 
 /*
- * One question to the keychain of the system; started by `keychain.ts`, which kills it when it takes too long. What it
+ * One question to the keychain of the system; started by who has asked, who kills it when it takes too long. What it
  * throws ends it with a status of its own, and nobody reads the words.
  */
 
