@@ -19,7 +19,7 @@ Every verb explains itself: castellan <verb> --help`
 /** The verbs of `castellan --help`, under headings, in their order. */
 // oxfmt-ignore
 const GROUPS: Readonly<Record<string, readonly string[]>> = {
-  'The daemon:':                    ['up', 'down', 'status', 'logs'],
+  'The daemon:':                    ['up', 'down', 'status', 'logs', 'keys'],
   'What it knows:':                 ['apply', 'get', 'describe', 'explain', 'create', 'edit', 'delete', 'attach', 'detach', 'revoke'],
   'Agents and servers:':            ['connect', 'grant', 'test'],
   'Who you are and what you may:':  ['login', 'logout', 'whoami', 'auth', 'config', 'set-password'],
