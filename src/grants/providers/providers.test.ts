@@ -14,7 +14,7 @@ import { defaultOrigins, withHost, type Place, type Provider } from './define-pr
 import { describeProvider } from './describe-providers.ts'
 import { putInPlace } from './place.ts'
 import { BUILT_IN } from './registry.ts'
-import { isStub, mintStub } from './stub.ts'
+import { isStub, mintGrantStub, mintStub } from './stub.ts'
 import { readQualifier } from './values.ts'
 
 const SECRET = 'a-secret-of-a-test'
@@ -172,4 +172,11 @@ test.each([
   ['', false],
 ])('the header %j is taken: %s', (name, expected) => {
   expect(headerName(name) === undefined).toBe(expected)
+})
+
+test('the stand-in for a credential of a Server names its grant', () => {
+  const [one, other] = [mintGrantStub('mcp:context7'), mintGrantStub('mcp:context7')]
+  expect(one).toMatch(/^castellan-stub-mcp:context7-[\w-]{12}$/)
+  expect(one).not.toBe(other)
+  expect(isStub(one)).toBe(true)
 })
