@@ -75,7 +75,20 @@ function openDaemonLog(home: string): DaemonLog {
 }
 
 function launch(config: ServeConfig, logFd: number, context: CliContext): ChildProcess {
-  const { home, host, port, database, logLevel, keyFile, keyCommand, keychain, peers, drainSeconds, edge, secretSources } = config
+  const {
+    home,
+    host,
+    port,
+    database,
+    logLevel,
+    keyFile,
+    keyCommand,
+    keychain,
+    peers,
+    drainSeconds,
+    edge,
+    secretSources,
+  } = config
   const args = ['up', '--home', home, '--host', host, '--port', String(port), '--log-level', logLevel]
   if (edge !== undefined) args.push('--role', 'gateway', '--control', edge.control.href)
   if (keyFile !== undefined) args.push('--key-file', keyFile)
