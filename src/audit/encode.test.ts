@@ -19,6 +19,8 @@ const intents: fc.Arbitrary<Intent> = fc.record({
   user: maybe,
   token: maybe,
   tokenSha: maybe,
+  grant: maybe,
+  injected: maybe,
   actor: maybe,
   project: maybe,
   server: maybe,

@@ -45,6 +45,8 @@ export function createIntentEncoder(): (entry: Intent) => string {
     if (entry.project !== undefined) line += `,"project":${quote(entry.project)}`
     if (entry.server !== undefined) line += `,"server":${quote(entry.server)}`
     if (entry.target !== undefined) line += `,"target":${quote(entry.target)}`
+    if (entry.grant !== undefined) line += `,"grant":${quote(entry.grant)}`
+    if (entry.injected !== undefined) line += `,"injected":${quote(entry.injected)}`
     if (entry.session !== undefined) line += `,"session":${quote(entry.session)}`
     line += `,"decision":"${entry.decision}"`
     if (entry.reason !== undefined) line += `,"reason":${quote(entry.reason)}`

@@ -24,6 +24,9 @@ export interface Intent {
   readonly server?: string | undefined
   /** Tool, prompt or resource (its URI), or the name of the changed object. At most 512 characters. */
   readonly target?: string | undefined
+  /** Name of the grant that is sent with it, and where: `authorization`, `?api_key`. Never its value. */
+  readonly grant?: string | undefined
+  readonly injected?: string | undefined
   /** Session id of a legacy client, digested: enough to group by, useless to steal. */
   readonly session?: string | undefined
   readonly decision: 'allow' | 'deny'

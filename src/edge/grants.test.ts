@@ -4,6 +4,7 @@ import { createCallerGrants } from './grants.ts'
 
 const CONTROL = 'https://control.example.com'
 const ADA = new SecretValue('cst_of_ada')
+const ADAS = { name: 'caller:ada' }
 
 function grantsOf(known: boolean) {
   const doubted: string[] = []
@@ -16,32 +17,33 @@ function grantsOf(known: boolean) {
 
 test('the credential of a caller goes to the control plane, as long as they are known, and nowhere else', async () => {
   const { grants } = grantsOf(true)
-  expect(grants.current('caller:ada', CONTROL)).toBe(ADA)
+  expect(grants.current(ADAS, CONTROL)).toBe(ADA)
   for (const origin of [
     'https://docs.example.com',
     'http://control.example.com',
     'https://control.example.com:8443',
   ])
-    expect([grants.current('caller:ada', origin), (await grants.ready('caller:ada', { origin })).ok]).toEqual(
-      [undefined, false],
-    )
-  expect(grants.current('caller:bob', CONTROL)).toBeUndefined()
-  expect(grants.current('oauth:notion', CONTROL)).toBeUndefined()
+    expect([grants.current(ADAS, origin), (await grants.ready(ADAS, { origin })).ok]).toEqual([
+      undefined,
+      false,
+    ])
+  expect(grants.current({ name: 'caller:bob' }, CONTROL)).toBeUndefined()
+  expect(grants.current({ name: 'oauth:notion' }, CONTROL)).toBeUndefined()
 })
 
 test('once they are not known any more nothing is sent at all', async () => {
   const { grants } = grantsOf(false)
-  expect(grants.current('caller:ada', CONTROL)).toBeUndefined()
-  expect(await grants.ready('caller:ada', { origin: CONTROL })).toMatchObject({
+  expect(grants.current(ADAS, CONTROL)).toBeUndefined()
+  expect(await grants.ready(ADAS, { origin: CONTROL })).toMatchObject({
     ok: false,
-    error: expect.stringContaining('try again'),
+    error: { message: expect.stringContaining('try again'), connect: false },
   })
 })
 
 test('a refusal of the credential is doubt about the caller; one of what they want is not', async () => {
   const { grants, doubted } = grantsOf(true)
-  await grants.refused('caller:ada', { status: 403 })
+  await grants.refused(ADAS, { status: 403 })
   expect(doubted).toEqual([])
-  await grants.refused('caller:ada', { status: 401 })
+  await grants.refused(ADAS, { status: 401 })
   expect(doubted).toEqual(['caller:ada'])
 })

@@ -10,32 +10,49 @@ export function createCallerGrants(
   callers: Pick<Callers, 'secret' | 'doubt'>,
   controlUrl: string,
 ): {
-  readonly current: (grant: string, origin: string) => SecretValue | undefined
+  readonly current: (grant: Named, origin: string) => SecretValue | undefined
   readonly ready: (
-    grant: string,
+    grant: Named,
     purpose: { readonly origin: string },
-  ) => Promise<Result<SecretValue, string>>
+  ) => Promise<Result<SecretValue, Problem>>
   readonly refused: (
-    grant: string,
+    grant: Named,
     how: { readonly status: number },
-  ) => Promise<Result<void, string | undefined>>
+  ) => Promise<Result<void, Problem | undefined>>
 } {
   const control = new URL(controlUrl).origin
   /** It goes to who issued it, and nowhere else. */
-  const current = (grant: string, origin: string): SecretValue | undefined =>
-    origin === control ? callers.secret(grant) : undefined
+  const current = ({ name }: Named, origin: string): SecretValue | undefined =>
+    origin === control ? callers.secret(name) : undefined
   return {
     current,
     ready(grant, { origin }) {
       const secret = current(grant, origin)
       return Promise.resolve(secret === undefined ? err(NOT_KNOWN) : ok(secret))
     },
-    refused(grant, { status }) {
+    refused({ name }, { status }) {
       if (status !== 401) return Promise.resolve(err(undefined))
-      callers.doubt(grant)
-      return Promise.resolve(err('the control plane does not take the credential of the caller any more'))
+      callers.doubt(name)
+      return Promise.resolve(err(NOT_TAKEN))
     },
   }
 }
 
-const NOT_KNOWN = 'the control plane has to be asked about the caller first; try again'
+interface Named {
+  readonly name: string
+}
+
+interface Problem {
+  readonly message: string
+  /** Nobody mends anything by connecting an account at an edge. */
+  readonly connect: false
+}
+
+const NOT_KNOWN: Problem = {
+  message: 'the control plane has to be asked about the caller first; try again',
+  connect: false,
+}
+const NOT_TAKEN: Problem = {
+  message: 'the control plane does not take the credential of the caller any more',
+  connect: false,
+}

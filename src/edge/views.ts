@@ -69,7 +69,7 @@ function throughControl(
     transport: 'http',
     url: `${controlUrl}/projects/${project}/servers/${name}/mcp`,
     headers: [],
-    auth: { grant },
+    auth: { grant, format: 'bearer' },
     protocol: era,
     timeouts: {
       connectSeconds: timeouts.connectSeconds + MORE_SECONDS,

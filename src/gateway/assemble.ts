@@ -73,7 +73,7 @@ export function assemble(deps: GatewayDeps, traffic: Traffic): Parts {
     dial,
     isCurrent: ({ name, uid, fingerprint }) =>
       snapshot.current().server(name, uid)?.fingerprint === fingerprint,
-    heard: snapshot.byCaller === true ? () => announcer.heard() : undefined,
+    heard: () => announcer.heard(),
     tickMs: clock.tickMs,
     nowMs: clock.nowMs,
     events: contained(
@@ -186,7 +186,10 @@ export function assemble(deps: GatewayDeps, traffic: Traffic): Parts {
     run: runners.whole,
     openThings: createOpenThings({ sessions, pool, parking, asker, announcer }),
     servePeer: (channel, body, reply) => (channel === 'park' ? parkService : sessionService)(body, reply),
-    endLeftSessions: createEndLeftSessions({ dial, server: (name) => snapshot.current().server(name) }),
+    endLeftSessions: createEndLeftSessions({
+      dial,
+      server: (name, uid) => snapshot.current().server(name, uid),
+    }),
     detection: (server) => dial.detection(server),
     closeDial: () => dial.close(),
   }

@@ -36,6 +36,8 @@ export interface Route {
   readonly params: readonly ParamHeader[] | undefined
   /** The tool can be called as a task only. */
   readonly asTask: boolean
+  /** What the server offers is not known, for want of an account of the caller's; `done`: they have just connected it. */
+  readonly connect?: { readonly why: string } | 'done'
   /** Replaces the name in the body by the server's own. */
   readonly edits: readonly Edit[]
 }
@@ -123,6 +125,8 @@ export type Kind = (typeof KINDS)[number]
 /** An expected refusal: a value, never thrown. */
 export interface Refusal extends AboutFault {
   readonly code: FaultCode
+  /** The caller can mend it by connecting an account of their own: why, in one public sentence. */
+  readonly connect?: string
 }
 
 export function createExchange(about: {

@@ -9,6 +9,7 @@ import type { Implementation } from '../protocol/envelope.ts'
 import type { Runtime } from '../runtime/runtime.ts'
 import type { SessionStore } from './classify/session.ts'
 import type { UpstreamSessionLog } from './forward/http/upstream-sessions.ts'
+import type { ConnectDesk } from './connections.ts'
 import type { GrantSource } from './inject/grants.ts'
 import type { Peers } from './peers.ts'
 import type { SnapshotSource } from './snapshot.ts'
@@ -36,6 +37,8 @@ export interface GatewayDeps {
   readonly us: Implementation
   /** Tokens that others have issued to us, for the servers that they are for. */
   readonly grants: GrantSource
+  /** Where people connect accounts of their own. */
+  readonly desk: ConnectDesk
   /** Host names under which the daemon is known besides loopback. */
   readonly hostNames: readonly string[]
 }

@@ -26,8 +26,12 @@ export interface Gateway {
   readonly endLeftSessions: EndLeftSessions
   /** Connections, lists and clients follow the configuration: called after each change, with what it touched. */
   configurationChanged(changed: readonly { readonly kind: string; readonly name: string }[]): void
-  /** A server can be tried again at once: its grant has become usable, or has gone. */
-  grantChanged(server: string): void
+  /**
+   * A server can be tried again at once: what it is reached with has become usable, or has gone.
+   *
+   * @param holder whose grant; '': everybody's
+   */
+  grantChanged(server: string, holder: string): void
   /** Servers that could not be reached can be tried again at once: what was in the way of all of them is gone. */
   tryAgain(): void
   /** Ends the streams that would otherwise stay open for as long as their clients do; calls in flight go on. */
@@ -77,16 +81,19 @@ export function createGateway(deps: GatewayDeps): Gateway {
       sessions.endInactive()
       announcer.endInactive()
     },
-    grantChanged(name) {
+    grantChanged(name, holder) {
       const current = deps.snapshot.current()
-      const server = current.server(name)
+      const shared = current.server(name)
+      if (shared === undefined) return
+      const server = holder === '' ? shared : current.server(name, `${shared.uid}~${holder}`)
       if (server === undefined) return
-      const others = (other: string): ServerView | undefined =>
-        other === name ? undefined : current.server(other)
+      const others = (other: string, uid: string): ServerView | undefined =>
+        uid === server.uid ? undefined : current.server(other, uid)
       catalog.reconcile(others)
       // What is open goes on with the other token; what could not be opened is not held back any longer.
       if (pool.health(server).connections === 0) pool.reconcile(others)
-      announcer.serverChanged(name)
+      if (holder === '') announcer.serverChanged(name)
+      else announcer.grantChanged(server)
     },
     tryAgain() {
       pool.tryAgain()

@@ -9,11 +9,8 @@ import type { SecretValue } from '../lib/secret-value.ts'
  */
 export interface Snapshot {
   readonly revision: number
-  /**
-   * @param caller key of the principal that it is for, and the era that they speak: an edge has views for each of them,
-   *   so that what a client has at one server over a session is at that server over a session too
-   */
-  project(name: string, caller?: string, era?: Era): ProjectView | undefined
+  /** @param viewer as `SnapshotSource.viewer` has it */
+  project(name: string, viewer?: string): ProjectView | undefined
   /** All of them, in no particular order. */
   projects(): Iterable<ProjectView>
   /** @param uid of a view that somebody holds, where one name can have several */
@@ -36,12 +33,27 @@ export interface ServerView {
   readonly fingerprint: string
   /** Nobody but one caller uses it: nothing is held open for it while they neither call nor listen. */
   readonly ofOneCaller?: boolean
+  /** Whose grants it is reached with; absent: those that all share. */
+  readonly holder?: string
 }
 
 export interface SnapshotSource {
   current(): Snapshot
-  /** Callers have views of their own of one project. */
-  readonly byCaller?: boolean
+  /**
+   * Whose view of a project a caller has: those that answer the same see the same. An edge has views for each caller and
+   * the era that they speak, so that what a client has at one server over a session is at that server over a session
+   * too; a daemon for each holder of grants, where a server of the project is reached with theirs.
+   *
+   * @param principal its key
+   */
+  viewer(project: string, principal: string, era: Era): string
   /** Opens the sealed value at this moment; undefined when there is no such secret or key. */
   secretValue(secret: string, key: string): SecretValue | undefined
 }
+
+/** The project as this caller has it. */
+export const viewFor = (
+  snapshot: Pick<SnapshotSource, 'current' | 'viewer'>,
+  { project, principal }: { readonly project: string; readonly principal: string },
+  era: Era,
+): ProjectView | undefined => snapshot.current().project(project, snapshot.viewer(project, principal, era))

@@ -3,6 +3,7 @@ import { compareParams } from './classify/compare-params.ts'
 import { createSessionStep } from './classify/session-step.ts'
 import type { Sessions } from './classify/sessions.ts'
 import type { Exchange } from './exchange.ts'
+import { createConnecting } from './forward/connect/connecting.ts'
 import { createForward } from './forward/forward.ts'
 import { createLogLevels } from './forward/log-level.ts'
 import type { Parking } from './forward/park/parking.ts'
@@ -76,6 +77,7 @@ export function stepTable(deps: GatewayDeps, parts: TableParts): StepTable {
     resume: parts.resume,
     levels: createLogLevels(),
     turns: createTurns(),
+    connecting: createConnecting({ desk: deps.desk, parking, mail: streams.mail }),
   })
   const answerList = createAnswerList(aggregator)
   const takeSaid = createTakeSaid(parts.ear, parts.others)
@@ -92,7 +94,7 @@ export function stepTable(deps: GatewayDeps, parts: TableParts): StepTable {
     attach: sse.attach,
     classify: classifyExchange,
     session: createSessionStep(sessions, streams.logs),
-    route: createRoute({ catalog, uris, tasks, pool }),
+    route: createRoute({ catalog, uris, tasks, pool, desk: deps.desk }),
     authorize: authorizeCall,
     compare: compareParams,
     record: record.step,

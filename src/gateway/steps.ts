@@ -60,7 +60,7 @@ export const STEPS: readonly Row[] = [
   { step: 'authorize', on: FORWARDED, does: 'the rights of the caller and the rules of the Project on this tool, or the one that the task is of; on the Server of what is no tool', faults: ['not_found', 'resource_not_found'] },
   { step: 'compare',   on: ['tools/call'], does: 'modern: Mcp-Param headers held against the arguments', faults: ['header_mismatch'] },
   { step: 'record',    on: without(...SILENT), does: 'the intent is queued; nothing leaves before it is durable', faults: ['unavailable'] },
-  { step: 'forward',   on: FORWARDED, does: 'credentials in, to the Server and back, era to era; questions of the Server to the client', faults: ['invalid', 'capability_missing', 'upstream_unreachable', 'upstream_timeout', 'upstream_invalid', 'method_unavailable', 'resource_not_found', 'too_many', 'session_lost', 'unavailable'] },
+  { step: 'forward',   on: FORWARDED, does: 'credentials in, to the Server and back, era to era; questions of the Server to the client', faults: ['invalid', 'capability_missing', 'upstream_unreachable', 'upstream_timeout', 'upstream_invalid', 'method_unavailable', 'resource_not_found', 'too_many', 'session_lost', 'unavailable', 'connection_needed'] },
   { step: 'answer',    on: without(...FORWARDED), does: 'answered here: opening, lists, levels, sessions, listening', faults: ['invalid', 'too_large', 'too_many', 'not_acceptable', 'method_not_allowed', 'not_jsonrpc'] },
 ]
 

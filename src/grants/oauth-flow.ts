@@ -3,27 +3,32 @@ import { Fault } from '../lib/fault.ts'
 import { mintUid } from '../lib/id.ts'
 import type { Log } from '../lib/log.ts'
 import { err, ok, type Result } from '../lib/result.ts'
-import type { SecretValue } from '../lib/secret-value.ts'
-import { isLoopbackHost } from '../oauth/client/addresses.ts'
+import { SecretValue } from '../lib/secret-value.ts'
+import type { OAuthClient } from '../oauth/client/authorization-server.ts'
 import { checkCallback, requestAuthorization } from '../oauth/client/authorization.ts'
-import { discover } from '../oauth/client/discovery.ts'
-import type { Grant, GrantStore } from './grant.ts'
-import { createFetcher, type Fetcher } from '../oauth/client/guarded-fetch.ts'
-import { createKeeper, mendCommand, type Keeper } from './keeper.ts'
-import { createPending, type Attempt, type AttemptState } from './pending.ts'
+import { discover, type Found } from '../oauth/client/discovery.ts'
+import type { Fetcher } from '../oauth/client/guarded-fetch.ts'
 import { identifyClient } from '../oauth/client/registration.ts'
 import { chooseScopes } from '../oauth/client/scopes.ts'
-import { revokeToken } from '../oauth/client/revocation.ts'
 import { exchangeCode } from '../oauth/client/token-endpoint.ts'
+import type { Attempts, Draft } from './attempts.ts'
+import { readGrantId } from './grant-id.ts'
+import type { Grant, GrantKey, HeldClient, OAuthState } from './grant.ts'
+import { justIssued } from './held-secret.ts'
+import type { Keeper } from './keeper.ts'
+import { heldTokens, openClient } from './renewal.ts'
 
 export interface StartRequest {
-  /** `oauth:NAME` */
-  readonly name: string
-  readonly server: { readonly name: string; readonly url: string }
+  readonly key: GrantKey
+  /** What it is for: a Server, or an address alone. */
+  readonly server: string | undefined
+  readonly url: string
   readonly client: { readonly clientId: string; readonly secret: SecretValue | undefined } | undefined
   /** Address of a client ID metadata document. */
   readonly document: string | undefined
   readonly scopes: readonly string[] | undefined
+  /** Key of the principal. */
+  readonly startedBy: string
 }
 
 export interface Started {
@@ -35,82 +40,48 @@ export interface Started {
   readonly scopes: readonly string[]
 }
 
-/** A grant as people may see it. */
-export interface GrantReport {
-  readonly name: string
-  readonly server: string
-  readonly origin: string
-  readonly issuer: string
-  /** `waiting`: it was started and not finished. `expired`: it will be refreshed with its next use. */
-  readonly state: 'ready' | 'waiting' | 'expired' | 'needs-login' | 'needs-scope' | 'refused'
-  readonly scopes: readonly string[]
-  readonly expiresAtMs: number | undefined
-  readonly obtainedAtMs: number | undefined
-  readonly renewable: boolean
-  /** What is wrong, with the command that mends it. */
-  readonly problem: string | undefined
-}
-
-/** OAuth towards servers: grants are authorized by a user, kept, refreshed, taken back. */
-export interface OAuthGrants extends Pick<Keeper, 'current' | 'ready' | 'refused'> {
-  list(): readonly GrantReport[]
+/** Authorizations: somebody is sent to an authorization server, and comes back with an answer. */
+export interface OAuthFlow {
   /** @throws Fault when the server or its authorization server cannot be used */
   start(request: StartRequest): Promise<Started>
-  /** The answer that the browser brings back. */
-  finish(name: string, answer: URLSearchParams): Promise<Result<void, string>>
-  /** How an attempt stands; waits for its end, but no longer than that. */
-  attempt(id: string, waitMs: number): Promise<AttemptState | undefined>
-  /** @returns undefined when there is no such grant; else whether the authorization server has taken it back too */
-  revoke(name: string): Promise<{ readonly revoked: boolean } | undefined>
-  close(): Promise<void>
+  /** The answer that the browser brings back to `/oauth/callback/{qualifier}`. */
+  finish(qualifier: string, answer: URLSearchParams): Promise<Result<GrantKey, string>>
 }
 
-export interface OAuthGrantsDeps {
-  readonly store: GrantStore
+export interface OAuthFlowDeps {
+  readonly keeper: Keeper
+  readonly attempts: Attempts
   readonly clock: Clock
   readonly log: Log
+  readonly fetcherFor: (origin: string) => Fetcher
   /** Where browsers reach this daemon, without a slash at the end. */
   readonly publicOrigin: () => string
-  /** A grant has become usable, or has gone. */
-  readonly changed: (name: string, server: string) => void
-}
-
-/** What an attempt will become when its answer is good. */
-interface Draft {
-  readonly grant: Grant
-  readonly scopes: readonly string[]
+  readonly changed: (grant: Grant) => void
 }
 
 const MAX_CLIENTS = 16
 
-export async function createOAuthGrants(deps: OAuthGrantsDeps): Promise<OAuthGrants> {
-  const { clock, log } = deps
-  const fetchers = createFetchers()
-  const keeper = await createKeeper({ ...deps, fetcherFor: fetchers.of })
-  const pending = createPending<Draft>(clock.tickMs)
+export function createOAuthFlow(deps: OAuthFlowDeps): OAuthFlow {
+  const { keeper, attempts, clock, log } = deps
 
   async function start(request: StartRequest): Promise<Started> {
-    const { origin } = new URL(request.server.url)
-    const fetcher = fetchers.of(origin)
-    const before = await keeper.reload(request.name)
-    const found = must(await discover(request.server.url, fetcher, before?.authorizationServer.issuer))
-    const { authorizationServer, resource, challenge } = found
-    const same = before?.authorizationServer.issuer === authorizationServer.issuer && before.origin === origin
-    const scopes = chooseScopes({
-      given: request.scopes,
-      challenged: [...challenge.scopes, ...(same ? before.demanded : [])],
-      resource: resource.scopes,
-      authorizationServer: authorizationServer.scopes_supported,
-      before: same ? before.requested : [],
-    })
-    const redirectUri = `${deps.publicOrigin()}/oauth/callback/${request.name.replace(/^oauth:/, '')}`
+    const { key, url } = request
+    const { origin } = new URL(url)
+    const fetcher = deps.fetcherFor(origin)
+    const before = await keeper.reload(key)
+    const known = before?.origins[0] === origin ? before.oauth : undefined
+    const found = must(await discover(url, fetcher, known?.authorizationServer.issuer))
+    const { authorizationServer, resource } = found
+    const scopes = scopesFor(request, found, known)
+    const redirectUri = `${deps.publicOrigin()}/oauth/callback/${readGrantId(key.name).qualifier ?? ''}`
+    const remembered = known?.clients[authorizationServer.issuer]
     const client = must(
       await identifyClient(
         authorizationServer,
         {
           given: request.client,
           document: request.document,
-          remembered: before?.origin === origin ? before.clients[authorizationServer.issuer] : undefined,
+          remembered: remembered && openClient(remembered),
           redirectUri,
           scopes,
         },
@@ -120,31 +91,23 @@ export async function createOAuthGrants(deps: OAuthGrantsDeps): Promise<OAuthGra
     const leg = must(
       requestAuthorization(authorizationServer, client, { scopes, resource: resource.identifier }),
     )
-    const clients = before?.origin === origin ? Object.entries(before.clients).slice(-MAX_CLIENTS) : []
-    const grant: Grant = {
-      uid: before?.uid ?? mintUid('grt', clock.nowMs()),
-      name: request.name,
-      server: request.server.name,
-      origin,
+    const draft: Draft = {
+      key,
+      server: request.server,
+      origins: [origin],
       resource,
       authorizationServer,
-      clients: { ...Object.fromEntries(clients), [authorizationServer.issuer]: client },
-      requested: scopes,
-      granted: [],
-      tokens: undefined,
-      trouble: undefined,
-      demanded: [],
-      renewingUntilMs: undefined,
-      version: 0,
+      clientId: client.clientId,
+      scopes,
+      redirectUri,
+      verifier: leg.verifier.reveal(),
+      startedBy: request.startedBy,
     }
-    // The client that was registered is remembered even when nobody finishes; a grant that works goes on working.
-    await keeper.update(request.name, (stored) =>
-      stored?.tokens === undefined ? grant : { ...stored, clients: { ...stored.clients, ...grant.clients } },
-    )
-    const attempt = pending.add(request.name, leg, { grant, scopes })
-    log.info({ grant: request.name, server: request.server.name }, 'an authorization was started')
+    await remember(draft, client, known)
+    const attempt = await attempts.add(leg.state, draft)
+    log.info({ grant: key.name, server: request.server }, 'an authorization was started')
     return {
-      attempt: attempt.id,
+      attempt,
       authorizeUrl: leg.url,
       redirectUri,
       issuer: authorizationServer.issuer,
@@ -152,147 +115,121 @@ export async function createOAuthGrants(deps: OAuthGrantsDeps): Promise<OAuthGra
     }
   }
 
-  async function finish(name: string, answer: URLSearchParams): Promise<Result<void, string>> {
-    const attempt = pending.take(name, answer.get('state') ?? '')
-    if (attempt === undefined)
-      return err('this answer belongs to no authorization that is under way; start it again')
-    const done = await complete(attempt, answer).catch((thrown: unknown) => {
-      attempt.settle({ state: 'failed', problem: 'the daemon could not keep it; its log says why' })
-      throw thrown
+  /** The client that was registered is remembered even when nobody finishes; a grant that works goes on working. */
+  async function remember(draft: Draft, client: OAuthClient, known: OAuthState | undefined): Promise<void> {
+    const clients = {
+      ...Object.fromEntries(Object.entries(known?.clients ?? {}).slice(-MAX_CLIENTS)),
+      [draft.authorizationServer.issuer]: heldClient(client),
+    }
+    await keeper.update(draft.key, (stored) => {
+      if (stored?.oauth?.tokens !== undefined && stored.origins[0] === draft.origins[0])
+        return { ...stored, oauth: { ...stored.oauth, clients: { ...stored.oauth.clients, ...clients } } }
+      return {
+        ...waitingGrant(draft, clock.nowMs(), clients),
+        uid: stored?.uid ?? mintUid('grt', clock.nowMs()),
+      }
     })
-    attempt.settle(done.ok ? { state: 'done' } : { state: 'failed', problem: done.error })
-    log.info({ grant: name, ok: done.ok }, 'an authorization has ended')
-    return done
   }
 
-  async function complete(
-    { draft, leg, name }: Attempt<Draft>,
-    answer: URLSearchParams,
-  ): Promise<Result<void, string>> {
-    const { grant, scopes } = draft
-    const { authorizationServer } = grant
+  async function finish(qualifier: string, answer: URLSearchParams): Promise<Result<GrantKey, string>> {
+    const attempt = await attempts.take(answer.get('state') ?? '')
+    if (attempt === undefined || readGrantId(attempt.draft.key.name).qualifier !== qualifier)
+      return err('this answer belongs to no authorization that is under way; start it again')
+    const { id, draft } = attempt
+    const done = await complete(draft, answer).catch(async (thrown: unknown) => {
+      await attempts.settle(id, {
+        state: 'failed',
+        problem: 'the daemon could not keep it; its log says why',
+      })
+      throw thrown
+    })
+    await attempts.settle(id, done.ok ? { state: 'done' } : { state: 'failed', problem: done.error })
+    log.info({ grant: draft.key.name, ok: done.ok }, 'an authorization has ended')
+    return done.ok ? ok(draft.key) : done
+  }
+
+  async function complete(draft: Draft, answer: URLSearchParams): Promise<Result<void, string>> {
+    const { key, authorizationServer, resource } = draft
     const checked = checkCallback(authorizationServer, answer)
     if (!checked.ok) return checked
-    const client = grant.clients[authorizationServer.issuer]
-    if (client === undefined) throw new TypeError('an attempt without a client')
+    const stored = await keeper.reload(key)
+    const client = stored?.oauth?.clients[authorizationServer.issuer]
+    if (stored === undefined || client === undefined || client.clientId !== draft.clientId)
+      return err('the grant was taken back or started anew meanwhile; start it again')
     const issued = await exchangeCode(
       {
         authorizationServer,
-        client,
-        resource: grant.resource.identifier,
-        fetcher: fetchers.of(grant.origin),
+        client: { ...openClient(client), redirectUri: draft.redirectUri },
+        resource: resource.identifier,
+        fetcher: deps.fetcherFor(draft.origins[0] ?? ''),
         nowMs: clock.nowMs,
       },
-      leg,
+      { state: answer.get('state') ?? '', verifier: new SecretValue(draft.verifier) },
       answer,
     )
     if (!issued.ok) return err(issued.error.message)
-    await keeper.update(name, () => ({
-      ...grant,
-      tokens: issued.value.tokens,
-      granted: issued.value.scopes ?? scopes,
-    }))
-    deps.changed(name, grant.server)
+    const kept = await keeper.update(key, (now) => {
+      if (now?.uid !== stored.uid) return undefined
+      const grant = waitingGrant(draft, clock.nowMs(), now.oauth?.clients ?? {})
+      const oauth = grant.oauth && { ...grant.oauth, ...heldTokens(issued.value, draft.scopes) }
+      return { ...grant, uid: now.uid, oauth }
+    })
+    if (kept?.oauth?.tokens === undefined) return err('the grant was taken back meanwhile; start it again')
+    deps.changed(kept)
     return ok(undefined)
   }
 
-  return {
-    current: keeper.current,
-    ready: keeper.ready,
-    refused: keeper.refused,
-    list: () => [...keeper.grants.values()].map((grant) => reportOf(grant, clock.nowMs())),
-    start,
-    finish,
-    async attempt(id, waitMs) {
-      const attempt = pending.find(id)
-      if (attempt === undefined) return undefined
-      if (attempt.result.state === 'waiting' && waitMs > 0) await orLater(attempt.settled, waitMs)
-      return attempt.result
-    },
-    async revoke(name) {
-      const grant = await keeper.reload(name)
-      if (grant === undefined) return undefined
-      const revoked = await revokeBoth(grant, fetchers.of(grant.origin), clock)
-      await keeper.remove(name)
-      deps.changed(name, grant.server)
-      return { revoked }
-    },
-    async close() {
-      keeper.close()
-      await fetchers.close()
-    },
-  }
+  return { start, finish }
 }
 
-/** Two at most: strangers may name public addresses only, but for servers that are on loopback themselves. */
-function createFetchers(): {
-  readonly of: (serverOrigin: string) => Fetcher
-  close(): Promise<void>
-} {
-  const made = new Map<string, Fetcher>()
-  return {
-    of(serverOrigin) {
-      const { hostname } = new URL(serverOrigin)
-      const known = made.get(serverOrigin)
-      if (known !== undefined) return known
-      const fetcher = createFetcher({ loopback: isLoopbackHost(hostname), hosts: new Set([hostname]) })
-      made.set(serverOrigin, fetcher)
-      return fetcher
-    },
-    close: async () => void (await Promise.all([...made.values()].map((one) => one.close()))),
-  }
+function scopesFor(
+  { scopes }: StartRequest,
+  { challenge, resource, authorizationServer }: Found,
+  known: OAuthState | undefined,
+): readonly string[] {
+  const same = known?.authorizationServer.issuer === authorizationServer.issuer
+  return chooseScopes({
+    given: scopes,
+    challenged: [...challenge.scopes, ...(same ? known.demanded : [])],
+    resource: resource.scopes,
+    authorizationServer: authorizationServer.scopes_supported,
+    before: same ? known.requested : [],
+  })
 }
+
+/** A grant of which everything is known but what the authorization server will issue. */
+const waitingGrant = (draft: Draft, nowMs: number, clients: Readonly<Record<string, HeldClient>>): Grant => ({
+  ...draft.key,
+  uid: '',
+  server: draft.server,
+  origins: draft.origins,
+  source: 'browser',
+  values: {},
+  settings: {},
+  expiresAtMs: undefined,
+  oauth: {
+    resource: draft.resource,
+    authorizationServer: draft.authorizationServer,
+    clients,
+    requested: draft.scopes,
+    granted: [],
+    tokens: undefined,
+    demanded: [],
+  },
+  trouble: undefined,
+  refreshed: undefined,
+  givenAtMs: nowMs,
+  renewing: undefined,
+  version: 0,
+})
+
+const heldClient = (client: OAuthClient): HeldClient => ({
+  ...client,
+  secret: client.secret === undefined ? undefined : justIssued(client.secret),
+})
 
 /** Of what strangers say, and so no bug of ours. */
 function must<T>(result: Result<T, string>): T {
   if (result.ok) return result.value
   throw new Fault('upstream_invalid', { hint: result.error })
-}
-
-/** RFC 7009: the refresh token first, since it could make others. */
-async function revokeBoth(grant: Grant, fetcher: Fetcher, clock: Clock): Promise<boolean> {
-  const { tokens, authorizationServer, resource } = grant
-  const client = grant.clients[authorizationServer.issuer]
-  if (tokens === undefined || client === undefined) return true
-  const source = { authorizationServer, client, resource: resource.identifier, fetcher, nowMs: clock.nowMs }
-  const refresh = tokens.refresh === undefined || (await revokeToken(source, tokens.refresh))
-  return (await revokeToken(source, tokens.access)) && refresh
-}
-
-function reportOf(grant: Grant, nowMs: number): GrantReport {
-  const { tokens, trouble } = grant
-  const expired = tokens?.expiresAtMs !== undefined && tokens.expiresAtMs <= nowMs
-  const renewable = tokens?.refresh !== undefined
-  const mend = `authorize it: ${mendCommand(grant.name, grant.server)}`
-  return {
-    name: grant.name,
-    server: grant.server,
-    origin: grant.origin,
-    issuer: grant.authorizationServer.issuer,
-    state: stateOf(grant, expired),
-    scopes: grant.granted,
-    expiresAtMs: tokens?.expiresAtMs,
-    obtainedAtMs: tokens?.obtainedAtMs,
-    renewable,
-    problem: trouble?.message ?? (tokens === undefined || (expired && !renewable) ? mend : undefined),
-  }
-}
-
-function stateOf({ tokens, trouble }: Grant, expired: boolean): GrantReport['state'] {
-  if (trouble?.kind === 'login') return 'needs-login'
-  if (trouble?.kind === 'scope') return 'needs-scope'
-  if (trouble?.kind === 'refused') return 'refused'
-  if (tokens === undefined) return 'waiting'
-  if (!expired) return 'ready'
-  return tokens.refresh === undefined ? 'needs-login' : 'expired'
-}
-
-function orLater(settled: Promise<void>, waitMs: number): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(resolve, waitMs)
-    void settled.then(() => {
-      clearTimeout(timer)
-      resolve()
-    })
-  })
 }

@@ -10,6 +10,7 @@ import {
 } from './define-kind.ts'
 import { toolFilter } from './tool-filter.ts'
 import { isSensitiveName } from './sensitive-name.ts'
+import { checkAuth, HEADER_NAME, RESERVED_HEADERS, ServerAuth } from './server-auth.ts'
 
 const SecretRef = z.strictObject({
   name: Name.describe('A Secret.'),
@@ -54,17 +55,7 @@ const named = (name: z.ZodString) =>
     })
 
 const EnvEntry = named(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,127}$/, 'must be a variable name'))
-const HeaderEntry = named(
-  z.string().regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}$/, 'must be an HTTP header name'),
-)
-
-/** Headers that belong to the protocol or the connection: ours to set. */
-const RESERVED_HEADERS = new Set(
-  (
-    'accept content-type content-length connection host transfer-encoding te upgrade expect keep-alive trailer ' +
-    'mcp-session-id mcp-protocol-version mcp-method mcp-name last-event-id'
-  ).split(' '),
-)
+const HeaderEntry = named(z.string().regex(HEADER_NAME, 'must be an HTTP header name'))
 
 const Timeouts = z
   .strictObject({
@@ -168,22 +159,13 @@ const Stdio = z.strictObject({
   ...common,
 })
 
-const Auth = z.strictObject({
-  grant: z
-    .string()
-    .regex(/^oauth:[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?$/, 'must be oauth: and the name of a grant')
-    .describe(
-      'The grant whose token is sent as `Authorization: Bearer …`; given with `castellan grant oauth NAME --server SERVER`.',
-    ),
-})
-
 const remote = {
   url: z
     .url({ protocol: /^https?$/ })
     .max(2048)
     .describe('`https:`; `http:` for loopback hosts only. No user, password or credential in it.'),
   headers: z.array(HeaderEntry).max(64).default([]).describe('Sent with every request.'),
-  auth: Auth.optional().describe('What others have issued to us for this server.'),
+  auth: ServerAuth.optional().describe('What others have issued to us for this server.'),
 }
 
 const Http = z.strictObject({
@@ -283,10 +265,7 @@ export const Server = defineKind({
               ? [`spec.headers[${i}].name: ${name} is set by the gateway`]
               : [],
           ),
-          ...(spec.auth !== undefined &&
-          spec.headers.some(({ name }) => name.toLowerCase() === 'authorization')
-            ? ['spec.headers: Authorization is set by spec.auth; leave one of them out']
-            : []),
+          ...checkAuth(spec),
         ]
       : duplicates(
           spec.env.map(({ name }) => name),

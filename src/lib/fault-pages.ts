@@ -123,6 +123,10 @@ const PAGES: Readonly<Record<FaultCode, { readonly when: string; readonly todo: 
     when: 'The Server took the request and did not answer in time. It was told that nobody waits any more.',
     todo: 'Raise `spec.timeouts.callSeconds` of the Server if it needs longer. The call may have had its effect.',
   },
+  connection_needed: {
+    when: 'A server is reached with an account of whoever calls, and this person has not connected theirs.',
+    todo: 'Open the address that the error names, or run `castellan grant connect SERVER`; then call again.',
+  },
   unavailable: {
     when: 'The daemon cannot do this now: most often because the record of calls cannot be written (a full disk). Nothing was forwarded.',
     todo: '`castellan status` says why. Try again after what `Retry-After` says.',

@@ -41,6 +41,7 @@ const CATALOGUE = {
   upstream_unreachable: { http: 502, mcp: 200, rpc: -32603, exit: 1, text: 'the server behind the gateway cannot be reached' },
   upstream_invalid:     { http: 502, mcp: 200, rpc: -32603, exit: 1, text: 'the server behind the gateway gave an answer that cannot be used' },
   upstream_timeout:     { http: 504, mcp: 200, rpc: -32603, exit: 1, text: 'the server behind the gateway did not answer in time' },
+  connection_needed:    { http: 403, mcp: 200, rpc: -32603, exit: 1, text: 'an account has to be connected first' },
   unavailable:          { http: 503, mcp: 503, rpc: -32603, exit: 1, text: 'this cannot be done at the moment' },
   internal:             { http: 500, mcp: 500, rpc: -32603, exit: 70, text: 'something went wrong inside Castellan' },
 } as const satisfies Record<string, FaultRow>

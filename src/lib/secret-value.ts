@@ -17,6 +17,11 @@ export class SecretValue {
     return this.#value
   }
 
+  /** Whether both hold the same text. Both are ours: how long it takes tells nobody anything. */
+  equals(other: SecretValue): boolean {
+    return other.#value === this.#value
+  }
+
   /** Length in UTF-8 bytes: what `describe` may show. */
   get byteLength(): number {
     return Buffer.byteLength(this.#value)

@@ -1,8 +1,11 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { join } from 'node:path'
 import { getRequestListener } from '@hono/node-server'
 import { createControlApi, type ControlApiDeps } from '../control/api/control-api.ts'
 import { createChanges, type ChangesDeps } from '../control/change/change.ts'
 import { createKeptAnswers } from '../control/change/kept-answers.ts'
+import { openProviders } from '../grants/providers/registry.ts'
+import { createGrantTester, type GrantTesterDeps } from './grant-tester.ts'
 import type { Answer } from './http-front.ts'
 import { browserPage } from './sign-in/callback.ts'
 import { endExpired } from './sign-in/issue.ts'
@@ -10,8 +13,12 @@ import { openSignIn, type SignInDeps } from './sign-in/open-sign-in.ts'
 
 export interface ControlListenerDeps
   extends
-    Omit<ControlApiDeps, 'changes' | 'answers' | 'signIns' | 'backends'>,
+    Omit<ControlApiDeps, 'changes' | 'answers' | 'signIns' | 'backends' | 'providers' | 'tester' | 'grants'>,
     Omit<SignInDeps, 'changes' | 'snapshot'> {
+  readonly grants: ControlApiDeps['grants'] & GrantTesterDeps['grants']
+  readonly home: string
+  /** Of the daemon: what programs that it asks are given a part of. */
+  readonly env: GrantTesterDeps['env']
   readonly backends: ControlApiDeps['backends'] & ChangesDeps['backends']
   readonly snapshot: ControlApiDeps['snapshot'] & ChangesDeps['snapshot'] & SignInDeps['snapshot']
 }
@@ -30,7 +37,9 @@ export function createControlListener(deps: ControlListenerDeps): ControlListene
   const changes = createChanges(deps)
   const signIns = openSignIn({ ...deps, changes })
   const answers = createKeptAnswers(deps)
-  const api = createControlApi({ ...deps, changes, answers, signIns })
+  const providers = openProviders(join(deps.home, 'providers'))
+  const tester = createGrantTester({ grants: deps.grants, providers, env: deps.env })
+  const api = createControlApi({ ...deps, changes, answers, signIns, providers, tester })
   const listener = getRequestListener(
     (request, env) => api.fetch(request, { source: env.incoming.socket.remoteAddress ?? 'unknown' }),
     { overrideGlobalObjects: false },

@@ -1,103 +1,219 @@
 import type { Clock } from '../lib/clock.ts'
 import { Fault } from '../lib/fault.ts'
-import type { SecretValue } from '../lib/secret-value.ts'
-import type { Grant, GrantStore } from '../grants/grant.ts'
-import type { OAuthClient } from '../oauth/client/authorization-server.ts'
+import { keyOf, type Grant, type GrantStore, type HeldClient, type OAuthState } from '../grants/grant.ts'
+import type { HeldSecret } from '../grants/held-secret.ts'
+import { SecretValue } from '../lib/secret-value.ts'
 import type { Sealer } from '../secrets/sealing.ts'
-import { listGrants, removeGrant, saveGrant, type StoredGrant } from '../store/grants.ts'
-import type { ControlDb, SealedRow } from '../store/tables.ts'
+import {
+  grantChangesSince,
+  lastGrantChange,
+  listGrants,
+  removeGrant,
+  saveGrant,
+  type StoredGrant,
+} from '../store/grants.ts'
+import type { Store } from '../store/store.ts'
+import type { GrantRow, SealedRow } from '../store/tables.ts'
+
+export interface GrantStoreDeps {
+  readonly store: Pick<Store, 'control'>
+  readonly sealer: Pick<Sealer, 'seal' | 'open'>
+  readonly clock: Pick<Clock, 'nowMs'>
+}
 
 /** The grants of the control database: what is secret in one is sealed for it, value by value. */
-export const createGrantStore = (
-  db: ControlDb,
-  sealer: Pick<Sealer, 'seal' | 'open'>,
-  clock: Pick<Clock, 'nowMs'>,
-): GrantStore => ({
-  list: async () => (await listGrants(db)).map((stored) => toGrant(stored, sealer)),
-  async find(name) {
-    const [stored] = await listGrants(db, name)
-    return stored === undefined ? undefined : toGrant(stored, sealer)
-  },
-  save: (grant) => saveGrant(db, toStored(grant, sealer, clock.nowMs())),
-  remove: (name) => removeGrant(db, name),
-})
+export function createGrantStore({ store, sealer, clock }: GrantStoreDeps): GrantStore {
+  const shelf = createShelf(sealer)
+  let seen: number | undefined
+  return {
+    list: async (filter = {}) => (await listGrants(store.control, filter)).map(shelf.read),
+    async find(key) {
+      const [stored] = await listGrants(store.control, { key: keyOf(key) })
+      return stored && shelf.read(stored)
+    },
+    async save(grant, told) {
+      const stored = shelf.write(grant, clock.nowMs())
+      return (await saveGrant(store, stored, told)) ? shelf.read(stored) : undefined
+    },
+    remove: (key) => removeGrant(store, keyOf(key), clock.nowMs()),
+    async changes() {
+      if (seen === undefined) {
+        seen = await lastGrantChange(store.control)
+        return []
+      }
+      const { seq, keys } = await grantChangesSince(store.control, seen)
+      seen = seq
+      if (keys !== undefined) return keys
+      return (await listGrants(store.control)).map(({ row }) => row.key)
+    },
+  }
+}
 
 const ACCESS = 'access_token'
 const REFRESH = 'refresh_token'
-const secretOf = (issuer: string): string => `client_secret ${issuer}`
+/** What stands in the open and must not be changed there: whose the grant is, and where it may go. */
+const BINDING = 'binding'
+const clientField = (issuer: string): string => `client_secret ${issuer}`
+const valueField = (name: string): string => `value ${name}`
+
+type PlainOAuth = Omit<OAuthState, 'clients' | 'tokens'> & {
+  readonly clients: Readonly<Record<string, Omit<HeldClient, 'secret'>>>
+  readonly tokens?: { readonly expiresAtMs?: number | undefined; readonly obtainedAtMs: number } | undefined
+}
 
 /** What is written down in the open: a grant without what it is worth. */
-interface PlainState extends Omit<
+type PlainState = Pick<
   Grant,
-  'uid' | 'name' | 'server' | 'origin' | 'version' | 'clients' | 'tokens'
-> {
-  readonly clients: Readonly<Record<string, Omit<OAuthClient, 'secret'>>>
-  readonly tokens: { readonly expiresAtMs: number | undefined; readonly obtainedAtMs: number } | undefined
+  'source' | 'settings' | 'expiresAtMs' | 'trouble' | 'refreshed' | 'givenAtMs' | 'renewing'
+> & { readonly oauth?: PlainOAuth | undefined }
+
+interface Shelf {
+  readonly read: (stored: StoredGrant) => Grant
+  readonly write: (grant: Grant, nowMs: number) => StoredGrant
 }
 
-function toStored(grant: Grant, sealer: Pick<Sealer, 'seal'>, nowMs: number): StoredGrant {
-  const { uid, name, server, origin, version, clients, tokens, ...rest } = grant
-  const state: PlainState = {
-    ...rest,
-    clients: mapValues(clients, ({ clientId, method, redirectUri, from }) => ({
-      clientId,
-      method,
-      redirectUri,
-      from,
-    })),
-    tokens:
-      tokens === undefined
-        ? undefined
-        : { expiresAtMs: tokens.expiresAtMs, obtainedAtMs: tokens.obtainedAtMs },
+function createShelf(sealer: GrantStoreDeps['sealer']): Shelf {
+  /** As they came from the database: what has not changed is not sealed anew. */
+  const rows = new WeakMap<HeldSecret, SealedRow>()
+
+  function seal(uid: string, field: string, secret: HeldSecret): SealedRow {
+    const row = rows.get(secret)
+    return row?.uid === uid && row.field === field
+      ? row
+      : { uid, field, ...sealer.seal({ kind: 'Grant', uid, field }, secret.open()) }
   }
-  const secrets: readonly (readonly [string, SecretValue | undefined])[] = [
-    [ACCESS, tokens?.access],
-    [REFRESH, tokens?.refresh],
-    ...Object.entries(clients).map(([issuer, client]) => [secretOf(issuer), client.secret] as const),
-  ]
-  const sealed = secrets.flatMap(([field, value]): SealedRow[] =>
-    value === undefined ? [] : [{ uid, field, ...sealer.seal({ kind: 'Grant', uid, field }, value) }],
-  )
-  const row = { uid, name, server, origin, state: JSON.stringify(state), version, updated_at_ms: nowMs }
-  return { row, sealed }
+
+  function write(grant: Grant, nowMs: number): StoredGrant {
+    const { uid, profile, holder, name, server, origins, version, oauth } = grant
+    const row: GrantRow = {
+      uid,
+      key: keyOf(grant),
+      profile,
+      holder,
+      name,
+      server: server ?? '',
+      origins: JSON.stringify(origins),
+      state: JSON.stringify(plainState(grant)),
+      version,
+      updated_at_ms: nowMs,
+    }
+    const secrets: readonly (readonly [string, HeldSecret | undefined])[] = [
+      [BINDING, { open: () => new SecretValue(bindingOf(row)) }],
+      ...Object.entries(grant.values).map(([field, value]) => [valueField(field), value] as const),
+      [ACCESS, oauth?.tokens?.access],
+      [REFRESH, oauth?.tokens?.refresh],
+      ...Object.entries(oauth?.clients ?? {}).map(
+        ([issuer, { secret }]) => [clientField(issuer), secret] as const,
+      ),
+    ]
+    const sealed = secrets.flatMap(([field, secret]) =>
+      secret === undefined ? [] : [seal(uid, field, secret)],
+    )
+    return { row, sealed }
+  }
+
+  function read({ row, sealed }: StoredGrant): Grant {
+    const { uid, profile, name, server, version } = row
+    const fields = new Map(sealed.map((one) => [one.field, one]))
+    let isBound = false
+    const openField = (field: string): SecretValue | undefined => {
+      const found = fields.get(field)
+      return found && sealer.open({ kind: 'Grant', uid, field }, found)
+    }
+    const held = (field: string): HeldSecret | undefined => {
+      const found = fields.get(field)
+      if (found === undefined) return undefined
+      const secret: HeldSecret = {
+        open() {
+          isBound ||= openField(BINDING)?.reveal() === bindingOf(row)
+          if (!isBound) throw new Fault('unavailable', { hint: MOVED })
+          return sealer.open({ kind: 'Grant', uid, field }, found)
+        },
+      }
+      rows.set(secret, found)
+      return secret
+    }
+    const { oauth, ...plain } = JSON.parse(row.state) as PlainState
+    return {
+      ...plain,
+      expiresAtMs: plain.expiresAtMs,
+      trouble: plain.trouble,
+      refreshed: plain.refreshed,
+      renewing: plain.renewing,
+      uid,
+      profile,
+      holder: row.holder,
+      name,
+      version,
+      server: server === '' ? undefined : server,
+      origins: JSON.parse(row.origins) as string[],
+      values: Object.fromEntries(
+        [...fields.keys()].flatMap((field) => {
+          const secret = field.startsWith(valueField('')) ? held(field) : undefined
+          return secret === undefined ? [] : [[field.slice(valueField('').length), secret]]
+        }),
+      ),
+      oauth: oauth && oauthState(oauth, held),
+    }
+  }
+
+  return { read, write }
 }
 
-/** One that does not open (another key, a row that was put in the place of another) is a grant to be given again. */
-function toGrant(stored: StoredGrant, sealer: Pick<Sealer, 'open'>): Grant {
-  try {
-    return openGrant(stored, sealer)
-  } catch (thrown) {
-    if (!(thrown instanceof Fault)) throw thrown
-    const { row } = stored
-    const message = `the grant ${row.name} does not open with the present master key; authorize it again: castellan grant oauth ${row.name.replace(/^oauth:/, '')} --server ${row.server}`
-    const shut = openGrant({ row: { ...row, state: withoutCredentials(row.state) }, sealed: [] }, sealer)
-    return { ...shut, trouble: { kind: 'login', message, atMs: row.updated_at_ms } }
-  }
-}
+const MOVED =
+  'the grant was changed in the database by somebody else than Castellan: whose it is, or where it may be sent; give it again'
 
-const withoutCredentials = (state: string): string =>
-  JSON.stringify({ ...(JSON.parse(state) as PlainState), clients: {}, tokens: undefined })
+const bindingOf = ({ profile, holder, name, origins }: GrantRow): string =>
+  JSON.stringify([profile, holder, name, origins])
 
-function openGrant({ row, sealed }: StoredGrant, sealer: Pick<Sealer, 'open'>): Grant {
-  const { uid, name, server, origin, version } = row
-  const { clients, tokens, ...rest } = JSON.parse(row.state) as PlainState
-  const open = (field: string): SecretValue | undefined => {
-    const found = sealed.find((one) => one.field === field)
-    return found === undefined ? undefined : sealer.open({ kind: 'Grant', uid, field }, found)
-  }
-  const access = open(ACCESS)
+function plainState(grant: Grant): PlainState {
+  const { source, settings, expiresAtMs, trouble, refreshed, givenAtMs, renewing, oauth } = grant
   return {
-    ...rest,
-    uid,
-    name,
-    server,
-    origin,
-    version,
-    clients: mapValues(clients, (client, issuer) => ({ ...client, secret: open(secretOf(issuer)) })),
+    source,
+    settings,
+    expiresAtMs,
+    trouble,
+    refreshed,
+    givenAtMs,
+    renewing,
+    oauth: oauth && {
+      ...oauth,
+      clients: mapValues(oauth.clients, withoutSecret),
+      tokens: oauth.tokens && {
+        expiresAtMs: oauth.tokens.expiresAtMs,
+        obtainedAtMs: oauth.tokens.obtainedAtMs,
+      },
+    },
+  }
+}
+
+const withoutSecret = ({
+  clientId,
+  method,
+  redirectUri,
+  from,
+}: HeldClient): PlainOAuth['clients'][string] => ({
+  clientId,
+  method,
+  redirectUri,
+  from,
+})
+
+function oauthState(plain: PlainOAuth, held: (field: string) => HeldSecret | undefined): OAuthState {
+  const access = held(ACCESS)
+  const { tokens } = plain
+  return {
+    ...plain,
+    clients: mapValues(plain.clients, (client, issuer) => ({ ...client, secret: held(clientField(issuer)) })),
     tokens:
       tokens === undefined || access === undefined
         ? undefined
-        : { ...tokens, access, refresh: open(REFRESH), expiresAtMs: tokens.expiresAtMs },
+        : {
+            access,
+            refresh: held(REFRESH),
+            expiresAtMs: tokens.expiresAtMs,
+            obtainedAtMs: tokens.obtainedAtMs,
+          },
   }
 }
 

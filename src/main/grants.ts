@@ -1,36 +1,59 @@
-import type { SnapshotSource } from '../control/snapshot/snapshot.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
-import { createOAuthGrants, type OAuthGrants } from '../grants/oauth-flow.ts'
+import { err } from '../lib/result.ts'
+import { createGrants, type Grants } from '../grants/grants.ts'
 import type { Sealer } from '../secrets/sealing.ts'
 import type { Store } from '../store/store.ts'
+import type { SnapshotSource } from '../control/snapshot/snapshot.ts'
+import { createGrantAttemptStore } from './grant-attempt-store.ts'
 import { createGrantStore } from './grant-store.ts'
 import type { FrontDeps } from './http-front.ts'
+import type { TokenUses } from './token-uses.ts'
 
 export interface GrantsDeps {
-  readonly store: Pick<Store, 'control'>
-  readonly sealer: Sealer
+  readonly store: Pick<Store, 'control' | 'state' | 'watch'>
+  readonly sealer: Pick<Sealer, 'seal' | 'open'>
   readonly snapshot: Pick<SnapshotSource, 'state'>
+  readonly uses: Pick<TokenUses, 'note' | 'all'>
   readonly clock: Clock
   readonly log: Log
+  /** Boot epoch of this process. */
+  readonly self: string
+  readonly goneOf: (nodes: readonly string[]) => Promise<readonly string[]>
   /** Where the daemon listens; asked when it does. */
   readonly url: () => string
-  /** The grant of this Server has become usable, or has gone. */
-  readonly changed: (server: string) => void
+  /** What this Server is reached with has become usable, or has gone, for this holder of grants. */
+  readonly changed: (server: string, holder: string) => void
 }
 
 /** The grants of the control database, with the gateway told of every Server that a change is about. */
-export const openGrants = ({ store, sealer, snapshot, url, ...deps }: GrantsDeps): Promise<OAuthGrants> =>
-  createOAuthGrants({
-    clock: deps.clock,
-    log: deps.log,
-    store: createGrantStore(store.control, sealer, deps.clock),
+export function openGrants({ store, sealer, snapshot, url, ...deps }: GrantsDeps): Grants {
+  const { clock } = deps
+  return createGrants({
+    ...deps,
+    store: createGrantStore({ store, sealer, clock }),
+    attempts: createGrantAttemptStore(store.state, sealer, clock),
+    shared: store.watch !== undefined,
     publicOrigin: () => browserOrigin(url()),
-    changed(grant) {
-      for (const { name, spec } of snapshot.state().servers.values())
-        if (spec.transport !== 'stdio' && spec.auth?.grant === grant) deps.changed(name)
+    obtain: (wanted, purpose) =>
+      Promise.resolve(
+        err({
+          message: `the authorization server of ${purpose.server} gives nothing for your sign-in: castellan grant connect ${purpose.server}`,
+          connect: wanted.holder.startsWith('user:'),
+        }),
+      ),
+    changed(key) {
+      const [profile = '', holder = '', name = ''] = key.split('/', 3)
+      for (const { name: server, spec } of snapshot.state().servers.values())
+        if (
+          spec.transport !== 'stdio' &&
+          spec.auth?.grant === name &&
+          (spec.auth.profile ?? 'default') === profile
+        )
+          deps.changed(server, holder)
     },
   })
+}
 
 /** A browser on this machine: one that listens everywhere is there too, and loopback redirects need no https (RFC 8252). */
 export function browserOrigin(text: string): string {
@@ -42,12 +65,12 @@ export function browserOrigin(text: string): string {
 
 /** The page that a user sees at the end. Its address holds a code: no other page learns of it. */
 export const createCallback =
-  (grants: Pick<OAuthGrants, 'finish'>): FrontDeps['callback'] =>
-  async (name, answer) => {
-    const done = await grants.finish(`oauth:${name}`, answer)
+  (grants: Pick<Grants, 'finish'>): FrontDeps['callback'] =>
+  async (qualifier, answer) => {
+    const done = await grants.finish(qualifier, answer)
     const text = done.ok
-      ? `The grant oauth:${name} is authorized. This page can be closed.\n`
-      : `The grant oauth:${name} is not authorized: ${done.error}.\n`
+      ? `The grant ${done.value.name} is authorized. This page can be closed.\n`
+      : `The grant oauth:${qualifier} is not authorized: ${done.error}.\n`
     return {
       status: done.ok ? 200 : 400,
       type: 'text/plain; charset=utf-8',

@@ -42,6 +42,8 @@ export interface OpenedParts {
   readonly epoch: ReturnType<typeof mintBootEpoch>
   /** Seals what clients carry between the rounds of a call. */
   readonly stateKey: Buffer
+  /** Of the daemon, without what was taken out of it for nobody else to find. */
+  readonly env: NodeJS.ProcessEnv
   /** Authenticates what daemons on one database say to each other. */
   readonly peerKey: Buffer
   /** Seals what a browser carries to an identity provider and back. */
@@ -130,6 +132,7 @@ export async function openParts(config: ServeConfig, log: Log, closers: Closers)
     sealer,
     secrets,
     uses,
+    env: process.env,
     stateKey: deriveKey(storeKey, 'request-state'),
     peerKey: deriveKey(storeKey, 'peer-mac'),
     signInKey: deriveKey(storeKey, 'sign-in'),

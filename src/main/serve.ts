@@ -13,6 +13,9 @@ import { runJobs } from './leases/jobs.ts'
 import { createInstanceSource } from './instance-source.ts'
 import { createLeases } from './leases/leases.ts'
 import { createLeftSessions } from './left-sessions.ts'
+import { createConnectDesk } from './connect/desk.ts'
+import { createCarrier } from '../secrets/carried.ts'
+import { createPersonalViews } from './personal-views.ts'
 import { endFront, listenOn } from './listening.ts'
 import { openPeers } from './peers/open-peers.ts'
 import { closeAll, type Closers } from './closers.ts'
@@ -53,21 +56,35 @@ export async function serve(config: ServeConfig): Promise<Daemon> {
       onGone: () => left.sweep(),
     })
     let url = ''
-    const grants = await openGrants({
+    const grants = openGrants({
       store,
       sealer,
       snapshot,
       clock,
       log,
+      uses,
+      self: epoch,
+      goneOf: (nodes) => network.goneOf(nodes),
       url: () => config.publicUrl ?? url,
-      changed: (server) => gateway.grantChanged(server),
+      changed(server, holder) {
+        gateway.grantChanged(server, holder)
+        desk.changed(server, holder)
+      },
+    })
+    const desk = createConnectDesk({
+      grants,
+      server: (name) => snapshot.current().server(name)?.spec,
+      carrier: createCarrier(parts.signInKey, 'cco1.'),
+      clock,
+      origin: () => config.publicUrl ?? browserOrigin(url),
     })
     closers.push(() => grants.close())
     const upstreamSessions = createUpstreamSessionLog({ db: store.state, sealer, node: epoch, clock, log })
     closers.push(() => upstreamSessions.close())
     const gateway = createGateway({
-      snapshot,
+      snapshot: createPersonalViews(snapshot),
       grants,
+      desk,
       recorder,
       runtime,
       clock,
@@ -138,6 +155,8 @@ export async function serve(config: ServeConfig): Promise<Daemon> {
       keys: parts.keys,
       instances: createInstanceSource({ gateway, snapshot }),
       grants,
+      home: config.home,
+      env: parts.env,
       logs: createLogSource(config.home),
       audit: recorder,
       version: {

@@ -6,7 +6,9 @@ import type { StateDb } from '../store/tables.ts'
 
 const WRITE_EVERY_MS = 60_000
 
+/** When tokens and grants were last used. */
 export interface TokenUses {
+  note(uid: string): void
   /** The same authenticator, but each token that passes is noted. */
   watch(authenticator: Authenticator): Authenticator
   /** Token uid to when it was last used, in milliseconds; up to this moment. */
@@ -34,6 +36,7 @@ export function createTokenUses(db: StateDb, clock: Clock, log: Log): TokenUses 
   }
 
   return {
+    note: (uid) => void used.set(uid, clock.nowMs()),
     watch: (authenticator) => ({
       authenticate(authorization, connection) {
         const found = authenticator.authenticate(authorization, connection)

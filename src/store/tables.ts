@@ -18,6 +18,7 @@ export interface ControlTables {
   readonly key_holders: KeyHolderRow
   readonly grants: GrantRow
   readonly grant_secrets: SealedRow
+  readonly grant_changes: GrantChangeRow
   readonly answers: AnswerRow
 }
 
@@ -29,6 +30,7 @@ export interface StateTables {
   readonly upstream_sessions: UpstreamSessionRow
   readonly leases: LeaseRow
   readonly sign_in_attempts: SignInAttemptRow
+  readonly grant_attempts: GrantAttemptRow
 }
 
 export type ControlDb = Kysely<ControlTables>
@@ -138,17 +140,43 @@ export interface KeyHolderRow {
 /** A credential that others issued to us, but for its secrets, which are in `grant_secrets`. */
 export interface GrantRow {
   readonly uid: string
+  /** Of profile, holder and name: what tells it from every other. */
+  readonly key: string
+  readonly profile: string
+  /** Whose it is; `''` is everybody's. */
+  readonly holder: string
   /** `oauth:notion` */
   readonly name: string
-  /** The Server that it was given for. */
+  /** The Server that it was given for, or `''`. */
   readonly server: string
-  /** The only one that it is sent to. */
-  readonly origin: string
+  /** JSON text: the only ones that it is sent to. */
+  readonly origins: string
   /** JSON text: all that is no secret. */
   readonly state: string
   /** Counts its changes, from 1. */
   readonly version: number
   readonly updated_at_ms: number
+}
+
+/** A grant that processes must not go on with as they know it. */
+export interface GrantChangeRow {
+  readonly seq: number
+  /** Of the grant. */
+  readonly key: string
+  readonly at_ms: number
+}
+
+/** An authorization between its request and its answer; sealed (`secrets/sealing.ts`). */
+export interface GrantAttemptRow {
+  readonly id: string
+  readonly state_digest: string
+  readonly result: 'waiting' | 'taken' | 'done' | 'failed'
+  readonly problem: string
+  readonly expires_at_ms: number
+  readonly key_id: string
+  readonly wrapped_key: string
+  readonly nonce: string
+  readonly ciphertext: string
 }
 
 /** What a Token is recognised by. Goes away with its resource. */

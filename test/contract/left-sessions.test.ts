@@ -55,7 +55,7 @@ const NO_RUNTIME: Runtime = {
 }
 const NO_GRANTS: GrantSource = {
   current: () => undefined,
-  ready: () => Promise.resolve(err('there is none')),
+  ready: () => Promise.resolve(err({ message: 'there is none', connect: false })),
   refused: () => Promise.resolve(err(undefined)),
 }
 

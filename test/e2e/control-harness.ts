@@ -15,6 +15,8 @@ import { silentLog } from '../../src/lib/log.ts'
 import { takeVariables } from '../../src/secrets/backends/env/take-variables.ts'
 import type { SecretBackends } from '../../src/secrets/backends/registry.ts'
 import { loadMasterKey } from '../../src/secrets/master-key.ts'
+import { openProviders } from '../../src/grants/providers/registry.ts'
+import { createGrantTester } from '../../src/main/grant-tester.ts'
 import { openGrants } from '../../src/main/grants.ts'
 import { createSealer } from '../../src/secrets/sealing.ts'
 import { openSecretSources } from '../../src/main/secret-sources.ts'
@@ -92,6 +94,19 @@ export async function openControl(home: string): Promise<Control> {
   const entries: Entry[] = []
   const shutdowns = { count: 0 }
   const changes = createChanges({ store, sealer, backends, snapshot, clock })
+  const grants = openGrants({
+    store,
+    sealer,
+    snapshot,
+    uses: { note() {}, all: () => Promise.resolve(new Map()) },
+    clock,
+    log: silentLog,
+    self: 'this',
+    goneOf: () => Promise.resolve([]),
+    url: () => 'http://127.0.0.1:7411',
+    changed() {},
+  })
+  const providers = openProviders(join(home, 'providers'))
   const api = createControlApi({
     answers: createKeptAnswers({ sealer, clock }),
     authenticator: createAuthenticator({ credentials: snapshot.credentials, admin, clock }),
@@ -134,15 +149,9 @@ export async function openControl(home: string): Promise<Control> {
       query: () => Promise.resolve([]),
       sessions: () => Promise.resolve({ items: [], complete: true }),
     },
-    grants: await openGrants({
-      store,
-      sealer,
-      snapshot,
-      clock,
-      log: silentLog,
-      url: () => 'http://127.0.0.1:7411',
-      changed() {},
-    }),
+    grants,
+    providers,
+    tester: createGrantTester({ grants, providers, env: {} }),
     tokenUses: async () =>
       new Map((await listUses(store.state)).map(({ uid, used_at_ms }) => [uid, used_at_ms])),
     version: { version: '0.1.0', commit: 'abc', buildDate: '2026-01-01', node: process.version },

@@ -5,7 +5,9 @@ import { join } from 'node:path'
 import { systemClock as clock } from '../../src/lib/clock.ts'
 import { silentLog } from '../../src/lib/log.ts'
 import { createGrantStore } from '../../src/main/grant-store.ts'
-import { createOAuthGrants, type OAuthGrants } from '../../src/grants/oauth-flow.ts'
+import { createGrants, type Grants } from '../../src/grants/grants.ts'
+import type { Wanted } from '../../src/grants/wanted.ts'
+import { createGrantAttemptStore } from '../../src/main/grant-attempt-store.ts'
 import { loadMasterKey } from '../../src/secrets/master-key.ts'
 import { createSealer } from '../../src/secrets/sealing.ts'
 import { openStore } from '../../src/store/open.ts'
@@ -17,8 +19,10 @@ import { startAuthorizationServer, type AuthorizationServer } from '../fixtures/
 let home: string
 let store: Store
 let authorization: AuthorizationServer
-let two: readonly OAuthGrants[]
-const NAME = 'oauth:shared'
+let two: readonly Grants[]
+let open: (self: string) => Grants
+const KEY = { name: 'oauth:shared', profile: 'default', holder: '' }
+const WANTED: Wanted = { ...KEY, key: 'default//oauth:shared', whose: 'shared' }
 const purpose = (): { server: string; origin: string } => ({ server: 'notes', origin: authorization.issuer })
 
 beforeAll(async () => {
@@ -26,15 +30,21 @@ beforeAll(async () => {
   authorization = await startAuthorizationServer({ behind: 'http://127.0.0.1:1/' })
   store = await openStore({ home }, silentLog)
   const sealer = createSealer((await loadMasterKey({ home, usedWith: [] })).master)
-  const open = (): Promise<OAuthGrants> =>
-    createOAuthGrants({
+  open = (self) =>
+    createGrants({
       clock,
       log: silentLog,
-      store: createGrantStore(store.control, sealer, clock),
+      store: createGrantStore({ store, sealer, clock }),
+      attempts: createGrantAttemptStore(store.state, sealer, clock),
+      self,
+      shared: true,
+      goneOf: () => Promise.resolve([]),
       publicOrigin: () => 'http://127.0.0.1:7411',
       changed() {},
+      obtain: () => Promise.reject(new Error('nobody asks')),
+      uses: { note() {}, all: () => Promise.resolve(new Map()) },
     })
-  two = [await open(), await open()]
+  two = [open('one'), open('other')]
 })
 afterAll(async () => {
   await Promise.all((two ?? []).map((one) => one.close()))
@@ -43,31 +53,33 @@ afterAll(async () => {
   await rm(home, { recursive: true })
 })
 
-async function authorize(by: OAuthGrants): Promise<void> {
+async function authorize(by: Grants): Promise<void> {
   const { authorizeUrl } = await by.start({
-    name: NAME,
-    server: { name: 'notes', url: authorization.url },
+    key: KEY,
+    server: 'notes',
+    url: authorization.url,
+    startedBy: 'local-admin',
     client: undefined,
     document: undefined,
     scopes: undefined,
   })
   const answer = await fetch(authorizeUrl, { redirect: 'manual' })
   const back = new URL(answer.headers.get('location') ?? '')
-  expect(await by.finish(NAME, back.searchParams)).toEqual({ ok: true, value: undefined })
+  expect(await by.finish('shared', back.searchParams)).toEqual({ ok: true, value: KEY })
 }
 
 test('what one has, the other has; each refusal costs one refresh, whoever meets it', async () => {
   const [one, other] = two
   if (one === undefined || other === undefined) throw new Error('two')
   await authorize(one)
-  expect(await other.ready(NAME, purpose())).toMatchObject({ ok: true })
+  expect(await other.ready(WANTED, purpose())).toMatchObject({ ok: true })
   for (let round = 1; round <= 5; round++) {
-    const used = two.map((keeper) => keeper.current(NAME, authorization.issuer))
+    const used = two.map((keeper) => keeper.current(WANTED, authorization.issuer))
     authorization.expire()
     const answers = await Promise.all(
       two.flatMap((keeper, i) =>
         Array.from({ length: 5 }, () =>
-          keeper.refused(NAME, { used: used[i], status: 401, challenge: 'Bearer' }),
+          keeper.refused(WANTED, { used: used[i], status: 401, challenge: 'Bearer' }),
         ),
       ),
     )
@@ -82,20 +94,20 @@ test('a renewal and an authorization at the same time lose neither', async () =>
   await authorize(one)
   await Promise.all([
     authorize(other),
-    one.refused(NAME, {
-      used: one.current(NAME, authorization.issuer),
+    one.refused(WANTED, {
+      used: one.current(WANTED, authorization.issuer),
       status: 401,
       challenge: 'Bearer error="insufficient_scope", scope="notes:more"',
     }),
   ])
-  for (const keeper of two) expect(await keeper.ready(NAME, purpose())).toMatchObject({ ok: true })
+  for (const keeper of two) expect(await keeper.ready(WANTED, purpose())).toMatchObject({ ok: true })
 })
 
 test('a secret that was changed does not open, and the grant is to be given again', async () => {
-  const [one] = two
+  const other = open('third')
+  two = [...two, other]
   await store.control.updateTable('grant_secrets').set({ ciphertext: 'AAAA' }).execute()
   await store.control.updateTable('grants').set({ version: 1000 }).execute()
-  expect(await one?.ready(NAME, { ...purpose(), origin: 'http://elsewhere' })).toMatchObject({ ok: false })
   const problem = expect.stringContaining('castellan grant oauth shared --server notes') as string
-  expect(one?.list()).toMatchObject([{ name: NAME, state: 'needs-login', problem }])
+  expect(await other?.ready(WANTED, purpose())).toMatchObject({ ok: false, error: { message: problem } })
 })

@@ -17,7 +17,8 @@ import { applyRoute, changeRoutes, type ChangeRouteDeps } from './change-routes.
 import { daemonRoutes, type DaemonRouteDeps } from './daemon-routes.ts'
 import { edgeRoutes } from './edge-routes.ts'
 import { kindFor } from './find.ts'
-import { grantRoutes, type GrantRouteDeps } from './grant-routes.ts'
+import { giveRoutes } from './grants/give-routes.ts'
+import { grantRoutes, type GrantRouteDeps } from './grants/grant-routes.ts'
 import { keyRoutes, type KeyRouteDeps } from './keys-routes.ts'
 import { introspectRoutes, type IntrospectDeps } from './introspect-routes.ts'
 import { instanceRoutes } from './instance-routes.ts'
@@ -37,7 +38,7 @@ import {
 import type { WatchDeps } from './watch/watch-kind.ts'
 
 export interface ControlApiDeps
-  extends Omit<DaemonRouteDeps, 'record'>, AuditRouteDeps, Pick<GrantRouteDeps, 'grants'>, ApiRecordDeps {
+  extends Omit<DaemonRouteDeps, 'record'>, AuditRouteDeps, Pick<GrantRouteDeps, 'grants' | 'providers' | 'tester'>, ApiRecordDeps {
   readonly changes: ChangeRouteDeps['changes']
   readonly keys: KeyRouteDeps['keys']
   readonly signIns: AuthRouteDeps['signIns']
@@ -46,7 +47,9 @@ export interface ControlApiDeps
   readonly backends: RevealDeps['backends']
   readonly instances: InstanceSource
   readonly authorizer: Authorizer
-  readonly snapshot: DaemonRouteDeps['snapshot'] & IntrospectDeps['snapshot'] & WatchDeps['snapshot']
+  readonly snapshot: DaemonRouteDeps['snapshot'] &
+    IntrospectDeps['snapshot'] &
+    WatchDeps['snapshot']
   readonly ending?: WatchDeps['ending']
   readonly log: Log
 }
@@ -70,6 +73,7 @@ export function controlRoutes(deps: ControlApiDeps, record: ApiRecord): readonly
     ...daemonRoutes(all),
     ...auditRoutes(all),
     ...grantRoutes(all),
+    ...giveRoutes(all),
     ...keyRoutes(all),
     ...accessRoutes(all),
     ...signInRoutes(all),

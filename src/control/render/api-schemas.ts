@@ -72,18 +72,29 @@ const auditSession = object(
   { session: text, user: text, token: text, tokenSha: text, actor: text },
 )
 
-const grant = object(
-  {
-    name: text,
-    server: text,
-    origin: text,
-    issuer: text,
-    state: one('ready', 'waiting', 'expired', 'needs-login', 'needs-scope', 'refused'),
-    scopes: list(text),
-    renewable: yes,
-  },
-  { expiresAtMs: whole, obtainedAtMs: whole, problem: text },
-)
+const GRANT = {
+  name: text,
+  profile: text,
+  holder: text,
+  origins: list(text),
+  state: one('ready', 'waiting', 'expired', 'needs-login', 'needs-scope', 'refused'),
+  scopes: list(text),
+  source: text,
+  givenAtMs: whole,
+  renewable: yes,
+}
+const SOMETIMES = {
+  server: text,
+  issuer: text,
+  expiresAtMs: whole,
+  obtainedAtMs: whole,
+  refreshedAtMs: whole,
+  refreshProblem: text,
+  usedAtMs: whole,
+  problem: text,
+}
+const grant = object(GRANT, SOMETIMES)
+const grantUsed = object({ ...GRANT, usedBy: list(text) }, SOMETIMES)
 
 const key = object(
   { id: text, state: one('in-use', 'next', 'replaced', 'retired'), values: map(whole) },
@@ -128,8 +139,17 @@ export const FIXED_SCHEMAS: Readonly<Record<string, FixedSchemas>> = {
   'GET /api/v1/grants': { answer: object({ items: list(grant) }) },
   'POST /api/v1/grants': {
     body: object(
-      { name: text, server: text },
-      { clientId: text, clientSecret: text, clientMetadataUrl: text, scopes: list(text) },
+      { name: text },
+      {
+        server: text,
+        url: text,
+        for: text,
+        profile: text,
+        clientId: text,
+        clientSecret: text,
+        clientMetadataUrl: text,
+        scopes: list(text),
+      },
     ),
     answer: object({
       attempt: text,
@@ -141,6 +161,30 @@ export const FIXED_SCHEMAS: Readonly<Record<string, FixedSchemas>> = {
       usedByServer: yes,
     }),
   },
+  'PUT /api/v1/grants/{name}': {
+    body: object(
+      { values: map(text) },
+      {
+        for: text,
+        profile: text,
+        origins: list(text),
+        server: text,
+        source: text,
+        expiresAt: text,
+        force: yes,
+      },
+    ),
+    answer: grantUsed,
+  },
+  'GET /api/v1/grants/{name}': { answer: grant },
+  'GET /api/v1/grants/providers': {
+    answer: object({ items: list(map(anything)), problems: list(text) }),
+  },
+  'POST /api/v1/grants/{name}/test': {
+    answer: object({ state: one('valid', 'invalid', 'unknown'), message: text }),
+  },
+  'POST /api/v1/grants/{name}/refresh': { answer: grant },
+  'POST /api/v1/grants/{name}/bind': { body: object({ origins: list(text) }), answer: grant },
   'GET /api/v1/keys': {
     answer: object(
       { keys: list(key), daemons: list(object({ host: text, source: text, startsWith: text })) },

@@ -112,11 +112,25 @@ const mayGet = (x: Caller, lease: Lease, resultType: string): boolean =>
   x.era === 'modern' ? resultType !== '"task"' || x.offer.tasks : lease.info.era === 'legacy'
 
 /** A tool that failed, told so that a model reads it; in the era of the client. */
-export function toolError(x: Caller, text: string): Answer {
+export const toolError = (x: Caller, text: string): Answer => ({
+  status: 200,
+  bytes: toolBytes(x, text, ',"isError":true'),
+  outcome: 'tool-error',
+  code: undefined,
+})
+
+/** The result of a tool of ours. */
+export const toolText = (x: Caller, text: string): Answer => ({
+  status: 200,
+  bytes: toolBytes(x, text, ''),
+  outcome: 'ok',
+  code: undefined,
+})
+
+function toolBytes(x: Caller, text: string, more: string): Buffer {
   const modern = x.era === 'modern' ? '"resultType":"complete",' : ''
   const content = JSON.stringify([{ type: 'text', text }])
-  const body = resultMessage(need(x.message?.idText, 'id'), `{${modern}"content":${content},"isError":true}`)
-  return { status: 200, bytes: Buffer.from(body), outcome: 'tool-error', code: undefined }
+  return Buffer.from(resultMessage(need(x.message?.idText, 'id'), `{${modern}"content":${content}${more}}`))
 }
 
 function errorFor(x: Caller, reply: Message, edits: Edit[]): Answer {

@@ -3,6 +3,7 @@ import { need, type Exchange, type Refusal, type Route } from '../exchange.ts'
 import { scopeOf, upstreamRefusal } from '../route/route.ts'
 import { hearingCancel, isAbandoned } from './calls-in-flight.ts'
 import { ASK_NEXT, ForwardedCall, mayBeAsked, type CallDeps } from './forwarded-call.ts'
+import type { Connecting } from './connect/connecting.ts'
 import type { createLogLevels } from './log-level.ts'
 import type { Lease, Pool } from './pool.ts'
 import type { Resume } from './park/resume.ts'
@@ -13,12 +14,22 @@ export interface ForwardDeps extends CallDeps {
   readonly levels: ReturnType<typeof createLogLevels>
   readonly turns: Turns
   readonly resume: Resume
+  readonly connecting: Connecting
 }
 
 /** The step `forward`: to the server and back. Refusals are what never reached it or never came back. */
 export function createForward(deps: ForwardDeps): (x: Exchange) => Promise<Refusal | undefined> {
+  const { connecting } = deps
+  /** What stands in the way of this caller alone. */
+  const lead = (
+    x: Exchange,
+    refusal: Refusal | undefined,
+  ): Promise<Refusal | undefined> | Refusal | undefined =>
+    refusal?.connect === undefined ? refusal : connecting.answer(x, refusal.connect)
   return (x) => {
     const route = need(x.route, 'route')
+    if (route.connect === 'done') return Promise.resolve(connecting.done(x))
+    if (route.connect !== undefined) return connecting.answer(x, route.connect.why)
     const lease = deps.pool.leaseNow(route.server, scopeOf(x))
     const ready =
       lease !== undefined &&
@@ -26,7 +37,8 @@ export function createForward(deps: ForwardDeps): (x: Exchange) => Promise<Refus
       !lease.upstream.asks &&
       wantedLevel(x) === undefined &&
       !isRetry(x)
-    return ready ? travel(deps, x, route, lease) : tryEach(deps, x, route)
+    const done = ready ? travel(deps, x, route, lease) : tryEach(deps, x, route)
+    return route.server.holder === undefined ? done : done.then((refusal) => lead(x, refusal))
   }
 }
 

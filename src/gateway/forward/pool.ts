@@ -116,7 +116,7 @@ export interface PoolDeps {
   readonly events: PoolEvents
   /** Whether this view of a Server is the one of the present configuration. */
   readonly isCurrent: (server: ServerView) => boolean
-  /** Uids of the Servers of whose changes somebody hears; absent: what is shared is everybody's, and stays open. */
+  /** Uids of the Servers of whose changes somebody hears; absent: of all. */
   readonly heard?: (() => ReadonlySet<string>) | undefined
 }
 
@@ -279,10 +279,11 @@ export function createPool(deps: PoolDeps): Pool {
 
   function sweep(): void {
     const now = deps.tickMs()
-    const heard = deps.heard?.()
+    let heard: ReadonlySet<string> | undefined
+    const isHeard = (uid: string): boolean => (heard ??= deps.heard?.())?.has(uid) ?? true
     const isLeft = ({ server, sharer, usedMs }: Entry): boolean =>
       sharer === ''
-        ? server.ofOneCaller === true && heard?.has(server.uid) === false && usedMs <= now - IDLE_CALLER_MS
+        ? server.ofOneCaller === true && usedMs <= now - IDLE_CALLER_MS && !isHeard(server.uid)
         : usedMs <= now - IDLE_MS
     for (const record of servers.values()) {
       for (const [sharer, entry] of record.entries) {
@@ -292,6 +293,8 @@ export function createPool(deps: PoolDeps): Pool {
         void entry.lease.upstream.close()
       }
     }
+    for (const [uid, { entries, retryMs }] of servers)
+      if (uid.includes('~') && entries.size === 0 && retryMs <= now) servers.delete(uid)
   }
 
   function retire(record: ServerRecord): void {

@@ -141,6 +141,8 @@ export interface UpstreamFailure {
   readonly message: string
   /** HTTP status where there was one. */
   readonly status?: number | undefined
+  /** `refused`: the caller can mend it by connecting an account of their own. */
+  readonly connect?: true
 }
 
 /** What a connection reports besides answers. */

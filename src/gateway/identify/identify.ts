@@ -75,10 +75,8 @@ export function createEnter({
     x.access = authorizer.project(principal, name)
     if (x.access === undefined && principal.kind === 'token')
       return principal.project === name ? NO_TOOLS : OTHER_PROJECT
-    const view =
-      snapshot.byCaller === true
-        ? snapshot.current().project(name, principal.key, eraOf(x.request))
-        : snapshot.current().project(name)
+    const viewer = snapshot.viewer(name, principal.key, eraOf(x.request))
+    const view = snapshot.current().project(name, viewer)
     if (view === undefined || x.access === undefined) return NO_PROJECT
     if (!reachesAny(x.access, view.servers)) return principal.kind === 'token' ? NO_TOOLS : NO_PROJECT
     const project = compile(view)

@@ -2,6 +2,8 @@ import type { Recorder } from '../../audit/entry.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { BootEpoch } from '../../lib/id.ts'
 import { whoIs } from '../../access/principal.ts'
+import type { ServerAuth } from '../../kinds/server-auth.ts'
+import { placeName } from '../inject/grants.ts'
 import { need, type Exchange, type Refusal } from '../exchange.ts'
 
 export interface RecordDeps {
@@ -24,6 +26,18 @@ const UNAVAILABLE: Refusal = {
   hint: 'the record of calls cannot be written (castellan status says why); nothing was forwarded',
 }
 
+/** What is sent with a call that goes to a Server with a grant. */
+const authOf = ({ route }: Exchange): ServerAuth | undefined => {
+  const spec = route?.server.spec
+  return spec === undefined || spec.transport === 'stdio' || route?.connect !== undefined
+    ? undefined
+    : spec.auth
+}
+
+/** A credential of others is used by nobody of whom there is no record. */
+const waitsBefore = (x: Exchange): boolean =>
+  x.project?.view.spec.audit.durability === 'before-forward' || authOf(x) !== undefined
+
 export function createRecord({ recorder, clock, epoch }: RecordDeps): Record {
   let count = 0
 
@@ -31,6 +45,7 @@ export function createRecord({ recorder, clock, epoch }: RecordDeps): Record {
     const who = whoIs(need(x.principal, 'principal'))
     const id = `${epoch}-${++count}`
     x.intentId = id
+    const sends = decision === 'allow' ? authOf(x) : undefined
     x.segment = recorder.intent({
       type: 'intent',
       id,
@@ -45,6 +60,8 @@ export function createRecord({ recorder, clock, epoch }: RecordDeps): Record {
       project: x.target.project,
       server: x.route?.server.name ?? x.target.server,
       target: x.route?.exposed.slice(0, 512),
+      grant: sends?.grant,
+      injected: sends && placeName(sends),
       session: x.session?.digest,
       decision,
       reason,
@@ -57,7 +74,7 @@ export function createRecord({ recorder, clock, epoch }: RecordDeps): Record {
       if (!recorder.accepts()) return UNAVAILABLE
       intent(x, 'allow', undefined)
       const segment = need(x.segment, 'segment')
-      if (x.project?.view.spec.audit.durability !== 'before-forward' || segment.committed) return undefined
+      if (segment.committed || !waitsBefore(x)) return undefined
       return segment.durable.then((durable) => (durable ? undefined : UNAVAILABLE))
     },
     refused(x, refusal) {

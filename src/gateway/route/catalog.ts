@@ -5,6 +5,7 @@ import type { Lease, Pool, Scope } from '../forward/pool.ts'
 import { sharedName, sharedScope } from '../forward/shared-scope.ts'
 import type { UpstreamFailure } from '../forward/upstream.ts'
 import type { ServerView } from '../snapshot.ts'
+import { connectTool } from './connect-tool.ts'
 import { fetchList, NOTHING_LISTED, type FetchedList, type ListAsker } from './fetch-list.ts'
 import type { CacheHints, DroppedTool, ListedItem, ListKind } from './listed-item.ts'
 
@@ -153,7 +154,8 @@ export function createCatalog(deps: CatalogDeps): Catalog {
     if (!fetched.ok) {
       slot.dueMs = slot.fetchedMs + FAILED_MS
       // Stale on error: what was known stays, with the failure beside it.
-      slot.list = { ...(before ?? buildList(server, kind, NOTHING_LISTED)), failure: fetched.error }
+      const known = before ?? buildList(server, kind, withoutAccount(server, kind, fetched.error))
+      slot.list = { ...known, failure: fetched.error }
       return slot.list
     }
     const announced = lease.ok && announces(lease.value.info.capabilities, kind)
@@ -261,6 +263,10 @@ function stillWaiting(server: ServerView, kind: ListKind, slot: Slot): Promise<S
     }, FIRST_WAIT_MS).unref()
   })
 }
+
+/** Whose account is missing sees one tool that leads to it. */
+const withoutAccount = (server: ServerView, kind: ListKind, { connect }: UpstreamFailure): FetchedList =>
+  kind === 'tools' && connect === true ? { ...NOTHING_LISTED, items: [connectTool(server)] } : NOTHING_LISTED
 
 function announces(
   capabilities: {

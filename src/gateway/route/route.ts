@@ -1,13 +1,15 @@
 import { TASKS_KEY } from '../../protocol/envelope.ts'
-import { serverOf } from '../../protocol/exposed-name.ts'
+import { exposedName, serverOf } from '../../protocol/exposed-name.ts'
 import { ownUri } from '../../protocol/server-uri.ts'
-import { spanOf, stringAt, type Message, type Span } from '../../protocol/message.ts'
+import { hasPath, spanOf, stringAt, type Message, type Span } from '../../protocol/message.ts'
 import { hearingCancel } from '../forward/calls-in-flight.ts'
 import type { Pool, Scope } from '../forward/pool.ts'
 import type { UpstreamFailure, UpstreamInfo } from '../forward/upstream.ts'
 import { need, type Exchange, type Refusal, type Route } from '../exchange.ts'
 import type { ServerView } from '../snapshot.ts'
+import type { ConnectDesk } from '../connections.ts'
 import type { Catalog, ServerList } from './catalog.ts'
+import { CONNECT_TOOL } from './connect-tool.ts'
 import type { CompiledProject } from './compiled-project.ts'
 import type { ListKind } from './listed-item.ts'
 import type { UriTable } from './project-uris.ts'
@@ -19,6 +21,7 @@ export interface RouteDeps {
   readonly uris: UriTable
   readonly tasks: TaskHandles
   readonly pool: Pick<Pool, 'health'>
+  readonly desk: Pick<ConnectDesk, 'connected'>
 }
 
 export const scopeOf = (x: Exchange): Scope => ({
@@ -55,7 +58,7 @@ const isRefusal = (found: Route | Refusal): found is Refusal => 'code' in found
 export function createRoute(
   deps: RouteDeps,
 ): (x: Exchange) => Refusal | undefined | Promise<Refusal | undefined> {
-  const { catalog, uris } = deps
+  const { uris } = deps
   const settle = (x: Exchange, found: Route | Refusal): Refusal | undefined => {
     if (isRefusal(found)) return found
     if (tellsApart(x)) x.uris = uris.known(need(x.project, 'project'), scopeOf(x))
@@ -68,8 +71,8 @@ export function createRoute(
     const named = namedPart(message)
     if ('code' in named) return named
     if (named.list === 'resources')
-      return hearingCancel(x, byUri(catalog, x, named)).then((found) => settle(x, found))
-    const found = byName(catalog, x, named)
+      return hearingCancel(x, byUri(deps.catalog, x, named)).then((found) => settle(x, found))
+    const found = byName(deps, x, named)
     return found instanceof Promise
       ? hearingCancel(x, found).then((route) => settle(x, route))
       : settle(x, found)
@@ -107,7 +110,7 @@ function part(
   return { list, key, at }
 }
 
-function byName(catalog: Catalog, x: Exchange, named: Named): Route | Refusal | Promise<Route | Refusal> {
+function byName(deps: RouteDeps, x: Exchange, named: Named): Route | Refusal | Promise<Route | Refusal> {
   const project = need(x.project, 'project')
   const name = x.target.server ?? serverOf(named.key)
   const server = name === undefined ? undefined : project.servers.get(name)
@@ -116,10 +119,10 @@ function byName(catalog: Catalog, x: Exchange, named: Named): Route | Refusal | 
   if (!mayKnow(x, named.list, server))
     return Object.assign({ detail: `no right on ${server.name}` }, unknownName(named.list))
   const scope = scopeOf(x)
-  const list = catalog.peek(server, scope, named.list)
+  const list = deps.catalog.peek(server, scope, named.list)
   const route = list === undefined ? undefined : inList(x, server, list, named)
-  if (route !== undefined) return route
-  return lookAgain(catalog, x, server, named)
+  if (route !== undefined && !isStandIn(list, route)) return route
+  return lookAgain(deps, x, server, named)
 }
 
 function mayKnow(x: Exchange, list: Named['list'], { name }: ServerView): boolean {
@@ -129,19 +132,58 @@ function mayKnow(x: Exchange, list: Named['list'], { name }: ServerView): boolea
 
 /** The list is not known yet, or does not have the name: it may have grown since. */
 async function lookAgain(
-  catalog: Catalog,
+  deps: RouteDeps,
   x: Exchange,
   server: ServerView,
   named: Named,
 ): Promise<Route | Refusal> {
   const scope = scopeOf(x)
+  const { catalog, desk } = deps
   const loaded = await catalog.load(server, scope, named.list)
-  const list =
+  let list =
     inList(x, server, loaded, named) === undefined ? await catalog.reload(server, scope, named.list) : loaded
+  if (list.failure?.connect === true && hasBeenAsked(x) && server.holder !== undefined) {
+    // Its client comes back once its user has opened the page, which is before they are done there.
+    await desk.connected({ server: server.name, holder: server.holder }, CONNECT_WAIT_MS)
+    list = await catalog.reload(server, scope, named.list, true)
+  }
   const route = inList(x, server, list, named)
-  if (route !== undefined) return route
+  if (route !== undefined && !isStandIn(list, route)) return route
+  if (list.failure?.connect === true) return unconnected(x, server, named, { why: list.failure.message })
+  if (list.failure === undefined && named.key === connectName(x, server))
+    return unconnected(x, server, named, 'done')
   return list.failure === undefined ? unknownName(named.list) : upstreamRefusal(server.name, list.failure)
 }
+
+/** How long a person may take on the page while their client waits; after that it is asked to come back once more. */
+const CONNECT_WAIT_MS = 50_000
+
+const hasBeenAsked = (x: Exchange): boolean =>
+  x.era === 'modern' && hasPath(need(x.message, 'message'), 'params/requestState')
+
+/** The one tool that stands for those that nobody knows before an account is connected. */
+const isStandIn = (list: ServerList | undefined, route: Route): boolean =>
+  list?.failure?.connect === true && route.key === CONNECT_TOOL
+
+const connectName = (x: Exchange, server: ServerView): string =>
+  x.target.server === undefined ? exposedName(server.name, CONNECT_TOOL) : CONNECT_TOOL
+
+/** Nothing of it is sent: it is there so that rules and records can speak of what was wanted. */
+const unconnected = (
+  x: Exchange,
+  server: ServerView,
+  { key }: Named,
+  connect: NonNullable<Route['connect']>,
+): Route => ({
+  server,
+  others: [],
+  key,
+  exposed: x.target.server === undefined ? key : exposedName(server.name, key),
+  params: undefined,
+  asTask: false,
+  edits: [],
+  connect,
+})
 
 function inList(x: Exchange, server: ServerView, list: ServerList, named: Named): Route | undefined {
   if (x.target.server === undefined) {
@@ -241,7 +283,8 @@ export function upstreamRefusal(server: string, failure: UpstreamFailure): Refus
       : failure.kind === 'invalid'
         ? 'upstream_invalid'
         : 'upstream_unreachable'
-  return { code, hint: `${server}: ${failure.message}`, detail: failure }
+  const refusal: Refusal = { code, hint: `${server}: ${failure.message}`, detail: failure }
+  return failure.connect === true ? { ...refusal, connect: failure.message } : refusal
 }
 
 /** The project's rules and the server's own, for one tool. */

@@ -46,7 +46,6 @@ const argvOf = (settings: RoleSettings): readonly string[] => [
   ...(settings.profile === undefined ? [] : [`--profile=${settings.profile}`]),
   ...(settings.region === undefined ? [] : [`--region=${settings.region}`]),
   '--output=json',
-  '--no-cli-pager',
 ]
 
 /**
@@ -60,7 +59,7 @@ export async function assumeRole(
   { env }: HostTools,
   timeoutMs = TIMEOUT_MS,
 ): Promise<RoleCredentials> {
-  const ended = await run(argvOf(settings), withoutOurs(env), timeoutMs)
+  const ended = await run(argvOf(settings), environmentOf(env), timeoutMs)
   if (ended.status !== 0) throw refusalOf(ended.stderr)
   const credentials = readAnswer(ended.stdout)
   if (credentials === undefined)
@@ -74,9 +73,11 @@ interface Ended {
   readonly stderr: string
 }
 
-/** Its own variables are for the AWS CLI; ours may hold the master key. */
-const withoutOurs = (env: HostTools['env']): HostTools['env'] =>
-  Object.fromEntries(Object.entries(env).filter(([name]) => !name.startsWith('CASTELLAN_')))
+/** Of our variables one may hold the master key. A pager would wait for somebody. */
+const environmentOf = (env: HostTools['env']): HostTools['env'] => ({
+  ...Object.fromEntries(Object.entries(env).filter(([name]) => !name.startsWith('CASTELLAN_'))),
+  AWS_PAGER: '',
+})
 
 async function run(argv: readonly string[], env: HostTools['env'], timeoutMs: number): Promise<Ended> {
   const done = Promise.withResolvers<Ended>()

@@ -6,12 +6,14 @@ import { createControlPlane } from '../../edge/control-plane.ts'
 import { createCallerGrants } from '../../edge/grants.ts'
 import { createReach } from '../../edge/reach.ts'
 import { createGateway, type Gateway } from '../../gateway/gateway.ts'
+import { NO_DESK } from '../../gateway/connections.ts'
 import { NO_PEERS } from '../../gateway/peers.ts'
 import type { Snapshot } from '../../gateway/snapshot.ts'
 import { systemClock as clock } from '../../lib/clock.ts'
 import { Fault } from '../../lib/fault.ts'
 import { mintBootEpoch } from '../../lib/id.ts'
 import type { Log } from '../../lib/log.ts'
+import type { Era } from '../../protocol/revisions.ts'
 import type { Runtime } from '../../runtime/runtime.ts'
 import type { ServeConfig } from '../config.ts'
 import { openDaemonLog, openStderrLog } from '../daemon-log.ts'
@@ -104,10 +106,15 @@ function assembleEdge(config: ServeConfig, { edge, kept, log, closers }: Around)
   })
   closers.push(() => callers.close())
   const gateway: Gateway = createGateway({
-    snapshot: { byCaller: true, current: () => snapshot, secretValue: () => undefined },
+    snapshot: {
+      current: () => snapshot,
+      viewer: (_project, principal, era) => `${era} ${principal}`,
+      secretValue: () => undefined,
+    },
     authenticator: callers,
     authorizer: { project: (principal, name) => callers.access(principal, name) },
     grants: createCallerGrants(callers, control.url),
+    desk: NO_DESK,
     recorder: kept.recorder,
     sessions: kept.sessions,
     stateKey: kept.stateKey,
@@ -123,7 +130,10 @@ function assembleEdge(config: ServeConfig, { edge, kept, log, closers }: Around)
   })
   const snapshot: Snapshot = {
     revision: 0,
-    project: (name, caller, era) => callers.view(name, caller, era),
+    project(name, viewer) {
+      const [, era, principal] = /^(legacy|modern) (.*)$/.exec(viewer ?? '') ?? []
+      return callers.view(name, principal, era as Era | undefined)
+    },
     projects: () => callers.views(),
     server: (_name, uid) => (uid === undefined ? undefined : callers.server(uid)),
   }

@@ -7,10 +7,10 @@ import { NO_OFFER, type Offer } from '../../../protocol/client-offer.ts'
 import type { Implementation } from '../../../protocol/envelope.ts'
 import type { InstanceSpec, Runtime } from '../../../runtime/runtime.ts'
 import { injectEnv, injectHeaders, missingSecrets, type OpenSecret } from '../../inject/credentials.ts'
-import type { GrantSource } from '../../inject/grants.ts'
+import { grantUse, type GrantSource } from '../../inject/grants.ts'
 import type { ServerView } from '../../snapshot.ts'
 import { detectHttp, detectStdio } from './detect.ts'
-import { granted, grantUse, redactorFor } from './granted.ts'
+import { granted, redactorFor } from './granted.ts'
 import { LegacyHttp } from '../http/http-legacy.ts'
 import { endHttpSession } from '../http/http-end-session.ts'
 import { createModernHttp } from '../http/http-modern.ts'
@@ -86,7 +86,7 @@ export function createDial(deps: DialDeps): Dial {
   async function targetOf(server: ServerView, spec: HttpSpec): Promise<Result<HttpTarget, UpstreamFailure>> {
     const missing = missingSecrets(spec.headers, deps.openSecret)
     if (missing.length > 0) return err(secretMissing(missing))
-    const dispatchers = granted(await originOf(spec.url), grantUse(deps.grants, server.name, spec))
+    const dispatchers = granted(await originOf(spec.url), grantUse(deps.grants, server, spec))
     return ok(httpTarget(spec, dispatchers, () => injectHeaders(spec, deps.openSecret)))
   }
 

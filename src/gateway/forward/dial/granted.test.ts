@@ -5,9 +5,9 @@ import { Pool } from 'undici'
 import { Server as ServerKind } from '../../../kinds/server.ts'
 import { err, ok } from '../../../lib/result.ts'
 import { SecretValue } from '../../../lib/secret-value.ts'
-import type { GrantSource, RefusedGrant } from '../../inject/grants.ts'
+import { grantUse, type GrantSource, type RefusedGrant } from '../../inject/grants.ts'
 import type { ServerView } from '../../snapshot.ts'
-import { granted, grantUse, redactorFor } from './granted.ts'
+import { granted, redactorFor } from './granted.ts'
 import { httpExchange } from '../http/http-exchange.ts'
 import type { UpstreamFailure } from '../upstream.ts'
 
@@ -52,7 +52,10 @@ function play(
     refused,
     source: {
       current: () => tokens[0],
-      ready: () => Promise.resolve(tokens[0] === undefined ? err('run this') : ok(tokens[0])),
+      ready: () =>
+        Promise.resolve(
+          tokens[0] === undefined ? err({ message: 'run this', connect: false }) : ok(tokens[0]),
+        ),
       refused(_, how) {
         refused.push(how)
         tokens.shift()
@@ -73,7 +76,7 @@ function ask(
 ): Promise<{ status: number | undefined; failure: UpstreamFailure | undefined }> {
   const { spec } = view()
   if (spec.transport === 'stdio') throw new TypeError('over HTTP')
-  const { calls } = granted({ calls: pool, streams: pool }, grantUse(source, 'x', spec))
+  const { calls } = granted({ calls: pool, streams: pool }, grantUse(source, view(), spec))
   return new Promise((resolve) => {
     let status: number | undefined
     httpExchange(
@@ -116,8 +119,12 @@ test('without a token nothing is sent, and the failure says what to do', async (
 })
 
 test('a refusal that only a user can mend says so', async () => {
-  const one = play([NEW], () => Promise.resolve(err('more scopes')))
-  expect((await ask(one, '/forbidden')).failure).toMatchObject({ message: 'more scopes', status: 403 })
+  const one = play([NEW], () => Promise.resolve(err({ message: 'more scopes', connect: true })))
+  expect((await ask(one, '/forbidden')).failure).toMatchObject({
+    message: 'more scopes',
+    status: 403,
+    connect: true,
+  })
   expect(seen).toHaveLength(1)
 })
 

@@ -1,18 +1,11 @@
 import type { Dispatcher } from 'undici'
-import type { HttpSpec } from '../../../kinds/server.ts'
 import type { SecretValue } from '../../../lib/secret-value.ts'
 import { createJsonRedactor } from '../../../secrets/redact.ts'
 import { secretsIn, type OpenSecret } from '../../inject/credentials.ts'
-import type { GrantSource, GrantUse } from '../../inject/grants.ts'
+import { grantUse, type GrantSource, type GrantUse } from '../../inject/grants.ts'
 import type { ServerView } from '../../snapshot.ts'
 import { withGrant } from './with-grant.ts'
 import type { Redact } from './without-secrets.ts'
-
-/** What a Server over HTTP uses of the grants; undefined where it names none. */
-export function grantUse(grants: GrantSource, server: string, spec: HttpSpec): GrantUse | undefined {
-  if (spec.auth === undefined) return undefined
-  return { source: grants, grant: spec.auth.grant, purpose: { server, origin: new URL(spec.url).origin } }
-}
 
 interface Dispatchers {
   readonly calls: Dispatcher
@@ -28,10 +21,11 @@ export const granted = ({ calls, streams }: Dispatchers, use: GrantUse | undefin
 /** What the server was given may not come back from it. The token of a grant is another after each refresh. */
 export function redactorFor(
   deps: { readonly openSecret: OpenSecret; readonly grants: GrantSource },
-  { spec, name }: ServerView,
+  server: ServerView,
 ): Redact | undefined {
+  const { spec } = server
   const fixed = secretsIn(spec, deps.openSecret)
-  const use = spec.transport === 'stdio' ? undefined : grantUse(deps.grants, name, spec)
+  const use = spec.transport === 'stdio' ? undefined : grantUse(deps.grants, server, spec)
   if (use === undefined) return createJsonRedactor(fixed)
   let known: SecretValue | undefined
   let redact = createJsonRedactor(fixed)

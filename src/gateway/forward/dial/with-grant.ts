@@ -1,6 +1,6 @@
 import type { Dispatcher } from 'undici'
 import type { SecretValue } from '../../../lib/secret-value.ts'
-import { bearer, type GrantUse } from '../../inject/grants.ts'
+import type { GrantProblem, GrantUse } from '../../inject/grants.ts'
 import { GrantRefused } from './grant-refused.ts'
 
 type Headers = Readonly<Record<string, string>>
@@ -43,10 +43,10 @@ class GrantedRequest implements Dispatcher.DispatchHandler {
   }
 
   send(token: SecretValue): boolean {
-    const { dispatch, options } = this.#about
+    const { use, dispatch, options } = this.#about
     this.#token = token
-    const headers = { ...(options.headers as Headers), authorization: bearer(token) }
-    return dispatch({ ...options, headers }, this)
+    const sent = use.place({ path: options.path, headers: options.headers as Headers }, token)
+    return dispatch({ ...options, ...sent }, this)
   }
 
   async sendWhenReady(): Promise<void> {
@@ -54,7 +54,7 @@ class GrantedRequest implements Dispatcher.DispatchHandler {
     try {
       const token = await use.source.ready(use.grant, use.purpose)
       if (token.ok) this.send(token.value)
-      else this.#fail(new GrantRefused(token.error))
+      else this.#fail(new GrantRefused(token.error, undefined))
     } catch (thrown) {
       this.#fail(thrown as Error)
     }
@@ -106,7 +106,7 @@ class GrantedRequest implements Dispatcher.DispatchHandler {
       const found = await use.source.refused(use.grant, { used: this.#token, status, challenge })
       if (!found.ok || this.#again) {
         const why = found.ok ? undefined : found.error
-        return this.#fail(new GrantRefused(why ?? `it refuses our grant (HTTP status ${status})`, status))
+        return this.#fail(new GrantRefused(why ?? refusedWith(status), status))
       }
       this.#again = true
       await this.sendWhenReady()
@@ -120,6 +120,11 @@ class GrantedRequest implements Dispatcher.DispatchHandler {
     this.#about.handler.onResponseError?.(NO_CONTROLLER, error)
   }
 }
+
+const refusedWith = (status: number): GrantProblem => ({
+  message: `it refuses our grant (HTTP status ${status})`,
+  connect: false,
+})
 
 const NO_CONTROLLER: Dispatcher.DispatchController = {
   aborted: false,

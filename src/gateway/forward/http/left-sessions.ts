@@ -14,7 +14,7 @@ export type EndLeftSessions = <Session extends UpstreamSession>(
 
 export interface LeftSessionsDeps {
   readonly dial: Pick<Dial, 'endSession'>
-  readonly server: (name: string) => ServerView | undefined
+  readonly server: (name: string, uid: string) => ServerView | undefined
 }
 
 const SERVERS_AT_ONCE = 16
@@ -28,7 +28,7 @@ export const createEndLeftSessions =
     await eachOf(servers, SERVERS_AT_ONCE, async (group) => {
       let answers = true
       await eachOf(group, AT_ONE_SERVER, async (session) => {
-        const view = server(session.server)
+        const view = server(session.server, session.serverUid)
         if (view === undefined || !isWhereItWas(view, session)) return
         // Who is silent once would be waited for as often as there are sessions.
         answers &&= await dial.endSession(view, session)

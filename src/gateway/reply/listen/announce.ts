@@ -25,6 +25,8 @@ export interface Announcer {
   projectChanged(project: string): void
   /** A server was changed, made or removed. */
   serverChanged(name: string): void
+  /** The lists of a server that is one holder's alone may be others than before. */
+  grantChanged(server: ServerView): void
   /** A notification of a server that belongs to no call. */
   notified(server: ServerView, sharer: string, message: Message): void
   /** The server was opened anew: what was agreed with it is agreed again. */
@@ -118,6 +120,7 @@ export function createAnnouncer(deps: AnnouncerDeps): Announcer {
       made?.projectChanged(project)
     },
     serverChanged: (name) => bus.serverChanged(name),
+    grantChanged: (server) => bus.listsChanged(server, ALL_LISTS, ''),
     notified: updated,
     reopened,
     lost: (server, sharer) => feeds.lost(server, sharer),

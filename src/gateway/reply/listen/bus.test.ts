@@ -34,6 +34,7 @@ function setUp() {
       projects: () => projects.values(),
       server: () => undefined,
     }),
+    viewer: () => '',
     secretValue: () => undefined,
   }
   const heard: string[] = []

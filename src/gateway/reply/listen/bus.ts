@@ -1,5 +1,4 @@
 import type { ProjectAccess } from '../../../access/project-access.ts'
-import type { Era } from '../../../protocol/revisions.ts'
 import type { ProjectView, ServerView, SnapshotSource } from '../../snapshot.ts'
 import { ALL_LISTS, LIST_BIT, type Change } from './change.ts'
 
@@ -50,8 +49,8 @@ const TOGETHER_MS = 50
 /** Those who listen on one endpoint. */
 interface Group {
   readonly project: string
-  /** Whose view of the project it is, where each has one. */
-  readonly caller: { readonly principal: string; readonly era: Era } | undefined
+  /** Whose view of the project they have. */
+  readonly viewer: string
   readonly server: string | undefined
   readonly listeners: Set<Listener>
   /** By whose lists they see besides everybody's: a principal, a session. */
@@ -67,6 +66,7 @@ export function createBus(
   accessOf: (listener: Listener) => ProjectAccess | undefined,
 ): Bus {
   const groups = new Map<string, Group>()
+  const groupOf = new Map<Listener, Group>()
   const uids = new WeakMap<ProjectView, ReadonlySet<string>>()
   const due = new Map<Listener, number>()
   const updates = new Map<
@@ -75,15 +75,12 @@ export function createBus(
   >()
   let timer: NodeJS.Timeout | undefined
 
-  const callerOf = ({ principal, session }: Listener): Group['caller'] =>
-    snapshot.byCaller === true ? { principal, era: session === undefined ? 'modern' : 'legacy' } : undefined
-  function keyOf(listener: Listener): string {
-    const caller = callerOf(listener)
-    const whose = caller === undefined ? '' : `${caller.era} ${caller.principal}`
-    return `${listener.project} ${listener.server ?? ''} ${whose}`
-  }
-  const projectOf = ({ project, caller }: Group): ProjectView | undefined =>
-    snapshot.current().project(project, caller?.principal, caller?.era)
+  const viewerOf = ({ project, principal, session }: Listener): string =>
+    snapshot.viewer(project, principal, session === undefined ? 'modern' : 'legacy')
+  const keyOf = ({ project, server, viewer }: Pick<Group, 'project' | 'server' | 'viewer'>): string =>
+    `${project} ${server ?? ''} ${viewer}`
+  const projectOf = ({ project, viewer }: Group): ProjectView | undefined =>
+    snapshot.current().project(project, viewer)
 
   function uidsOf(project: ProjectView): ReadonlySet<string> {
     let found = uids.get(project)
@@ -125,34 +122,52 @@ export function createBus(
         if (accessOf(listener)?.server(server) === true) listener.updated(uri, change)
   }
 
+  function join(listener: Listener): void {
+    const { project, server } = listener
+    const made: Group = {
+      project,
+      viewer: viewerOf(listener),
+      server,
+      listeners: new Set(),
+      bySharer: new Map(),
+    }
+    const group = groups.get(keyOf(made)) ?? made
+    groups.set(keyOf(group), group)
+    groupOf.set(listener, group)
+    group.listeners.add(listener)
+    for (const sharer of sharersOf(listener)) {
+      const set = group.bySharer.get(sharer) ?? new Set()
+      group.bySharer.set(sharer, set.add(listener))
+    }
+  }
+
+  function part(listener: Listener): void {
+    const group = groupOf.get(listener)
+    if (group?.listeners.delete(listener) !== true) return
+    groupOf.delete(listener)
+    for (const sharer of sharersOf(listener)) {
+      const set = group.bySharer.get(sharer)
+      if (set?.delete(listener) === true && set.size === 0) group.bySharer.delete(sharer)
+    }
+    if (group.listeners.size === 0) groups.delete(keyOf(group))
+  }
+
+  /** A server of the project may be reached with other grants than before: who sees what is worked out again. */
+  function regroup(concerned: (group: Group) => boolean): void {
+    const moved = [...groupOf].flatMap(([listener, group]) =>
+      concerned(group) && group.viewer !== viewerOf(listener) ? [listener] : [],
+    )
+    for (const listener of moved) {
+      part(listener)
+      join(listener)
+    }
+  }
+
   return {
-    join(listener) {
-      const key = keyOf(listener)
-      const { project, server } = listener
-      const group = groups.get(key) ?? {
-        project,
-        caller: callerOf(listener),
-        server,
-        listeners: new Set(),
-        bySharer: new Map(),
-      }
-      groups.set(key, group)
-      group.listeners.add(listener)
-      for (const sharer of sharersOf(listener)) {
-        const set = group.bySharer.get(sharer) ?? new Set()
-        group.bySharer.set(sharer, set.add(listener))
-      }
-    },
+    join,
     leave(listener) {
       due.delete(listener)
-      const key = keyOf(listener)
-      const group = groups.get(key)
-      if (group?.listeners.delete(listener) !== true) return
-      for (const sharer of sharersOf(listener)) {
-        const set = group.bySharer.get(sharer)
-        if (set?.delete(listener) === true && set.size === 0) group.bySharer.delete(sharer)
-      }
-      if (group.listeners.size === 0) groups.delete(key)
+      part(listener)
     },
     listsChanged(server, lists, sharer) {
       for (const group of groups.values()) {
@@ -162,10 +177,12 @@ export function createBus(
       }
     },
     projectChanged(project) {
+      regroup((group) => group.project === project)
       for (const group of groups.values())
         if (group.project === project) for (const listener of group.listeners) later(listener, ALL_LISTS)
     },
     serverChanged(name) {
+      regroup((group) => projectOf(group)?.spec.servers.includes(name) === true)
       for (const group of groups.values()) {
         if (group.server !== undefined && group.server !== name) continue
         if (projectOf(group)?.spec.servers.includes(name) !== true) continue

@@ -7,7 +7,7 @@ import { sharedName } from '../../forward/shared-scope.ts'
 import type { Catalog } from '../../route/catalog.ts'
 import { locateResource } from '../../route/resource-table.ts'
 import { endpointServers, resourceServers, scopeOf, tellsApart } from '../../route/route.ts'
-import type { SnapshotSource } from '../../snapshot.ts'
+import { viewFor, type SnapshotSource } from '../../snapshot.ts'
 import type { Bus, Listener } from './bus.ts'
 import { ALL_LISTS, LIST_BIT, LIST_NAMES } from './change.ts'
 import { readListenFilter, type ListenFilter } from './listen-filter.ts'
@@ -90,10 +90,9 @@ export function createListens(deps: ListensDeps): Listens {
   }
 
   function projectChanged(project: string): void {
-    const current = deps.snapshot.current()
     for (const listen of open) {
       if (listen.project !== project) continue
-      const view = current.project(project, listen.principal, 'modern')
+      const view = viewFor(deps.snapshot, listen, 'modern')
       const gone = (name: string | undefined): boolean =>
         name !== undefined && view?.servers.some((server) => server.name === name) !== true
       if (view === undefined || gone(listen.server) || listen.watched.some(({ server }) => gone(server.name)))

@@ -9,7 +9,7 @@ import type { Pool, Scope } from '../../forward/pool.ts'
 import { sharedScope } from '../../forward/shared-scope.ts'
 import type { WatchRefusal } from '../../forward/upstream.ts'
 import { scopeOf, upstreamRefusal } from '../../route/route.ts'
-import type { ServerView, SnapshotSource } from '../../snapshot.ts'
+import { viewFor, type ServerView, type SnapshotSource } from '../../snapshot.ts'
 import type { Listener } from './bus.ts'
 import { heardAs, type Heard } from './heard-as.ts'
 import type { SessionListener, SessionListeners } from './session-listener.ts'
@@ -107,7 +107,7 @@ export function createSubscriptions(deps: SubscriptionsDeps): Subscriptions {
     takes: ({ kind }) => kind === 'resources/subscribe' || kind === 'resources/unsubscribe',
     answer: (x) => (x.kind === 'resources/subscribe' ? subscribe(x) : unsubscribe(x)),
     async revive(session) {
-      const project = deps.snapshot.current().project(session.project, session.principal, 'legacy')
+      const project = viewFor(deps.snapshot, session, 'legacy')
       const byName = new Map(project?.servers.map((server) => [server.name, server]))
       const listener = listeners.of(session)
       const scope: Scope = { principal: session.principal, session: session.id, offer: session.offer }
@@ -124,10 +124,9 @@ export function createSubscriptions(deps: SubscriptionsDeps): Subscriptions {
       )
     },
     projectChanged(project) {
-      const current = deps.snapshot.current()
       for (const listener of listeners.all()) {
         if (listener.project !== project || listener.watched.size === 0) continue
-        const view = current.project(project, listener.principal, 'legacy')
+        const view = viewFor(deps.snapshot, listener, 'legacy')
         const names = new Set(view?.servers.map(({ name }) => name))
         for (const [uri, { server }] of listener.watched)
           if (!names.has(server.name)) listener.forget(uri, feeds)

@@ -1,0 +1,241 @@
+import { z } from 'zod'
+import { Name } from '../../../kinds/define-kind.ts'
+import type { HttpSpec, ServerSpec } from '../../../kinds/server.ts'
+import { readGrantId } from '../../../grants/grant-id.ts'
+import { SOURCES, type GrantKey } from '../../../grants/grant.ts'
+import { readOrigin } from '../../../grants/origins.ts'
+import { defaultOrigins, type Provider } from '../../../grants/providers/define-provider.ts'
+import { readQualifier, readValues } from '../../../grants/providers/values.ts'
+import { Fault } from '../../../lib/fault.ts'
+import { SecretValue } from '../../../lib/secret-value.ts'
+import { kindFor, reachStored } from '../find.ts'
+import { readJson } from '../read-json.ts'
+import { json, type Call, type FixedRoute } from '../route.ts'
+import { JSON_ANSWER, refuseUnknown, shownGrant, SIGNED_IN, type GrantRouteDeps } from './grant-routes.ts'
+import { reachGrant, WHOSE_QUERY } from './whose-grant.ts'
+
+/** How a credential comes in, is looked after, and may go elsewhere. */
+export const giveRoutes = (deps: GrantRouteDeps): readonly FixedRoute[] => [
+  {
+    method: 'PUT',
+    path: '/api/v1/grants/{name}',
+    summary: 'Keeps a credential that somebody has by them.',
+    takesBody: true,
+    permission: SIGNED_IN,
+    answer: JSON_ANSWER,
+    handle: (call) => give(deps, call),
+  },
+  {
+    method: 'POST',
+    path: '/api/v1/grants',
+    summary: 'Starts an authorization: answers with the address that the user has to open.',
+    takesBody: true,
+    permission: SIGNED_IN,
+    answer: { status: 202, types: ['application/json'] },
+    handle: (call) => startAuthorization(deps, call),
+  },
+  {
+    method: 'POST',
+    path: '/api/v1/grants/{name}/test',
+    summary: 'Asks whoever issued a grant, or the server that it is for, whether it works.',
+    query: WHOSE_QUERY,
+    permission: SIGNED_IN,
+    answer: JSON_ANSWER,
+    async handle(call) {
+      const key = keyIn(deps, call, 'view')
+      return json((await deps.tester.test(key)) ?? refuseUnknown())
+    },
+  },
+  {
+    method: 'POST',
+    path: '/api/v1/grants/{name}/refresh',
+    summary: 'Renews a grant at once.',
+    query: WHOSE_QUERY,
+    permission: SIGNED_IN,
+    answer: JSON_ANSWER,
+    handle(call) {
+      const key = keyIn(deps, call, 'create')
+      return deps.record.act(call, { verb: 'create', kind: 'grants', name: key.name }, async () =>
+        json(shownGrant(deps, (await deps.grants.refresh(key)) ?? refuseUnknown())),
+      )
+    },
+  },
+  {
+    method: 'POST',
+    path: '/api/v1/grants/{name}/bind',
+    summary: 'Says where a grant may be sent, instead of where it might be sent before.',
+    query: WHOSE_QUERY,
+    takesBody: true,
+    permission: SIGNED_IN,
+    answer: JSON_ANSWER,
+    async handle(call) {
+      const key = keyIn(deps, call, 'create')
+      const { origins } = await readJson(call.request, z.strictObject({ origins: Origins }))
+      return deps.record.act(call, { verb: 'create', kind: 'grants', name: key.name }, async () =>
+        json(shownGrant(deps, (await deps.grants.bind(key, origins)) ?? refuseUnknown())),
+      )
+    },
+  },
+]
+
+const keyIn = (deps: GrantRouteDeps, call: Call, verb: 'view' | 'create'): GrantKey =>
+  reachGrant(deps.snapshot.state(), call, verb, {
+    name: call.params['name'] ?? '',
+    for: call.query['for'],
+    profile: call.query['profile'],
+  })
+
+const Origin = z
+  .string()
+  .max(2048)
+  .transform((text, context) => {
+    const origin = readOrigin(text)
+    if (origin === undefined)
+      context.addIssue({ code: 'custom', message: 'must be https:// and a host, or http: on loopback' })
+    return origin ?? ''
+  })
+const Origins = z.array(Origin).min(1).max(32)
+
+const Whose = { for: z.string().max(300).optional(), profile: z.string().max(100).optional() }
+const Give = z.strictObject({
+  ...Whose,
+  values: z.record(z.string().max(64), z.string().max(16_384)),
+  origins: Origins.optional(),
+  server: Name.optional(),
+  source: z.enum(SOURCES).default('prompt'),
+  expiresAt: z.iso.datetime().optional(),
+  force: z.boolean().default(false),
+})
+
+async function give(deps: GrantRouteDeps, call: Call): Promise<Response> {
+  const given = await readJson(call.request, Give)
+  const key = reachGrant(deps.snapshot.state(), call, 'create', { name: call.params['name'] ?? '', ...given })
+  const { provider: word, qualifier: after } = readGrantId(key.name)
+  const provider = (await deps.providers.current()).need(word)
+  if (provider.id === 'oauth')
+    throw new Fault('invalid', {
+      problems: ['name: an oauth: grant is authorized, not given; castellan grant oauth NAME'],
+    })
+  const qualifier = readQualifier(provider, after)
+  const values = readValues(provider, given.values, { force: given.force })
+  if (!qualifier.ok || !values.ok)
+    throw new Fault('invalid', {
+      problems: [
+        ...(qualifier.ok ? [] : [`name: ${qualifier.error}`]),
+        ...(values.ok ? [] : values.error.map((problem) => `values.${problem}`)),
+      ],
+    })
+  const origins = originsFor(deps, call, { provider, qualifier: qualifier.value, ...given })
+  return deps.record.act(call, { verb: 'create', kind: 'grants', name: key.name }, async () => {
+    const report = await deps.grants.give({
+      key: { ...key, name: qualifier.value === '' ? provider.id : `${provider.id}:${qualifier.value}` },
+      server: given.server,
+      origins,
+      values: values.value.secret,
+      settings: values.value.shown,
+      expiresAtMs: given.expiresAt === undefined ? undefined : Date.parse(given.expiresAt),
+      source: given.source,
+    })
+    return json({ ...shownGrant(deps, report), usedBy: usersOf(deps, report.name, report.profile) })
+  })
+}
+
+interface About {
+  readonly provider: Provider
+  readonly qualifier: string
+  readonly origins?: readonly string[] | undefined
+  readonly server?: string | undefined
+}
+
+/** Where it may be sent: as the caller says, where its Server is, where its provider is. */
+function originsFor(deps: GrantRouteDeps, call: Call, about: About): readonly string[] {
+  const { provider, qualifier, origins, server } = about
+  const spec = server === undefined ? undefined : remoteSpec(deps, call, server)
+  const all = [
+    ...(origins ?? (spec === undefined ? defaultOrigins(provider, qualifier) : [])),
+    ...(spec === undefined ? [] : [new URL(spec.url).origin]),
+  ]
+  if (all.length === 0 && !provider.runsOnly)
+    throw new Fault('invalid', {
+      problems: ['origins: it is not said where this may be sent'],
+      hint: 'name the server that it is for (--server), or an address (--url)',
+    })
+  return [...new Set(all)]
+}
+
+function remoteSpec(deps: GrantRouteDeps, call: Call, name: string): HttpSpec {
+  const wanted = { definition: kindFor('servers'), name, project: undefined }
+  const { resource } = reachStored({ state: deps.snapshot.state(), access: call.access }, 'view', wanted)
+  const spec = resource.spec as ServerSpec
+  if (spec.transport === 'stdio')
+    throw new Fault('invalid', { problems: ['server: a stdio server takes its credentials from spec.env'] })
+  return spec
+}
+
+/** Servers that name a grant, for people. */
+function usersOf({ snapshot }: GrantRouteDeps, name: string, profile: string): readonly string[] {
+  return [...snapshot.state().servers.values()].flatMap((server) =>
+    server.spec.transport !== 'stdio' &&
+    server.spec.auth?.grant === name &&
+    (server.spec.auth.profile ?? 'default') === profile
+      ? [server.name]
+      : [],
+  )
+}
+
+const Start = z
+  .strictObject({
+    ...Whose,
+    name: Name,
+    server: Name.optional(),
+    url: z
+      .url({ protocol: /^https?$/ })
+      .max(2048)
+      .optional(),
+    clientId: z.string().min(1).max(2048).optional(),
+    clientSecret: z.string().min(1).max(4096).optional(),
+    clientMetadataUrl: z
+      .url({ protocol: /^https$/ })
+      .max(2048)
+      .optional(),
+    scopes: z
+      .array(z.string().regex(/^[\x21\x23-\x5b\x5d-\x7e]{1,256}$/, 'must be a scope'))
+      .max(256)
+      .optional(),
+  })
+  .refine(({ clientId, clientSecret }) => clientSecret === undefined || clientId !== undefined, {
+    path: ['clientSecret'],
+    message: 'is worth nothing without clientId',
+  })
+  .refine(({ server, url }) => (server === undefined) !== (url === undefined), {
+    path: ['server'],
+    message: 'give one of server and url',
+  })
+
+async function startAuthorization(deps: GrantRouteDeps, call: Call): Promise<Response> {
+  const given = await readJson(call.request, Start)
+  const key = reachGrant(deps.snapshot.state(), call, 'create', { ...given, name: `oauth:${given.name}` })
+  const spec = given.server === undefined ? undefined : remoteSpec(deps, call, given.server)
+  const url = spec?.url ?? given.url ?? ''
+  if (readOrigin(url) === undefined)
+    throw new Fault('invalid', { problems: ['url: must be https, or http on loopback'] })
+  return deps.record.act(call, { verb: 'create', kind: 'grants', name: key.name }, async () => {
+    const started = await deps.grants.start({
+      key,
+      server: given.server,
+      url,
+      client:
+        given.clientId === undefined
+          ? undefined
+          : {
+              clientId: given.clientId,
+              secret: given.clientSecret === undefined ? undefined : new SecretValue(given.clientSecret),
+            },
+      document: given.clientMetadataUrl,
+      scopes: given.scopes,
+      startedBy: call.principal.key,
+    })
+    const usedByServer = spec?.auth?.grant === key.name
+    return json({ ...started, name: key.name, usedByServer }, 202)
+  })
+}

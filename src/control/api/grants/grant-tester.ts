@@ -1,0 +1,8 @@
+import type { GrantKey } from '../../../grants/grant.ts'
+import type { Verdict } from '../../../grants/providers/define-provider.ts'
+
+/** Whether a grant works, asked of whoever issued it or of the server that it is for. */
+export interface GrantTester {
+  /** @returns undefined: there is no such grant */
+  test(key: GrantKey): Promise<Verdict | undefined>
+}

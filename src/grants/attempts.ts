@@ -1,0 +1,109 @@
+import { hash, randomBytes } from 'node:crypto'
+import type { Clock } from '../lib/clock.ts'
+import { SecretValue } from '../lib/secret-value.ts'
+import type { AuthorizationServer, Resource } from '../oauth/client/authorization-server.ts'
+import type { GrantKey } from './grant.ts'
+
+/** How an authorization that somebody started stands. */
+export type AttemptState =
+  | { readonly state: 'waiting' }
+  | { readonly state: 'done' }
+  /** One public sentence. */
+  | { readonly state: 'failed'; readonly problem: string }
+
+/** What an authorization will become when its answer is good. */
+export interface Draft {
+  readonly key: GrantKey
+  readonly server: string | undefined
+  readonly origins: readonly string[]
+  readonly resource: Resource
+  readonly authorizationServer: AuthorizationServer
+  readonly clientId: string
+  readonly scopes: readonly string[]
+  readonly redirectUri: string
+  /** Of the authorization request (RFC 7636). */
+  readonly verifier: string
+  /** Who has started it, by the key of the principal. */
+  readonly startedBy: string
+}
+
+export interface AttemptRow {
+  readonly id: string
+  /** SHA-256 of the `state` of the authorization request, in hex. */
+  readonly stateDigest: string
+  readonly expiresAtMs: number
+}
+
+/** Attempts are kept where every process of a database finds them: a browser comes back to any of them. */
+export interface AttemptStore {
+  /** @throws Fault `too_many` */
+  add(row: AttemptRow, draft: SecretValue): Promise<void>
+  /** Once: of several that bring one answer, one gets it. */
+  take(stateDigest: string): Promise<{ readonly id: string; readonly draft: SecretValue } | undefined>
+  settle(id: string, result: AttemptState): Promise<void>
+  find(id: string): Promise<AttemptState | undefined>
+}
+
+/** Between an authorization request and its answer. */
+export interface Attempts {
+  /** @returns what `GET …/attempts/{id}` is asked with */
+  add(state: string, draft: Draft): Promise<string>
+  take(state: string): Promise<{ readonly id: string; readonly draft: Draft } | undefined>
+  settle(id: string, result: AttemptState): Promise<void>
+  /** How it stands; waits for its end, but no longer than that. Undefined: there is none (any more). */
+  find(id: string, waitMs: number): Promise<AttemptState | undefined>
+}
+
+/** MCP, "Open redirection": short, and single use. */
+export const ATTEMPT_MS = 10 * 60_000
+/** An end that another process has seen. */
+const LOOK_MS = 500
+
+export function createAttempts(store: AttemptStore, clock: Clock): Attempts {
+  const waiting = new Map<string, Set<() => void>>()
+
+  async function find(id: string, waitMs: number): Promise<AttemptState | undefined> {
+    const until = clock.tickMs() + waitMs
+    for (;;) {
+      const found = await store.find(id)
+      const left = until - clock.tickMs()
+      if (found?.state !== 'waiting' || left <= 0) return found
+      await told(id, Math.min(left, LOOK_MS))
+    }
+  }
+
+  function told(id: string, waitMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      const those = waiting.get(id) ?? new Set()
+      waiting.set(id, those)
+      const done = (): void => {
+        clearTimeout(timer)
+        those.delete(done)
+        if (those.size === 0) waiting.delete(id)
+        resolve()
+      }
+      const timer = setTimeout(done, waitMs)
+      those.add(done)
+    })
+  }
+
+  return {
+    async add(state, draft) {
+      const id = randomBytes(16).toString('base64url')
+      const row = { id, stateDigest: digest(state), expiresAtMs: clock.nowMs() + ATTEMPT_MS }
+      await store.add(row, new SecretValue(JSON.stringify(draft)))
+      return id
+    },
+    async take(state) {
+      const found = await store.take(digest(state))
+      return found && { id: found.id, draft: JSON.parse(found.draft.reveal()) as Draft }
+    },
+    async settle(id, result) {
+      await store.settle(id, result)
+      for (const tell of waiting.get(id) ?? []) tell()
+    },
+    find,
+  }
+}
+
+const digest = (state: string): string => hash('sha256', state, 'hex')

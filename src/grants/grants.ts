@@ -1,0 +1,220 @@
+import type { Clock } from '../lib/clock.ts'
+import { Fault } from '../lib/fault.ts'
+import { mintUid } from '../lib/id.ts'
+import type { Log } from '../lib/log.ts'
+import type { SecretValue } from '../lib/secret-value.ts'
+import { isLoopbackHost } from '../oauth/client/addresses.ts'
+import { createFetcher, type Fetcher } from '../oauth/client/guarded-fetch.ts'
+import { revokeToken } from '../oauth/client/revocation.ts'
+import { createAttempts, type Attempts, type AttemptStore } from './attempts.ts'
+import type { Grant, GrantFilter, GrantKey, GrantStore, Source } from './grant.ts'
+import { justIssued } from './held-secret.ts'
+import { createKeeper, type Keeper } from './keeper.ts'
+import { createOAuthFlow, type OAuthFlow } from './oauth-flow.ts'
+import { isBoundTo } from './origins.ts'
+import { createRenewal, openClient } from './renewal.ts'
+import { reportOf, type GrantReport } from './report.ts'
+import { createGrantSource, type GrantSource, type Obtain } from './source.ts'
+
+/** A credential that somebody has by them, to be kept. */
+export interface Given {
+  readonly key: GrantKey
+  readonly server: string | undefined
+  readonly origins: readonly string[]
+  readonly values: Readonly<Record<string, SecretValue>>
+  readonly settings: Readonly<Record<string, string>>
+  readonly expiresAtMs: number | undefined
+  readonly source: Source
+}
+
+/** Credentials that others issued to us: given by people, kept, renewed, sent, taken back. */
+export interface Grants extends GrantSource, OAuthFlow, Pick<Attempts, 'find'> {
+  list(filter?: GrantFilter): Promise<readonly GrantReport[]>
+  report(key: GrantKey): Promise<GrantReport | undefined>
+  /** As it is kept. */
+  stored(key: GrantKey): Promise<Grant | undefined>
+  /** Keeps a credential, in place of what was there by that key. */
+  give(given: Given): Promise<GrantReport>
+  /** Where it may be sent from here on. @returns undefined: there is none */
+  bind(key: GrantKey, origins: readonly string[]): Promise<GrantReport | undefined>
+  /** Renews it at once. @returns undefined: there is none @throws Fault `upstream_invalid`, `conflict` */
+  refresh(key: GrantKey): Promise<GrantReport | undefined>
+  /** @returns undefined when there is no such grant; else whether the authorization server has taken it back too */
+  revoke(key: GrantKey): Promise<{ readonly revoked: boolean } | undefined>
+  /** Shared grants by this name that may not be sent to an origin, by profile. */
+  unbound(name: string, profile: string, origin: string): Promise<boolean>
+  /** The way to what a grant was given for. */
+  readonly fetcherFor: (origin: string) => Fetcher
+  readonly keeper: Pick<Keeper, 'update' | 'reload'>
+  close(): Promise<void>
+}
+
+export interface GrantsDeps {
+  readonly store: GrantStore
+  readonly attempts: AttemptStore
+  readonly clock: Clock
+  readonly log: Log
+  /** Boot epoch of this process. */
+  readonly self: string
+  /** Other processes write to the same store. */
+  readonly shared: boolean
+  /** Which of these processes live no more. */
+  readonly goneOf: (nodes: readonly string[]) => Promise<readonly string[]>
+  /** Where browsers reach this daemon, without a slash at the end. */
+  readonly publicOrigin: () => string
+  /** A grant has become usable, or has gone, here or in another process. */
+  readonly changed: (key: string) => void
+  readonly obtain: Obtain
+  /** When grants were last sent. */
+  readonly uses: {
+    readonly note: (uid: string) => void
+    readonly all: () => Promise<ReadonlyMap<string, number>>
+  }
+}
+
+export function createGrants(deps: GrantsDeps): Grants {
+  const { clock, log } = deps
+  const fetchers = createFetchers()
+  const keeper = createKeeper(deps)
+  const renewal = createRenewal({ ...deps, keeper, fetcherFor: fetchers.of })
+  const attempts = createAttempts(deps.attempts, clock)
+  const changed = (grant: GrantKey): void => deps.changed(`${grant.profile}/${grant.holder}/${grant.name}`)
+  const flow = createOAuthFlow({
+    keeper,
+    attempts,
+    clock,
+    log,
+    fetcherFor: fetchers.of,
+    publicOrigin: deps.publicOrigin,
+    changed,
+  })
+  const source = createGrantSource({ keeper, renewal, clock, obtain: deps.obtain, used: deps.uses.note })
+  const sweeper = setInterval(() => {
+    for (const grant of keeper.known()) if (renewal.isDue(grant)) renewal.renewQuietly(grant)
+  }, SWEEP_MS).unref()
+
+  async function described(grant: Grant | undefined): Promise<GrantReport | undefined> {
+    return grant && reportOf(grant, clock.nowMs(), (await deps.uses.all()).get(grant.uid))
+  }
+
+  return {
+    current: source.current,
+    ready: source.ready,
+    refused: source.refused,
+    start: (request) => flow.start(request),
+    finish: (qualifier, answer) => flow.finish(qualifier, answer),
+    find: (id, waitMs) => attempts.find(id, waitMs),
+    fetcherFor: fetchers.of,
+    keeper,
+    async list(filter = {}) {
+      const [grants, used] = await Promise.all([deps.store.list(filter), deps.uses.all()])
+      return grants.map((grant) => reportOf(grant, clock.nowMs(), used.get(grant.uid)))
+    },
+    report: async (key) => described(await keeper.reload(key)),
+    stored: (key) => keeper.reload(key),
+    async give(given) {
+      const kept = await keeper.update(given.key, (stored) => grantOf(given, stored, clock.nowMs()))
+      log.info({ grant: given.key.name, source: given.source }, 'a grant was given')
+      changed(given.key)
+      return reportOf(kept as Grant, clock.nowMs(), undefined)
+    },
+    async bind(key, origins) {
+      const kept = await keeper.update(key, (stored) => stored && { ...stored, origins })
+      if (kept !== undefined) changed(key)
+      return described(kept)
+    },
+    async refresh(key) {
+      const grant = await keeper.reload(key)
+      if (grant === undefined) return undefined
+      if (grant.oauth?.tokens?.refresh === undefined)
+        throw new Fault('conflict', {
+          hint: 'this grant cannot be renewed; give it again when it has run out',
+        })
+      const renewed = await renewal.renew(grant)
+      if (!renewed.ok) throw new Fault('upstream_invalid', { hint: renewed.error })
+      return described(renewed.value)
+    },
+    async revoke(key) {
+      const grant = await keeper.reload(key)
+      if (grant === undefined) return undefined
+      const revoked = await revokeBoth(grant, fetchers.of(grant.origins[0] ?? ''), clock)
+      await keeper.remove(key)
+      changed(key)
+      return { revoked }
+    },
+    async unbound(name, profile, origin) {
+      const grant = await keeper.find({ name, profile, holder: '' })
+      return grant !== undefined && !isBoundTo(grant.origins, origin)
+    },
+    async close() {
+      clearInterval(sweeper)
+      keeper.close()
+      await fetchers.close()
+    },
+  }
+}
+
+const SWEEP_MS = 20_000
+
+const grantOf = (
+  { key, server, origins, values, settings, expiresAtMs, source }: Given,
+  before: Grant | undefined,
+  nowMs: number,
+): Grant => ({
+  ...key,
+  uid: before?.uid ?? mintUid('grt', nowMs),
+  server,
+  origins,
+  source,
+  values: Object.fromEntries(Object.entries(values).map(([field, value]) => [field, justIssued(value)])),
+  settings,
+  expiresAtMs,
+  oauth: undefined,
+  trouble: undefined,
+  refreshed: undefined,
+  givenAtMs: nowMs,
+  renewing: undefined,
+  version: before?.version ?? 0,
+})
+
+/** One for each origin: strangers may name public addresses only, but for servers that are on loopback themselves. */
+function createFetchers(): {
+  readonly of: (serverOrigin: string) => Fetcher
+  close(): Promise<void>
+} {
+  const made = new Map<string, Fetcher>()
+  return {
+    of(serverOrigin) {
+      const { hostname } = new URL(serverOrigin)
+      const known = made.get(serverOrigin)
+      if (known !== undefined) return known
+      const fetcher = createFetcher({ loopback: isLoopbackHost(hostname), hosts: new Set([hostname]) })
+      made.set(serverOrigin, fetcher)
+      return fetcher
+    },
+    close: async () => void (await Promise.all([...made.values()].map((one) => one.close()))),
+  }
+}
+
+/** RFC 7009: the refresh token first, since it could make others. What an authorization server has not issued it cannot take back. */
+async function revokeBoth({ oauth }: Grant, fetcher: Fetcher, clock: Clock): Promise<boolean> {
+  const client = oauth?.clients[oauth.authorizationServer.issuer]
+  if (oauth === undefined) return false
+  if (oauth.tokens === undefined || client === undefined) return true
+  const { authorizationServer, resource, tokens } = oauth
+  try {
+    const source = {
+      authorizationServer,
+      client: openClient(client),
+      resource: resource.identifier,
+      fetcher,
+      nowMs: clock.nowMs,
+    }
+    const refresh = tokens.refresh === undefined || (await revokeToken(source, tokens.refresh.open()))
+    return (await revokeToken(source, tokens.access.open())) && refresh
+  } catch (thrown) {
+    // What does not open cannot be shown to anybody; it goes all the same.
+    if (thrown instanceof Fault) return false
+    throw thrown
+  }
+}

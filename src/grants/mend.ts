@@ -1,0 +1,47 @@
+import { DEFAULT_PROFILE, readGrantId } from './grant-id.ts'
+import type { Grant, GrantKey, Trouble } from './grant.ts'
+import type { GrantProblem } from './wanted.ts'
+
+/** Somebody who can connect an account of their own. */
+export const isPerson = ({ holder }: Pick<GrantKey, 'holder'>): boolean =>
+  holder === 'local-admin' || holder.startsWith('user:')
+
+/** The command that makes a grant usable. */
+export function mendCommand(grant: GrantKey, server: string | undefined): string {
+  const { provider, qualifier } = readGrantId(grant.name)
+  if (isPerson(grant) && server !== undefined) return `castellan grant connect ${server}`
+  const profile = grant.profile === DEFAULT_PROFILE ? '' : ` --profile ${grant.profile}`
+  const project = grant.holder.startsWith('project:') ? ' --project PROJECT' : ''
+  const at = server === undefined ? '' : ` --server ${server}`
+  const which = qualifier === undefined ? '' : ` ${WITH_HOST.has(provider) ? '--host ' : ''}${qualifier}`
+  const known = NAMED.has(provider) ? at : ''
+  return `castellan grant ${provider}${which}${known}${profile}${project}`
+}
+
+const WITH_HOST: ReadonlySet<string> = new Set(['npm', 'ssh'])
+/** Providers whose grants are given for one Server. */
+const NAMED: ReadonlySet<string> = new Set(['oauth', 'mcp'])
+
+/** What is wrong with it, to whoever would use it. */
+export const problemOf = (grant: GrantKey, message: string): GrantProblem => ({
+  message,
+  connect: isPerson(grant),
+})
+
+/** It would not help to connect it again. */
+export const hopeless = (message: string): GrantProblem => ({ message, connect: false })
+
+export const loginNeeded = (grant: Grant, why: string): Omit<Trouble, 'atMs'> => ({
+  kind: 'login',
+  message: `the grant ${grant.name} has to be authorized again (${why}): ${mendCommand(grant, grant.server)}`,
+})
+
+export const scopeNeeded = (grant: Grant): Omit<Trouble, 'atMs'> => ({
+  kind: 'scope',
+  message: `the server demands more scopes of the grant ${grant.name}; to give them: ${mendCommand(grant, grant.server)}`,
+})
+
+export const scopeRefused = (grant: Grant): Omit<Trouble, 'atMs'> => ({
+  kind: 'refused',
+  message: `the server demands more of the grant ${grant.name} than it names, or what it has been authorized for; whoever runs the server can say why`,
+})

@@ -1,0 +1,161 @@
+import type { Clock } from '../lib/clock.ts'
+import { err, ok, type Result } from '../lib/result.ts'
+import type { SecretValue } from '../lib/secret-value.ts'
+import { readChallenge } from '../oauth/client/challenge.ts'
+import type { Grant } from './grant.ts'
+import type { Keeper } from './keeper.ts'
+import { hopeless, isPerson, loginNeeded, mendCommand, problemOf, scopeNeeded, scopeRefused } from './mend.ts'
+import { isBoundTo } from './origins.ts'
+import { NOT_TAKEN, type Renewal } from './renewal.ts'
+import type { GrantProblem, Purpose, Refused, Wanted } from './wanted.ts'
+
+/** What calls ask for: something to send, at this moment and to this origin. */
+export interface GrantSource {
+  /** What can go on the wire at this moment, if there is anything. A token close to its end is renewed meanwhile. */
+  readonly current: (wanted: Wanted, origin: string) => SecretValue | undefined
+  /** The same, with all that can be done without a person. */
+  readonly ready: (wanted: Wanted, purpose: Purpose) => Promise<Result<SecretValue, GrantProblem>>
+  /** @returns ok: send it again; undefined: that was not about the grant */
+  readonly refused: (wanted: Wanted, how: Refused) => Promise<Result<void, GrantProblem | undefined>>
+}
+
+/** Gets a grant for a caller without asking them: what `whose: caller` does. */
+export type Obtain = (wanted: Wanted, purpose: Purpose) => Promise<Result<Grant, GrantProblem>>
+
+export interface GrantSourceDeps {
+  readonly keeper: Pick<Keeper, 'peek' | 'find' | 'reload' | 'credential'>
+  readonly renewal: Renewal
+  readonly clock: Clock
+  readonly obtain: Obtain
+  /** It was sent; called for every use. */
+  readonly used: (uid: string) => void
+}
+
+/** Just as much as a request may be on its way. */
+const MARGIN_MS = 2000
+
+export function createGrantSource(deps: GrantSourceDeps): GrantSource {
+  const { keeper, renewal, clock } = deps
+
+  const isOver = ({ oauth, expiresAtMs }: Grant): boolean => {
+    const end = oauth === undefined ? expiresAtMs : oauth.tokens?.expiresAtMs
+    return end !== undefined && clock.nowMs() >= end - MARGIN_MS
+  }
+
+  function current({ key }: Wanted, origin: string): SecretValue | undefined {
+    const grant = keeper.peek(key)
+    if (grant === undefined || grant.trouble?.kind === 'login' || !isBoundTo(grant.origins, origin))
+      return undefined
+    if (isOver(grant)) return undefined
+    if (renewal.isDue(grant)) renewal.renewQuietly(grant)
+    const value = keeper.credential(grant)
+    if (value !== undefined) deps.used(grant.uid)
+    return value
+  }
+
+  async function ready(wanted: Wanted, purpose: Purpose): Promise<Result<SecretValue, GrantProblem>> {
+    const now = current(wanted, purpose.origin)
+    if (now !== undefined) return ok(now)
+    const grant = await keeper.find(wanted)
+    if (grant === undefined)
+      return wanted.whose === 'caller' ? obtained(wanted, purpose) : err(none(wanted, purpose))
+    const again = current(wanted, purpose.origin)
+    if (again !== undefined) return ok(again)
+    return revived(grant, wanted, purpose)
+  }
+
+  /** It is there, and cannot be sent as it stands. */
+  async function revived(
+    grant: Grant,
+    wanted: Wanted,
+    purpose: Purpose,
+  ): Promise<Result<SecretValue, GrantProblem>> {
+    const { name } = wanted
+    const command = mendCommand(wanted, purpose.server)
+    if (!isBoundTo(grant.origins, purpose.origin))
+      return err(
+        hopeless(
+          `the grant ${name} is for another origin and is not sent to this one; to send it there too: castellan grant bind ${name} ORIGIN`,
+        ),
+      )
+    if (wanted.whose === 'caller' && (isOver(grant) || grant.trouble !== undefined))
+      return obtained(wanted, purpose)
+    if (grant.trouble?.kind === 'login') return err(problemOf(wanted, grant.trouble.message))
+    if (grant.oauth === undefined)
+      return err(
+        problemOf(
+          wanted,
+          isOver(grant)
+            ? `the grant ${name} has run out: ${command}`
+            : `the grant ${name} does not open with the present master key; give it again: ${command}`,
+        ),
+      )
+    if (grant.oauth.tokens === undefined)
+      return err(problemOf(wanted, `the grant ${name} has not been authorized: ${command}`))
+    if (!isOver(grant))
+      return err(
+        problemOf(
+          wanted,
+          `the grant ${name} does not open with the present master key; authorize it again: ${command}`,
+        ),
+      )
+    const renewed = await renewal.renew(grant)
+    if (!renewed.ok) {
+      const after = keeper.peek(wanted.key)
+      return err(
+        after?.trouble?.kind === 'login' ? problemOf(wanted, renewed.error) : hopeless(renewed.error),
+      )
+    }
+    const token = current(wanted, purpose.origin)
+    return token === undefined
+      ? err(problemOf(wanted, `the grant ${name} has run out: ${command}`))
+      : ok(token)
+  }
+
+  async function obtained(wanted: Wanted, purpose: Purpose): Promise<Result<SecretValue, GrantProblem>> {
+    const got = await deps.obtain(wanted, purpose)
+    if (!got.ok) return got
+    const token = current(wanted, purpose.origin)
+    return token === undefined ? err(none(wanted, purpose)) : ok(token)
+  }
+
+  async function refused(
+    wanted: Wanted,
+    { used, status, challenge }: Refused,
+  ): Promise<Result<void, GrantProblem | undefined>> {
+    const grant = keeper.peek(wanted.key)
+    if (grant === undefined) return err(undefined)
+    const sent = keeper.credential(grant)
+    if (sent !== undefined && used !== undefined && !sent.equals(used)) return ok(undefined)
+    const { error, scopes } = readChallenge(challenge)
+    if (error === 'insufficient_scope' && grant.oauth !== undefined)
+      return err(await moreScopes(wanted, grant, scopes))
+    if (status !== 401 || sent === undefined) return err(undefined)
+    if (grant.oauth === undefined)
+      return err(problemOf(wanted, await renewal.trouble(grant, loginNeeded(grant, 'the server refuses it'))))
+    if (grant.oauth.tokens?.refresh === undefined || !renewal.mayRenew(grant))
+      return err(problemOf(wanted, await renewal.trouble(grant, loginNeeded(grant, NOT_TAKEN))))
+    const renewed = await renewal.renew(grant)
+    return renewed.ok ? ok(undefined) : err(problemOf(wanted, renewed.error))
+  }
+
+  /** A step up needs the user. One that was asked for and granted, and did not help, is not proposed again. */
+  async function moreScopes(wanted: Wanted, grant: Grant, scopes: readonly string[]): Promise<GrantProblem> {
+    const { oauth } = grant
+    if (oauth === undefined || scopes.every((scope) => oauth.requested.includes(scope)))
+      return hopeless(await renewal.trouble(grant, scopeRefused(grant)))
+    const demanded = [...new Set([...oauth.demanded, ...scopes])]
+    const wants = { ...grant, oauth: { ...oauth, demanded } }
+    return problemOf(wanted, await renewal.trouble(wants, scopeNeeded(wants)))
+  }
+
+  return { current, ready, refused }
+}
+
+const none = (wanted: Wanted, { server }: Purpose): GrantProblem =>
+  problemOf(
+    wanted,
+    isPerson(wanted)
+      ? `you have not connected an account for it yet: ${mendCommand(wanted, server)}`
+      : `it needs the grant ${wanted.name}, which nobody has given yet: ${mendCommand(wanted, server)}`,
+  )
