@@ -310,7 +310,6 @@ else process.exitCode = status
         '--profile=work',
         '--region=eu-central-1',
         '--output=json',
-        '--no-cli-pager',
       ],
     ])
   })
