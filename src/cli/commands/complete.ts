@@ -133,8 +133,19 @@ async function namesOf(
   project: string | undefined,
   where: Where,
 ): Promise<readonly Candidate[]> {
+  if (kind === 'grants' || kind === 'providers') return await grantNames(kind, where)
   const lines = (await ask(['names', kind], project, where)).split('\n')
   return lines.filter((line) => line !== '').map((line) => [line, ''])
+}
+
+/** They are no kinds: what there is of them the API lists in its own way. */
+async function grantNames(what: 'grants' | 'providers', where: Where): Promise<readonly Candidate[]> {
+  const path = what === 'grants' ? ['grants'] : ['grants', 'providers']
+  const { items } = JSON.parse(await ask(path, undefined, where)) as {
+    readonly items: readonly { readonly id?: string; readonly name?: string; readonly title?: string }[]
+  }
+  // One name may be there for several holders.
+  return [...new Map(items.map(({ id, name, title }) => [id ?? name ?? '', title ?? '']))]
 }
 
 /** Of the daemon that the line is about as far as it is typed. */

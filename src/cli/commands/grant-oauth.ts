@@ -1,6 +1,6 @@
 import { text as readText } from 'node:stream/consumers'
 import type { CliContext } from '../context.ts'
-import { defineCommand, flag, list, text } from '../define-command.ts'
+import { choice, defineCommand, flag, list, text } from '../define-command.ts'
 import { usage } from '../failure.ts'
 import { qualifierOf } from '../granting/grant-word.ts'
 import { HOLDER_OPTIONS, holderOf } from '../granting/holder-options.ts'
@@ -17,14 +17,21 @@ export const grantOauth = defineCommand({
       '--client-metadata-url <url>',
       'where a client ID metadata document of this daemon is published',
     ),
+    issuer: text('--issuer <url>', 'the authorization server, where the server names none or several'),
     authUrl: text('--auth-url <url>', 'the authorization endpoint, where it cannot be discovered'),
     tokenUrl: text('--token-url <url>', 'the token endpoint, where it cannot be discovered'),
+    deviceUrl: text('--device-url <url>', 'the device authorization endpoint, for --device'),
+    revocationUrl: text('--revocation-url <url>', 'where tokens are taken back'),
+    tokenAuthMethod: choice('--token-auth-method <method>', 'how the client secret is sent', [
+      'client_secret_basic',
+      'client_secret_post',
+    ]),
     scopes: list('--scopes <scopes>', 'ask for these in place of those that the server names: "a b" or a,b'),
     scope: list('--scope <scope>', 'the same, one at a time; repeatable'),
     device: flag('--device', 'with a code that is entered in any browser (device flow)'),
     noBrowser: flag('--no-browser', 'show the address, and open nothing'),
     allowWithoutPkce: flag(
-      '--allow-without-pkce',
+      '--allow-without-pkce-advertised',
       'also at an authorization server that does not say that it supports PKCE with S256',
     ),
     detach: flag('-d, --detach', 'print the address and end; castellan grant list shows how it went'),
@@ -39,30 +46,25 @@ export const grantOauth = defineCommand({
     'pass show asana | castellan grant oauth asana --server asana --client-id 1207 --client-secret-stdin',
   ],
   async run({ args: [given = ''], options, target, context }) {
-    const { clientId, device, noBrowser, detach, allowWithoutPkce, clientSecretStdin, ...more } = options
-    if (clientSecretStdin && clientId === undefined)
-      throw usage('a client secret is worth nothing alone', 'add: --client-id ID')
     if (options.server !== undefined && options.url !== undefined)
       throw usage('it is said twice what it is for', 'give either --server or --url')
+    const { issuer, authUrl, tokenUrl, deviceUrl, revocationUrl, tokenAuthMethod } = options
+    const { server, url, clientId, clientMetadataUrl } = options
     const request = {
       name: qualifierOf('oauth', given),
-      server: more.server,
-      url: more.url,
-      clientId,
-      clientMetadataUrl: more.clientMetadataUrl,
-      authUrl: more.authUrl,
-      tokenUrl: more.tokenUrl,
-      scopes: scopesIn([...more.scopes, ...more.scope]),
-      device: device || undefined,
-      allowWithoutPkceAdvertised: allowWithoutPkce || undefined,
+      scopes: scopesIn([...options.scopes, ...options.scope]),
+      device: options.device || undefined,
+      allowWithoutPkceAdvertised: options.allowWithoutPkce || undefined,
     } as const
+    const settings = { issuer, authUrl, tokenUrl, deviceUrl, revocationUrl, tokenAuthMethod }
+    const about = { server, url, clientId, clientMetadataUrl }
     const holder = holderOf(options)
-    const clientSecret = clientSecretStdin ? await secretFrom(context) : undefined
-    await giveOAuthGrant(Object.assign({ clientSecret }, request, holder), {
+    const clientSecret = options.clientSecretStdin ? await secretFrom(context) : undefined
+    await giveOAuthGrant(Object.assign({ clientSecret }, request, about, settings, holder), {
       target: target(),
       context,
-      noBrowser,
-      detach,
+      noBrowser: options.noBrowser,
+      detach: options.detach,
     })
     return 0
   },

@@ -10,20 +10,21 @@ export const grantProviders = defineCommand({
     'Each can be given with castellan grant PROVIDER. Files in the folder providers of the home of the daemon add to them.',
   examples: ['castellan grant providers', 'castellan grant providers -o json'],
   async run({ options: { output = 'table' }, target, context }) {
-    const providers = await listProviders(target())
+    const { items, problems } = await listProviders(target())
     printLines(
       context.stdout,
       output === 'json'
-        ? [JSON.stringify({ items: providers }, null, 2)]
-        : alignColumns(output === 'wide' ? wide(providers) : table(providers)),
+        ? [JSON.stringify({ items, problems }, null, 2)]
+        : alignColumns(output === 'wide' ? wide(items) : table(items)),
     )
+    if (output !== 'json') printLines(context.stderr, problems)
     return 0
   },
 })
 
 const table = (providers: readonly Provider[]): string[][] => [
   ['GRANT', 'WHAT', 'FOUND IN'],
-  ...providers.map((one) => [nameOf(one), one.title, listOf(one.sources.map(textOf))]),
+  ...providers.map((one) => [nameOf(one), one.title, foundIn(one)]),
 ]
 
 const wide = (providers: readonly Provider[]): string[][] => [
@@ -32,7 +33,7 @@ const wide = (providers: readonly Provider[]): string[][] => [
     nameOf(one),
     listOf(one.aliases),
     one.title,
-    listOf(one.sources.map(textOf)),
+    foundIn(one),
     listOf(one.origins),
     one.runsOnly ? 'runs' : 'servers, runs',
   ]),
@@ -40,6 +41,10 @@ const wide = (providers: readonly Provider[]): string[][] => [
 
 const nameOf = ({ id, qualifier }: Provider): string =>
   qualifier === null ? id : `${id}:${qualifier.name.toUpperCase()}`
+
+/** Nobody has it by them: it comes of a sign-in. */
+const foundIn = ({ id, sources }: Provider): string =>
+  id === 'oauth' ? 'a browser' : listOf(sources.map(textOf))
 
 const listOf = (words: readonly string[]): string =>
   words.length === 0 ? '-' : [...new Set(words)].join(', ')

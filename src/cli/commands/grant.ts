@@ -7,6 +7,7 @@ import { pairs } from '../pair-options.ts'
 /** Any provider that the daemon knows, those of files in its home among them: it describes them, nothing here does. */
 export const grant = defineCommand({
   arguments: ['[provider]'],
+  complete: [{ namesOf: 'providers' }],
   options: {
     from: choice(
       '--from <where>',

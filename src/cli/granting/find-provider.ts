@@ -5,24 +5,27 @@ import type { Target } from '../target.ts'
 import type { Provider } from './provider.ts'
 
 /** What the daemon can keep grants of: those that come with it, and those of files in its home. */
-export async function listProviders(target: Target): Promise<readonly Provider[]> {
-  const answer = JSON.parse(await callApi(target, ['grants', 'providers'])) as {
-    readonly items: readonly Provider[]
-  }
-  return answer.items
+export interface Providers {
+  readonly items: readonly Provider[]
+  /** What is wrong with those files, a sentence each. */
+  readonly problems: readonly string[]
 }
+
+export const listProviders = async (target: Target): Promise<Providers> =>
+  JSON.parse(await callApi(target, ['grants', 'providers'])) as Providers
 
 /** @throws CliFailure when there is none by that name or alias */
 export async function findProvider(target: Target, word: string): Promise<Provider> {
-  const providers = await listProviders(target)
-  const found = providers.find(({ id, aliases }) => id === word || aliases.includes(word))
+  const { items, problems } = await listProviders(target)
+  const found = items.find(({ id, aliases }) => id === word || aliases.includes(word))
   if (found !== undefined) return found
   const meant = nearest(
     word,
-    providers.map(({ id }) => id),
+    items.map(({ id }) => id),
   )
+  const inFiles = problems.length === 0 ? '' : ', and what is wrong with provider files'
   throw usage(
     'there is no provider by that name',
-    `${meant === undefined ? '' : `did you mean ${meant}? `}castellan grant providers lists them`,
+    `${meant === undefined ? '' : `did you mean ${meant}? `}castellan grant providers lists them${inFiles}`,
   )
 }

@@ -106,7 +106,8 @@ async function start(more: (asked: Asked) => Answer | undefined = () => undefine
     const [route = ''] = path.split('?')
     const special = more(asked)
     if (special !== undefined) return special
-    if (route === '/api/v1/grants/providers') return { body: { items: PROVIDERS } }
+    if (route === '/api/v1/grants/providers')
+      return { body: { items: PROVIDERS, problems: ['acme.yaml:3:1: no'] } }
     if (route === '/api/v1/servers/context7') return { body: { spec: { auth: { grant: 'mcp:other' } } } }
     if (route.startsWith('/api/v1/servers/')) return missing
     if (route.endsWith('/test')) return { body: { state: 'valid', message: 'it works' } }
@@ -268,7 +269,7 @@ describe('which grant it becomes', () => {
 // oxfmt-ignore
 test.each([
   ['grant',                                            'castellan grant providers lists'],
-  ['grant githib',                                     'did you mean github?'],
+  ['grant githib',                                     'did you mean github? castellan grant providers lists them, and what is wrong with provider files'],
   ['grant github:x',                                   'there is one grant of github'],
   ['grant npm:a.example --host b.example',             'said twice'],
   ['grant github --set token=canary',                  'may not stand in an argument'],
@@ -285,7 +286,6 @@ test.each([
   ['grant mcp a..b',                                   'cannot be the name of a grant'],
   ['grant mcp UPPER',                                  'cannot be the name of a grant'],
   ['grant mcp context7 --server s --url https://a.example', 'said twice what it is for'],
-  ['grant oauth n --client-secret-stdin',              'add: --client-id'],
   ['grant oauth n --server s --url https://a.example', 'said twice what it is for'],
   ['grant show ../canary',                             'nothing can have this name'],
   ['grant bind github ftp://canary',                   'cannot be sent to one of these'],
@@ -414,9 +414,13 @@ test('who may not list the grants of others sees their own', async () => {
 test('grant providers: a table for people, and all of it as json', async () => {
   const ran = await run('grant providers')
   expect(ran.out).toContain('GRANT     WHAT     FOUND IN\n')
+  expect(ran.err).toBe('acme.yaml:3:1: no\n')
   expect(ran.out).toMatch(/^npm:HOST +npm +\.npmrc, NPM_TOKEN$/m)
   expect((await run('grant providers -o wide')).out).toMatch(
     /^github +gh +github +.* a prompt +- +servers, runs$/m,
   )
-  expect(JSON.parse((await run('grant providers -o json')).out)).toEqual({ items: PROVIDERS })
+  expect(JSON.parse((await run('grant providers -o json')).out)).toEqual({
+    items: PROVIDERS,
+    problems: ['acme.yaml:3:1: no'],
+  })
 })

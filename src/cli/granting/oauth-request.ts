@@ -13,8 +13,12 @@ export interface OAuthRequest {
   readonly clientId?: string | undefined
   readonly clientSecret?: string | undefined
   readonly clientMetadataUrl?: string | undefined
+  readonly issuer?: string | undefined
   readonly authUrl?: string | undefined
   readonly tokenUrl?: string | undefined
+  readonly deviceUrl?: string | undefined
+  readonly revocationUrl?: string | undefined
+  readonly tokenAuthMethod?: string | undefined
   readonly scopes?: readonly string[] | undefined
   readonly profile?: string | undefined
   readonly for?: string | undefined
