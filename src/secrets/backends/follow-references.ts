@@ -39,7 +39,13 @@ export interface FollowDeps {
 }
 
 /** 15 minutes: long enough for the restart of a service; a value that was taken back is not used for longer. */
-const TIMING: Timing = { everyMs: 30_000, keepMs: 15 * 60_000, readMs: READ_MS, settleMs: 100 }
+const TIMING: Timing = {
+  everyMs: 30_000,
+  retryMs: 3000,
+  keepMs: 15 * 60_000,
+  readMs: READ_MS,
+  settleMs: 100,
+}
 
 interface Cell {
   readonly id: string
@@ -59,7 +65,17 @@ export function followReferences(deps: FollowDeps): References {
   let changed = new Set<string>()
   let marks = 0
   const newMark = (): string => String(++marks)
-  const timer = setInterval(() => void lookAtAll(cells.values(), timing.readMs), timing.everyMs).unref()
+  let beats = 0
+  const timer = setInterval(() => beat(++beats), timing.retryMs).unref()
+
+  function beat(count: number): void {
+    for (const { value } of cells.values()) value.expire()
+    const isForAll = count % Math.ceil(timing.everyMs / timing.retryMs) === 0
+    void lookAt(
+      [...cells.values()].filter(({ value }) => isForAll || isAway(value.seen)),
+      timing.readMs,
+    )
+  }
 
   function cellOf(backend: SecretBackend, reference: string): Cell {
     const id = `${backend.name} ${reference}`
@@ -115,7 +131,7 @@ export function followReferences(deps: FollowDeps): References {
   return {
     async follow(owner, wanted, withinMs = 0) {
       const unknown = want(owner, wanted).filter(({ value }) => value.seen.state === 'pending')
-      const looks = unknown.map(({ value }) => value.look())
+      const looks = unknown.map(({ value }) => value.firstLook())
       if (looks.length > 0 && withinMs > 0) await within(withinMs, looks)
     },
     value: (owner, key) => byOwner.get(owner)?.get(key)?.value.value,
@@ -131,10 +147,11 @@ export function followReferences(deps: FollowDeps): References {
   }
 }
 
-async function lookAtAll(cells: Iterable<Cell>, readMs: number): Promise<void> {
-  const all = [...cells]
-  for (const { value } of all) value.expire()
-  const ofBackend = Map.groupBy(all, ({ backend }) => backend)
+/** What its backend has said nothing of: it is asked sooner again. */
+const isAway = ({ state }: Seen): boolean => state === 'away' || state === 'kept' || state === 'pending'
+
+async function lookAt(cells: readonly Cell[], readMs: number): Promise<void> {
+  const ofBackend = Map.groupBy(cells, ({ backend }) => backend)
   await Promise.all([...ofBackend].map(([backend, its]) => lookAtBackend(backend, its, readMs)))
 }
 

@@ -20,6 +20,8 @@ export interface Seen {
 export interface Timing {
   /** How often it is looked at everything, whether or not a backend has told of a change. */
   readonly everyMs: number
+  /** The same for what could not be asked for. */
+  readonly retryMs: number
   /** For how long after it was last read a value is used. */
   readonly keepMs: number
   readonly readMs: number
@@ -81,6 +83,11 @@ export class FollowedValue {
       this.#looking = undefined
     })
     return this.#looking
+  }
+
+  /** The same, but that a look which is going on is enough. */
+  firstLook(): Promise<void> {
+    return this.#looking ?? this.look()
   }
 
   /** Takes what its backend has said, or that it says nothing. */

@@ -253,5 +253,5 @@ const isOneClient = (sharer: string): boolean => sharer.startsWith('session:')
 
 const secretMissing = (names: readonly string[]): UpstreamFailure => ({
   kind: 'refused',
-  message: `it needs a secret that is not there (${names.join(', ')}); create it with: castellan create secret`,
+  message: `it needs a secret value that is not there (${names.join(', ')}); castellan describe secret ${names[0]?.split('/')[0] ?? 'NAME'} says why`,
 })

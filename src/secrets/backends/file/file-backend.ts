@@ -15,7 +15,8 @@ export interface FileOptions {
 
 /** The pool of threads that reads files has four, and a file system that is away holds each of them for good. */
 const PARALLEL = 2
-const NO_DIRECTORY = 'there is no directory to read from; start the daemon with --secret-dir DIRECTORY'
+const NO_DIRECTORY =
+  'there is no directory to read from; start the daemon with castellan up --secret-dir DIRECTORY'
 
 /**
  * Values in files that something else keeps, such as the Secrets that Docker and Kubernetes mount. A reference is a path

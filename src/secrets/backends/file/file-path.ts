@@ -18,7 +18,7 @@ export function checkPath(reference: string, directories: readonly string[]): st
     return 'must be a plain path: without "..", "." and empty parts'
   return candidates(reference, directories).length > 0
     ? undefined
-    : 'must be below a directory that the daemon was started with (--secret-dir)'
+    : 'must be below a directory that the daemon was started with (castellan up --secret-dir)'
 }
 
 /** Where a reference that was checked can lead, in the order of the directories. */
