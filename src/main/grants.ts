@@ -70,7 +70,8 @@ export const createCallback =
     const done = await grants.finish(qualifier, answer)
     const text = done.ok
       ? `The grant ${done.value.name} is authorized. This page can be closed.\n`
-      : `The grant oauth:${qualifier} is not authorized: ${done.error}.\n`
+      : // Whoever makes up an address does not find a part of it on a page of ours.
+        `This grant is not authorized: ${done.error}.\n`
     return {
       status: done.ok ? 200 : 400,
       type: 'text/plain; charset=utf-8',

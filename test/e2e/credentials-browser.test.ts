@@ -127,7 +127,7 @@ describe.skipIf(found === undefined)('the browser leg, in Chromium', () => {
     const page = await openPage()
     await logIn(page, first.url, 'ada')
     await page.click('a:has-text("Cancel")')
-    expect(await says(page)).toContain('oauth:denied is not authorized')
+    expect(await says(page)).toContain('This grant is not authorized')
     const ended = await first.ended
     expect(ended.status).not.toBe(0)
     expect(ended.errors).toContain('start it again with the same command')
