@@ -1,7 +1,7 @@
 import { execFile, spawn, spawnSync, type ChildProcess } from 'node:child_process'
 import { createPublicKey, verify } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -10,6 +10,7 @@ import { promisify } from 'node:util'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import { assumeRole } from '../../src/grants/aws/assume-role.ts'
 import { createRoleCredentials, roleSettings } from '../../src/grants/aws/role-credentials.ts'
+import type { DescribedProviders } from '../../src/grants/providers/describe-providers.ts'
 import { BUILT_IN } from '../../src/grants/providers/registry.ts'
 import { testGrant } from '../../src/grants/providers/test-grant.ts'
 import { readValues } from '../../src/grants/providers/values.ts'
@@ -23,6 +24,8 @@ import {
   sshString,
   uint32,
 } from '../../src/grants/ssh-agent/wire.ts'
+import { makeHome, removeHome, startDaemon, type Daemon } from '../fixtures/daemon.ts'
+import type { Json } from './gateway-harness.ts'
 
 const run = promisify(execFile)
 
@@ -384,5 +387,99 @@ else process.exitCode = status
       state: 'unknown',
       message: expect.stringContaining('install the AWS CLI') as string,
     })
+  })
+})
+
+describe('a daemon with provider files', () => {
+  const SECRET = 'canary-7f3a-provider-secret'
+  let home = ''
+  let daemon: Daemon
+  const ACME =
+    'name: acme\ndescription: Of a test.\nhosts: [api.acme.invalid]\ninject: { header: X-Acme-Key }\n'
+  const put = (file: string, text: string): Promise<void> => writeFile(join(home, 'providers', file), text)
+
+  /** The answer, whatever its status. */
+  async function ask(method: string, path: string, body?: object, credential?: string): Promise<Json> {
+    const admin = (await readFile(join(home, 'admin-credential'), 'utf8')).trim()
+    const response = await fetch(`${daemon.origin}/api/v1/${path}`, {
+      method,
+      headers: { authorization: `Bearer ${credential ?? admin}`, 'content-type': 'application/json' },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    })
+    const text = await response.text()
+    expect(text).not.toContain(SECRET)
+    return { status: response.status, ...(JSON.parse(text) as Json) }
+  }
+
+  beforeAll(async () => {
+    home = await makeHome()
+    await mkdir(join(home, 'providers'))
+    await put('acme.yaml', `${ACME}validate: { url: "https://api.acme.invalid/me" }\n`)
+    await put('gitlab.yaml', ACME.replace('acme', 'gitlab').replace('inject', 'injekt'))
+    daemon = await startDaemon(home, 0, { env: { SSH_AUTH_SOCK: '' } })
+  })
+  afterAll(async () => {
+    await daemon.stop()
+    await removeHome(home)
+  })
+
+  test('lists what it knows, and what is wrong', async () => {
+    const { items, problems } = (await ask('GET', 'grants/providers')) as unknown as DescribedProviders
+    const acme = items.find(({ id }) => id === 'acme')
+    expect(acme).toMatchObject({ from: 'file', origins: ['https://api.acme.invalid'], canBeTested: true })
+    expect(items.map(({ id }) => id)).toEqual(expect.arrayContaining(['github', 'telegram']))
+    expect(items.map(({ id }) => id)).not.toContain('gitlab')
+    expect(problems).toEqual([
+      'gitlab.yaml:4:1: field injekt is unknown; did you mean inject?',
+      'gitlab.yaml:1:1: inject is required',
+    ])
+  })
+
+  test('keeps a grant of a file, bound to its hosts, and tests it there and nowhere else', async () => {
+    const kept = await ask('PUT', 'grants/acme', { values: { token: SECRET } })
+    expect(kept).toMatchObject({ status: 200, origins: ['https://api.acme.invalid'] })
+    const unreached = { state: 'unknown', message: 'acme cannot be reached; try again later' }
+    expect(await ask('POST', 'grants/acme/test')).toMatchObject(unreached)
+    await ask('POST', 'grants/acme/bind', { origins: ['https://other.invalid'] })
+    const unbound = {
+      state: 'unknown',
+      message: 'acme would be asked at an origin that the grant is not bound to',
+    }
+    expect(await ask('POST', 'grants/acme/test')).toMatchObject(unbound)
+    await put('acme.yaml', ACME.replace('invalid', 'test'))
+    await ask('PUT', 'grants/acme', { values: { token: SECRET } })
+    expect(await ask('GET', 'grants/acme')).toMatchObject({ origins: ['https://api.acme.test'] })
+  })
+
+  test.each<[string, Record<string, unknown>, RegExp]>([
+    ['acme', { token: `${SECRET}\r\nX-Other: 1` }, /values\.token: holds a space, a line break/],
+    ['acme', { tokn: SECRET }, /values\.unknown field; did you mean token\?/],
+    ['github', { token: SECRET }, /values\.token: is no GitHub token/],
+    ['gitlab', { token: SECRET }, /gitlab\.yaml:4:1: field injekt is unknown/],
+    ['npm:10.0.0.1', { token: SECRET }, /must be a host name/],
+    ['aws', { role: SECRET }, /values\.role: must be the ARN of a role/],
+  ])('refuses for %s what is not right: %#', async (name, values, sentence) => {
+    const refused = await ask('PUT', `grants/${name}`, { values })
+    expect(refused['status']).toBe(400)
+    expect((refused['problems'] as readonly string[]).join()).toMatch(sentence)
+  })
+
+  test('lets no user have what uses the identity of its machine, but by who may give grants', async () => {
+    await daemon.apply([{ kind: 'User', metadata: { name: 'ada' }, spec: {} }])
+    const password = 'correct horse battery staple'
+    await ask('POST', 'users/ada/password', { password })
+    const { credential } = (await ask('POST', 'auth/login', { user: 'ada', password })) as {
+      credential: string
+    }
+    const role = { values: { role: 'arn:aws:iam::123456789012:role/deploy' } }
+    const own = { values: { token: SECRET }, for: 'me' }
+    expect(await ask('PUT', 'grants/acme', own, credential)).toMatchObject({ status: 200 })
+    const mine = Object.assign({ for: 'me' }, role)
+    expect(await ask('PUT', 'grants/aws', mine, credential)).toMatchObject({ status: 403 })
+    const hers = Object.assign({ for: 'user:ada' }, role)
+    expect(await ask('PUT', 'grants/aws', hers)).toMatchObject({ status: 200 })
+    const strange = { values: { key: `SHA256:${'a'.repeat(43)}` } }
+    expect(await ask('PUT', 'grants/ssh:github.com', strange)).toMatchObject({ status: 200 })
+    expect(await ask('POST', 'grants/ssh:github.com/test')).toMatchObject({ state: 'unknown' })
   })
 })

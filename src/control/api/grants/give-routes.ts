@@ -116,6 +116,8 @@ async function give(deps: GrantRouteDeps, call: Call): Promise<Response> {
     throw new Fault('invalid', {
       problems: ['name: an oauth: grant is authorized, not given; castellan grant oauth NAME'],
     })
+  // What is checked on the machine of the daemon uses its identity there: no user may take that for their own.
+  if (provider.check !== undefined) call.access.demand({ verb: 'create', kind: 'grants', name: key.name })
   const qualifier = readQualifier(provider, after)
   const values = readValues(provider, given.values, { force: given.force })
   if (!qualifier.ok || !values.ok)
