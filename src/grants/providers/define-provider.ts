@@ -95,7 +95,7 @@ export interface Refresh {
   readonly parameters: Readonly<Record<string, string>>
   /** Without all of these values there is no refresh. */
   readonly needs: readonly string[]
-  /** Where the answer does not say how long the credential lives. */
+  /** So often also where nothing says that it ends. */
   readonly everySeconds?: number
 }
 

@@ -19,7 +19,7 @@ export type Refreshed =
   | {
       readonly outcome: 'renewed'
       readonly values: GrantValues
-      /** Where neither the answer nor the provider says how long: undefined. */
+      /** Undefined: the answer does not say. */
       readonly expiresInSeconds: number | undefined
     }
   /** It has to be given again. */
@@ -63,7 +63,7 @@ export async function refreshValues(
       shown: values.shown,
       secret: { ...values.secret, token, ...(next === undefined ? {} : { refreshToken: next }) },
     },
-    expiresInSeconds: lifeIn(answer) ?? refresh.everySeconds,
+    expiresInSeconds: lifeIn(answer),
   }
 }
 

@@ -170,12 +170,13 @@ describe('a refresh of a login', () => {
   })
 
   test.each([
-    ['{"access_token":"new"}', 60],
-    ['{"access_token":"new","expires_in":0}', 60],
-    ['{"access_token":"new","expires_in":-1}', 60],
+    ['{"access_token":"new"}', undefined],
+    ['{"access_token":"new","expires_in":0}', undefined],
+    ['{"access_token":"new","expires_in":-1}', undefined],
+    ['{"access_token":"new","expires_in":"soon"}', undefined],
     ['{"access_token":"new","expires_in":1e12}', 366 * 24 * 60 * 60],
   ])(
-    'keeps the old refresh token where none comes, and an own idea of how long: %s',
+    'keeps the old refresh token where none comes, and believes no absurd life: %s',
     async (answer, life) => {
       body = answer
       const refreshed = await refresh()
