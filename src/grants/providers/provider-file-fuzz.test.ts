@@ -28,15 +28,21 @@ test(
   'provider files: taken as they should be, or refused with places and without a value',
   { timeout: FUZZ_TIMEOUT_MS },
   async () => {
-    await fuzzTurns(fc.oneof(damaged(file), jsonText(NAMES, 3).map(Buffer.from)), async (bytes) => {
-      const read = await readProviderFile(bytes.toString(), 'acme.yaml')
-      if (read.ok) return holds(read.value)
-      const { problems } = read.error
-      expect(problems.length).toBeGreaterThan(0)
-      expect(problems.length).toBeLessThanOrEqual(20)
-      expect(problems.filter((problem) => !/^acme\.yaml:\d+:\d+: \S/.test(problem))).toEqual([])
-      // The mark begins a value; what damage made of it may be a field, and fields of plain letters are named.
-      expect(problems.join('\n')).not.toContain(MARK)
-    })
+    await fuzzTurns(
+      fc.oneof(
+        damaged(file),
+        jsonText(NAMES, 3).map((text) => Buffer.from(text)),
+      ),
+      async (bytes) => {
+        const read = await readProviderFile(bytes.toString(), 'acme.yaml')
+        if (read.ok) return holds(read.value)
+        const { problems } = read.error
+        expect(problems.length).toBeGreaterThan(0)
+        expect(problems.length).toBeLessThanOrEqual(20)
+        expect(problems.filter((problem) => !/^acme\.yaml:\d+:\d+: \S/.test(problem))).toEqual([])
+        // The mark begins a value; what damage made of it may be a field, and fields of plain letters are named.
+        expect(problems.join('\n')).not.toContain(MARK)
+      },
+    )
   },
 )
