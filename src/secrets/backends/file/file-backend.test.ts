@@ -25,10 +25,10 @@ beforeEach(() => {
   base = realpathSync(mkdtempSync(join(tmpdir(), 'castellan-file-')))
   directory = join(base, 'secrets')
   mkdirSync(directory)
-  mkdirSync(join(base, 'home'))
-  writeFileSync(join(base, 'home/master.key'), 'planted-master')
+  mkdirSync(join(base, 'own'))
+  writeFileSync(join(base, 'own/master.key'), 'planted-master')
   writeFileSync(join(base, 'outside'), 'planted-outside')
-  backend = createFileBackend({ directories: [directory], never: [join(base, 'home')] })
+  backend = createFileBackend({ directories: [directory], never: [join(base, 'own')] })
 })
 afterEach(() => {
   backend.close()
@@ -90,9 +90,9 @@ test('a directory beside it whose name begins alike is outside', async () => {
 })
 
 test('what is the daemon’s own is not read, although it is below the directory', async () => {
-  const wide = createFileBackend({ directories: [base], never: [join(base, 'home')] })
-  symlinkSync('../home/master.key', here('key'))
-  for (const reference of ['home/master.key', 'secrets/key'])
+  const wide = createFileBackend({ directories: [base], never: [join(base, 'own')] })
+  symlinkSync('../own/master.key', here('key'))
+  for (const reference of ['own/master.key', 'secrets/key'])
     expect(await read(reference, wide)).toBe('unusable: it belongs to the daemon itself')
   expect(await read('outside', wide)).toBe('planted-outside')
 })
