@@ -101,6 +101,11 @@ test.each([
     'projects',
     { servers: ['a'], tools: { deny: ['*'] } },
   ],
+  [
+    ['create', 'secret', 's', '--backend', 'file', '--ref', 'token=/run/secrets/a=b', '--ref', 'pem=tls/key'],
+    'secrets',
+    { backend: 'file', refs: { token: '/run/secrets/a=b', pem: 'tls/key' } },
+  ],
 ])('%j', async (argv, plural, spec) => {
   const { run, asked } = await daemon()
   const ran = await run(...argv)
@@ -121,6 +126,9 @@ test.each([
   [['create', 'token', 'x', '-p', 'demo', '--for', 'nightly'], 'write: --for User:ada'],
   [['attach', 'memory'], 'add: -p PROJECT'],
   [['revoke', 'token', 'x'], 'add: -p PROJECT'],
+  [['create', 'secret', 'x', '--ref', 'k=V'], '--backend env --ref KEY=CASTELLAN_SECRET_VARIABLE'],
+  [['create', 'secret', 'x', '--backend', 'env'], '--backend env --ref KEY=CASTELLAN_SECRET_VARIABLE'],
+  [['create', 'secret', 'x', 'k', '--backend', 'env', '--ref', 'k=V'], '--from-file KEY=PATH'],
   [['describe', 'server', 'x', '--show-values'], 'castellan describe secret NAME --show-values'],
 ])('%j exits 2 and says what to write', async (argv, says) => {
   const { run, asked } = await daemon()

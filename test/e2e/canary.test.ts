@@ -88,6 +88,8 @@ const planted = {
     '-----END KEY-----',
   ].join('\n'),
   unused: plant('unused'),
+  variable: plant('variable', 'header'),
+  mounted: plant('mounted'),
   fromFile: plant('from a file'),
   fromStdin: plant('from standard input'),
 }
@@ -141,13 +143,25 @@ const secretEnv = (name: string, key: string): object => ({
   valueFrom: { secretRef: { name: 'keys', key } },
 })
 
+const elsewhere = (name: string, backend: string, reference: string): object => ({
+  apiVersion: 'castellan/v1',
+  kind: 'Secret',
+  metadata: { name },
+  spec: { backend, refs: { value: reference } },
+})
+
 beforeAll(async () => {
   home = freshFolder()
   cleanUp.later(() => removeFolder(home))
   cleanUp.later(() => castellan(['down', '--force'], { home }))
   upstream = await startLeakyUpstream()
   cleanUp.later(() => upstream.close())
-  const started = await run(['up', '-d', '--port', '0', '--log-level', 'trace'])
+  const secrets = freshFolder()
+  cleanUp.later(() => removeFolder(secrets))
+  writeFileSync(join(secrets, 'value'), `${planted.mounted}\n`)
+  const started = await run(['up', '-d', '--port', '0', '--log-level', 'trace', '--secret-dir', secrets], {
+    env: { CASTELLAN_SECRET_CANARY: planted.variable },
+  })
   expect(started.status).toBe(0)
   scanner.plant('admin', credential())
   const { header, env, lines, unused } = planted
@@ -155,11 +169,24 @@ beforeAll(async () => {
   const authorization = { secretRef: { name: 'keys', key: 'header' }, prefix: 'Bearer ' }
   const input = manifests(
     { apiVersion: 'castellan/v1', kind: 'Secret', metadata: { name: 'keys' }, spec: { data } },
-    httpServer('far', upstream.url, { headers: [{ name: 'Authorization', valueFrom: authorization }] }),
+    elsewhere('variable', 'env', 'CASTELLAN_SECRET_CANARY'),
+    elsewhere('mounted', 'file', 'value'),
+    httpServer('far', upstream.url, {
+      headers: [
+        { name: 'Authorization', valueFrom: authorization },
+        { name: 'X-Api-Key', valueFrom: { secretRef: { name: 'variable', key: 'value' } } },
+      ],
+    }),
     httpServer('gone', 'http://127.0.0.1:9/mcp', {
       headers: [{ name: 'Authorization', valueFrom: authorization }],
     }),
-    stdioServer('near', 'stdio-leaky.js', { env: [secretEnv('API_KEY', 'env'), secretEnv('PEM', 'lines')] }),
+    stdioServer('near', 'stdio-leaky.js', {
+      env: [
+        secretEnv('API_KEY', 'env'),
+        secretEnv('PEM', 'lines'),
+        { name: 'MOUNTED', valueFrom: { secretRef: { name: 'mounted', key: 'value' } } },
+      ],
+    }),
     stdioServer('mute', 'stdio-nowhere.js', { env: [secretEnv('API_KEY', 'env')] }),
     project('demo', ['far', 'near']),
     project('broken', ['gone', 'mute', 'near']),
@@ -249,7 +276,7 @@ describe('a system full of secrets', () => {
   })
 
   test('a token of ours never reaches a server', () => {
-    for (const headers of upstream.seen) observe('a request to a server', headers, ['header'])
+    for (const headers of upstream.seen) observe('a request to a server', headers, ['header', 'variable'])
     expect(found()).toEqual([])
   })
 
@@ -463,7 +490,7 @@ describe('a system full of secrets', () => {
       if (existsSync(path)) observe(path, readOr(path))
     }
     for (const pid of servers)
-      observe(`environment of ${pid}`, readOr(`/proc/${pid}/environ`), ['env', 'lines'])
+      observe(`environment of ${pid}`, readOr(`/proc/${pid}/environ`), ['env', 'lines', 'mounted'])
     expect(servers.some((pid) => scanner.look('', readOr(`/proc/${pid}/environ`)).length > 0)).toBe(true)
     expect(found()).toEqual([])
   })

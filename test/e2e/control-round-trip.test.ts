@@ -114,12 +114,22 @@ const binding = fc.oneof(
   fc.record({ role: fc.constant('run'), action: fc.constantFrom('logs', 'backup', '*') }),
 )
 
+const secretKey = fc.stringMatching(/^[A-Za-z0-9][A-Za-z0-9._-]{0,10}$/)
+
 const SPECS: Readonly<Record<string, fc.Arbitrary<unknown>>> = {
-  Secret: fc.record({
-    data: fc.dictionary(fc.stringMatching(/^[A-Za-z0-9][A-Za-z0-9._-]{0,10}$/), someText(200), {
-      maxKeys: 4,
+  Secret: fc.oneof(
+    fc.record({ data: fc.dictionary(secretKey, someText(200), { maxKeys: 4 }) }),
+    fc.record({
+      backend: fc.constant('encrypted'),
+      data: fc.dictionary(secretKey, someText(20), { maxKeys: 2 }),
     }),
-  }),
+    fc.record({
+      backend: fc.constant('env'),
+      refs: fc.dictionary(secretKey, fc.stringMatching(/^CASTELLAN_SECRET_[A-Za-z0-9_]{1,20}$/), {
+        maxKeys: 4,
+      }),
+    }),
+  ),
   Server: fc.oneof(
     fc.record({
       transport: fc.constant('stdio'),

@@ -63,6 +63,27 @@ test('a table is aligned, and what a server says cannot break out of its cell', 
   expect(renderTable(kind('Server'), [NOTES], { wide: true })).toContain('notes --dir /a b')
 })
 
+test('of values that are kept elsewhere it says where, and how each of them is', () => {
+  const keys = {
+    a: { state: 'ready', lookedAt: '2026-01-02T03:04:05.000Z' },
+    b: { state: 'absent', lookedAt: '2026-01-02T03:04:05.000Z', message: 'there is no such file' },
+  }
+  const elsewhere = resource('Secret', 'keys', {
+    spec: { backend: 'file', refs: { a: '/run/secrets/a', b: 'b' } },
+    status: { sizes: { a: 12 }, keys, daemon: 'host/1' },
+  })
+  const described = renderDescription(elsewhere, { usedBy: [] })
+  for (const line of [
+    /backend: +file/,
+    /a: +\/run\/secrets\/a/,
+    /a: +12/,
+    /message: +there is no such file/,
+    /daemon: +host\/1/,
+  ])
+    expect(described).toMatch(line)
+  expect(renderTable(kind('Secret'), [elsewhere], { wide: false })).toMatch(/keys +a,b +file +b absent/)
+})
+
 test('without resources a table has its headings, and names are empty', () => {
   expect(renderTable(kind('Secret'), [], { wide: false })).toBe('NAME   KEYS   BACKEND   STATE   UPDATED\n')
   expect(renderNames(kind('Secret'), [])).toBe('')

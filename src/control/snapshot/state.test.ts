@@ -4,7 +4,7 @@ import type { KindDefinition } from '../../kinds/define-kind.ts'
 import type { SealedRow, TokenRow } from '../../store/tables.ts'
 import type { Stored } from '../stored.ts'
 import { shardedMap } from './sharded-map.ts'
-import { applyDeltas, buildState, type Delta, type State } from './state.ts'
+import { applyDeltas, buildState, refreshValues, type Delta, type State } from './state.ts'
 
 function stored(
   kind: string,
@@ -92,6 +92,23 @@ test('a new value of a secret changes the servers that use it and their projects
   expect(after.servers.get('plain')).toBe(before.servers.get('plain'))
   expect(after.projects.get('other')).toBe(before.projects.get('other'))
   expect(before.sealed.get('keys')?.get('token')?.nonce).toBe('n1')
+})
+
+test('another value elsewhere changes the servers that use it and their projects, and nothing else', () => {
+  const marks = new Map([['Secret--keys token', 'm1']])
+  const elsewhere = stored('Secret', 'keys', { backend: 'env', refs: { token: 'CASTELLAN_SECRET_T' } })
+  const before = buildState(
+    { revision: 7, resources: [elsewhere, PLAIN, KEYED, DEMO, OTHER], sealed: [], tokens: [] },
+    (uid, key) => marks.get(`${uid} ${key}`),
+  )
+  expect(refreshValues(before, new Set(['keys'])).servers.get('keyed')).toBe(before.servers.get('keyed'))
+  marks.set('Secret--keys token', 'm2')
+  const after = refreshValues(before, new Set(['keys']))
+  expect(after.servers.get('keyed')?.fingerprint).not.toBe(before.servers.get('keyed')?.fingerprint)
+  expect(after.projects.get('demo')?.servers[0]).toBe(after.servers.get('keyed'))
+  expect(after.servers.get('plain')).toBe(before.servers.get('plain'))
+  expect(after.projects.get('other')).toBe(before.projects.get('other'))
+  expect(after.revision).toBe(7)
 })
 
 test('a server that comes is in the projects that were missing it; one that goes is missing', () => {
