@@ -4,7 +4,7 @@ import { KINDS } from '../kinds/registry.ts'
 // oxfmt-ignore
 const OTHERS = {
   tools:  'tools of servers, by their name in a project (`{server}__{tool}`): run',
-  grants: 'credentials that others issued to us: view, create, delete',
+  grants: 'credentials that others issued to us: view, create, delete, run (to name one in a server)',
   audit:  'the record of calls and changes: view',
   daemon: 'what the daemon says of itself, its metrics: view',
 } as const

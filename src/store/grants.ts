@@ -39,6 +39,12 @@ export async function listGrants(db: ControlDb, filter: GrantRowFilter = {}): Pr
   })
 }
 
+/** Where the grant of this key may be sent; undefined: there is none. */
+export async function grantOrigins(db: ControlDb, key: string): Promise<readonly string[] | undefined> {
+  const row = await db.selectFrom('grants').select('origins').where('key', '=', key).executeTakeFirst()
+  return row && (JSON.parse(row.origins) as string[])
+}
+
 async function secretsOf(db: ControlDb, uids: readonly string[]): Promise<Map<string, SealedRow[]>> {
   const rows: SealedRow[] = []
   for (let from = 0; from < uids.length; from += UIDS_PER_STATEMENT)

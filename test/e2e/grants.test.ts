@@ -215,10 +215,17 @@ test.each([
   expect(works(await call())).toBe(true)
 })
 
-test('the token goes to no other origin, also when the server has moved there', async () => {
+test('the token goes to no other origin: a server that has it cannot be moved there, and one that was is told so', async () => {
   const elsewhere = await startUpstream({ style: 'modern' })
+  const moved = httpServer('notes', elsewhere.url, { auth: { grant: 'oauth:notes' } })
+  const bind = (...origins: readonly string[]): Promise<unknown> =>
+    gate.daemon.call('POST', '/api/v1/grants/oauth:notes/bind', { origins })
+  const here = new URL(authorization.url).origin
   try {
-    await gate.daemon.apply([httpServer('notes', elsewhere.url, { auth: { grant: 'oauth:notes' } })])
+    await expect(gate.daemon.apply([moved])).rejects.toThrow('castellan grant bind oauth:notes')
+    await bind(here, elsewhere.url)
+    await gate.daemon.apply([moved])
+    await bind(here)
     expect((await call()).error?.message).toContain('is for another origin')
     expect(elsewhere.seen).toEqual([])
   } finally {

@@ -5,6 +5,7 @@ import { fenced } from '../../access/rights.ts'
 import { bindingText, type Binding } from '../../kinds/binding.ts'
 import type { GroupSpec } from '../../kinds/group.ts'
 import { KINDS } from '../../kinds/registry.ts'
+import type { HttpSpec, ServerSpec } from '../../kinds/server.ts'
 import type { RoleBindingSpec } from '../../kinds/role-binding.ts'
 import { subjectKey, type Subject } from '../../kinds/subject.ts'
 import type { TokenSpec } from '../../kinds/token.ts'
@@ -41,6 +42,7 @@ export function guardChange(by: Caller, step: ChangeStep): void {
   // What stands as described already gives nobody anything.
   if (step.verb === 'view') return
   guardReferences(by, step)
+  guardGrant(by, step)
   guardRights(by, step)
 }
 
@@ -73,6 +75,32 @@ function guardReferences({ access }: Caller, { manifest: { definition }, before,
       hint: 'nothing was changed',
     })
   }
+}
+
+/** Whoever names a grant that is not theirs alone gets to use it; and so does who says where what has it is. */
+function guardGrant({ access }: Caller, { manifest: { definition }, before, spec }: ChangeStep): void {
+  const wanted = definition.kind === 'Server' ? grantOf(spec) : undefined
+  if (wanted === undefined) return
+  const stays =
+    before !== undefined &&
+    isDeepStrictEqual(grantOf(before.resource.spec), wanted) &&
+    isSamePlace(before.resource.spec, spec)
+  if (stays) return
+  const may = (['run', 'create'] as const).some(
+    (verb) => access.decide({ verb, kind: 'grants', name: wanted.grant }).allowed,
+  )
+  if (may) return
+  throw new Fault('forbidden', {
+    problems: ['spec.auth.grant: you have no right to use this grant'],
+    hint: 'ask for role:run,resource:grants on it, or use whose: per-user; nothing was changed',
+  })
+}
+
+/** What people connect themselves is theirs to use. */
+function grantOf(spec: unknown): HttpSpec['auth'] {
+  const server = spec as ServerSpec | undefined
+  if (server === undefined || server.transport === 'stdio') return undefined
+  return server.auth?.whose === 'per-user' ? undefined : server.auth
 }
 
 /** Fields that decide nothing about what a secret is given to. */

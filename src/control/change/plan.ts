@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util'
+import { Fault } from '../../lib/fault.ts'
 import { SecretValue } from '../../lib/secret-value.ts'
 import { listSealed } from '../../store/sealed.ts'
 import type { ControlDb } from '../../store/tables.ts'
@@ -7,6 +8,7 @@ import type { TokenOwner } from '../../access/principal.ts'
 import type { Subject } from '../../kinds/subject.ts'
 import type { Admitted } from '../admission/validate.ts'
 import { accessProblems } from './access-rules.ts'
+import { grantProblems } from './grant-rules.ts'
 import { backendProblems, type KnownBackends } from './backend-rules.ts'
 import { losesAdministrators } from './administrators.ts'
 import { creatorBinding } from './cascade.ts'
@@ -89,6 +91,7 @@ export async function planChanges(deps: PlanDeps, inputs: readonly PlanInput[]):
       ...(await danglingReferences({ ...manifest, spec }, view)),
       ...(await ownerProblems(manifest, { spec, before }, view)),
       ...(await accessProblems(manifest, spec, view)),
+      ...(await grantProblems(manifest, spec, deps.db)),
       ...backendProblems(manifest, spec, deps.backends),
     ]
     problems.push(...prefixed(whereOf.get(manifest) ?? '', found))
@@ -195,12 +198,22 @@ async function planSecrets(
       const path = `${definition.secrets.path}.${field}`
       if (row === undefined)
         problems.push(`${path}: null keeps the stored value, and there is none; give one`)
-    } else if (row === undefined || sealer.open({ kind, uid, field }, row).reveal() !== value) {
+    } else if (row === undefined || !holds(() => sealer.open({ kind, uid, field }, row), value)) {
       seal.set(field, new SecretValue(value))
     }
   }
   const forget = [...sealed.keys()].filter((field) => !Object.hasOwn(given, field))
   return { seal, forget, problems }
+}
+
+/** What does not open is not what is given: that is how it is mended. */
+function holds(open: () => SecretValue, value: string): boolean {
+  try {
+    return open().reveal() === value
+  } catch (thrown) {
+    if (!(thrown instanceof Fault)) throw thrown
+    return false
+  }
 }
 
 function lostKeys({ definition }: Admitted, before: unknown, after: unknown): readonly string[] {
