@@ -4,7 +4,7 @@ import { unavailable } from '../failure.ts'
 import type { Target } from '../target.ts'
 import type { Acquired } from './form.ts'
 import { holderWords, type HolderQuery } from './holder-options.ts'
-import { testGrant } from './test-grant.ts'
+import { testGrant, type Verdict } from './test-grant.ts'
 
 /** A grant, and where it is to be kept. */
 export interface NewGrant {
@@ -18,6 +18,12 @@ export interface NewGrant {
   readonly force: boolean
 }
 
+/** What the daemon answers. */
+export interface Kept {
+  /** Servers that name this grant. */
+  readonly usedBy: readonly string[]
+}
+
 /**
  * Hands a grant to the daemon, which keeps it sealed, and has it tested.
  *
@@ -27,27 +33,24 @@ export async function giveGrant(
   target: Target,
   grant: NewGrant,
   given: { readonly context: CliContext; readonly test: boolean; readonly json: boolean },
-): Promise<void> {
+): Promise<Kept> {
   const { context, test, json } = given
   const { name, acquired, holder, server, origins, force } = grant
   const values = Object.fromEntries([...acquired.values].map(([field, value]) => [field, value.reveal()]))
   const about = { server, origins, profile: holder.profile, for: holder.for, expiresAt: acquired.expiresAt }
   const body = jsonBody(Object.assign({ values, source: acquired.source, force: force || undefined }, about))
-  const answer = await callApi(target, ['grants', name], { method: 'PUT', body })
+  const kept = JSON.parse(await callApi(target, ['grants', name], { method: 'PUT', body })) as Kept
   if (!json) printLines(context.stdout, [`${name} stored`])
   const verdict = test ? await testGrant(target, name, holder) : undefined
-  if (json)
-    printLines(context.stdout, [
-      JSON.stringify(Object.assign(JSON.parse(answer), { test: verdict }), null, 2),
-    ])
-  if (verdict === undefined) return
-  if (verdict.state === 'invalid')
+  if (json) printLines(context.stdout, [JSON.stringify(Object.assign({ test: verdict }, kept), null, 2)])
+  if (verdict?.state === 'invalid')
     throw unavailable(
       `it is stored, and it does not work: ${verdict.message}`,
       `give another with the same command, or: castellan revoke ${name}${holderWords(holder)}`,
     )
-  if (!json)
-    printLines(context.stderr, [
-      `${verdict.state === 'valid' ? 'tested' : 'not known whether it works'}: ${verdict.message}`,
-    ])
+  if (verdict !== undefined && !json) printLines(context.stderr, [lineOf(verdict)])
+  return kept
 }
+
+const lineOf = ({ state, message }: Verdict): string =>
+  `${state === 'valid' ? 'tested' : 'not known whether it works'}: ${message}`

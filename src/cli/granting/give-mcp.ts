@@ -4,10 +4,10 @@ import type { Target } from '../target.ts'
 import { acquire } from './acquire.ts'
 import { giveGrant } from './give-grant.ts'
 import { qualifierOf } from './grant-word.ts'
-import { holderOf, type HolderChoice } from './holder-options.ts'
+import { holderOf, type HolderChoice, type HolderQuery } from './holder-options.ts'
 import type { Provider } from './provider.ts'
 import { readOrigins } from './read-origins.ts'
-import { authSnippet, readServerAuth } from './server-auth.ts'
+import { authSnippet, readServerAuth, type ServerAuth } from './server-auth.ts'
 
 /** The key of one MCP server, as the command line says it. */
 export interface McpGrant extends HolderChoice {
@@ -48,7 +48,7 @@ export async function giveMcpGrant(
   const server = origins === undefined ? (asked.server ?? qualifier) : undefined
   const target = at.target()
   // Before anybody types a secret that there is no use for.
-  const auth = server === undefined ? undefined : await readServerAuth(target, server)
+  if (server !== undefined) await readServerAuth(target, server)
   const from = asked.stdin ? 'stdin' : 'prompt'
   const acquired = await acquire(
     KEY,
@@ -56,16 +56,17 @@ export async function giveMcpGrant(
     { context, target },
   )
   const name = `mcp:${qualifier}`
-  await giveGrant(
+  const { usedBy } = await giveGrant(
     target,
     { name, acquired, holder, server, origins, force: asked.force },
     { context, test: !asked.noTest, json: asked.output === 'json' },
   )
-  if (auth?.grant === name) return
-  const whose =
-    holder.for === undefined ? undefined : holder.for.startsWith('project:') ? 'per-project' : 'per-user'
+  if (server === undefined ? usedBy.length > 0 : usedBy.includes(server)) return
   printLines(context.stderr, [
     `${server === undefined ? 'a server uses it' : `server/${server} uses it`} with this in its manifest; auth.header names the header, if it is not Authorization:`,
-    ...authSnippet(name, { profile: holder.profile, whose }),
+    ...authSnippet(name, { profile: holder.profile, whose: whoseOf(holder) }),
   ])
 }
+
+const whoseOf = ({ for: of }: HolderQuery): ServerAuth['whose'] =>
+  of === undefined ? undefined : of.startsWith('project:') ? 'per-project' : 'per-user'

@@ -112,7 +112,7 @@ async function start(more: (asked: Asked) => Answer | undefined = () => undefine
     if (route.startsWith('/api/v1/servers/')) return missing
     if (route.endsWith('/test')) return { body: { state: 'valid', message: 'it works' } }
     if (method === 'DELETE') return { body: { name: 'x', revoked: false } }
-    return { body: { name: 'x' } }
+    return { body: { name: 'x', usedBy: [] } }
   })
 }
 
@@ -327,11 +327,7 @@ describe('the key of an MCP server', () => {
   })
 
   test('a server that uses it already is left in peace', async () => {
-    await start(({ path }) =>
-      path === '/api/v1/servers/context7'
-        ? { body: { spec: { auth: { grant: 'mcp:context7' } } } }
-        : undefined,
-    )
+    await start(({ method }) => (method === 'PUT' ? { body: { usedBy: ['other', 'context7'] } } : undefined))
     expect((await run('grant mcp context7 --stdin', { stdin: 'k' })).err).toBe('tested: it works\n')
   })
 })
@@ -349,7 +345,11 @@ test.each([
 
 test('-o json: one document, and nothing of the value', async () => {
   const ran = await run('grant github -o json', { env: { GH_TOKEN: 'canary' } })
-  expect(JSON.parse(ran.out)).toEqual({ name: 'x', test: { state: 'valid', message: 'it works' } })
+  expect(JSON.parse(ran.out)).toEqual({
+    name: 'x',
+    usedBy: [],
+    test: { state: 'valid', message: 'it works' },
+  })
   expect(ran.out + ran.err).not.toContain('canary')
 })
 

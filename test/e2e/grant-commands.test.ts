@@ -1,0 +1,323 @@
+import { spawn, spawnSync, type ChildProcessByStdio } from 'node:child_process'
+import { once } from 'node:events'
+import { chmodSync, mkdirSync, mkdtempSync, writeFileSync } from 'node:fs'
+import { rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Readable, Writable } from 'node:stream'
+import { text } from 'node:stream/consumers'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { startAuthorizationServer, type AuthorizationServer } from '../fixtures/authorization-server.ts'
+import { BIN } from '../fixtures/daemon.ts'
+import { startUpstream, type Upstream } from '../fixtures/upstream.ts'
+import { createScanner } from './canary-scan.ts'
+import { httpServer, project, startGate, until, type Gate, type Json } from './gateway-harness.ts'
+import type { Ran } from './cli-in-memory.ts'
+
+/* What a person types about grants, in processes of their own, with a home that other programs have logins in. */
+
+const person = mkdtempSync(join(tmpdir(), 'castellan-grantor-'))
+const scanner = createScanner()
+const screens: string[] = []
+let upstream: Upstream
+let authorization: AuthorizationServer
+let gate: Gate
+
+/** A value that must be seen nowhere but where it belongs. */
+function secret(label: string, head = ''): string {
+  const value = `${head}${label}-${crypto.randomUUID().replaceAll('-', '')}`
+  scanner.plant(label, value)
+  return value
+}
+
+function put(path: string, content: string, mode = 0o600): void {
+  mkdirSync(join(person, path, '..'), { recursive: true })
+  writeFileSync(join(person, path), content)
+  chmodSync(join(person, path), mode)
+}
+
+const server = (name: string, auth: Json): Json => httpServer(name, upstream.url, { auth })
+
+beforeAll(async () => {
+  upstream = await startUpstream({ style: 'modern' })
+  authorization = await startAuthorizationServer({ behind: upstream.url })
+  gate = await startGate([
+    server('keyed', { grant: 'mcp:keyed', header: 'X-Api-Key' }),
+    server('personal', { grant: 'mcp:personal', header: 'X-Api-Key', whose: 'per-user' }),
+    httpServer('notes', authorization.url, { auth: { grant: 'oauth:notes' } }),
+    httpServer('plain', upstream.url),
+    { kind: 'User', metadata: { name: 'ada' }, spec: {} },
+    {
+      kind: 'RoleBinding',
+      metadata: { name: 'ada' },
+      spec: {
+        subjects: [{ kind: 'User', name: 'ada' }],
+        bindings: [{ role: 'view', resource: 'servers' }],
+      },
+    },
+    project('demo', ['keyed', 'notes']),
+  ])
+  put('browser', `#!${process.execPath}\nfetch(process.argv[2]).then((r) => r.text())\n`, 0o755)
+})
+afterAll(async () => {
+  await gate?.end()
+  await authorization?.close()
+  await upstream?.close()
+  await rm(person, { recursive: true, force: true })
+})
+
+interface Given {
+  readonly env?: Readonly<Record<string, string>>
+  readonly stdin?: string
+}
+
+const environment = (env: Given['env']): Record<string, string> => ({
+  PATH: `${person}/bin:/usr/bin:/bin`,
+  HOME: person,
+  CASTELLAN_HOME: gate.daemon.home,
+  TERM: 'xterm',
+  ...env,
+})
+
+const wordsOf = (line: string | readonly string[]): readonly string[] =>
+  typeof line === 'string' ? line.split(' ') : line
+
+async function castellan(line: string | readonly string[], { env, stdin = '' }: Given = {}): Promise<Ran> {
+  const child = spawn(process.execPath, [BIN, ...wordsOf(line)], { env: environment(env), cwd: person })
+  child.stdin.end(stdin)
+  const [out, err, [code]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'exit')])
+  screens.push(out, err)
+  return { code: code as number, out, err }
+}
+
+/** One who types: keys go out when the screen shows what they answer. */
+class Typist {
+  readonly #child: ChildProcessByStdio<Writable, Readable, null>
+  #screen = ''
+
+  constructor(line: string, env: Given['env'] = {}) {
+    const command = [process.execPath, BIN, ...line.split(' ')].map((word) => `'${word}'`).join(' ')
+    // A terminal without a size would break each letter into a line of its own.
+    this.#child = spawn('script', ['-qefc', `stty cols 120 rows 40; exec ${command}`, '/dev/null'], {
+      env: environment(env),
+      cwd: person,
+      stdio: ['pipe', 'pipe', 'inherit'],
+    })
+    this.#child.stdout.setEncoding('utf8').on('data', (shown: string) => (this.#screen += shown))
+  }
+
+  async when(shown: string, keys: string): Promise<this> {
+    await until(`the screen shows ${shown}`, () => this.#screen.includes(shown))
+    this.#child.stdin.write(keys)
+    return this
+  }
+
+  async ended(): Promise<{ readonly code: number; readonly screen: string }> {
+    if (this.#child.exitCode === null) await once(this.#child, 'exit')
+    screens.push(this.#screen)
+    return { code: this.#child.exitCode ?? -1, screen: this.#screen }
+  }
+
+  get screen(): string {
+    return this.#screen
+  }
+}
+
+const has = (command: string, ...words: readonly string[]): boolean =>
+  spawnSync(command, words, { stdio: 'ignore' }).error === undefined
+const hasTerminal = process.platform === 'linux' && has('script', '--version')
+const hasSsh = has('ssh-agent', '-?') && has('ssh-keygen', '-?')
+
+const shown = async (name: string, query = ''): Promise<Json> =>
+  (await gate.daemon.call('GET', `/api/v1/grants/${encodeURIComponent(name)}${query}`)) as Json
+const names = async (): Promise<readonly unknown[]> =>
+  ((await gate.daemon.call('GET', '/api/v1/grants')) as { items: readonly Json[] }).items.map(
+    ({ name }) => name,
+  )
+
+async function callKeyed(): Promise<string | undefined> {
+  const { url, token } = await gate.access('demo', 'keyed')
+  const response = await fetch(url, {
+    method: 'POST',
+    headers: {
+      authorization: `Bearer ${token}`,
+      accept: 'application/json, text/event-stream',
+      'content-type': 'application/json',
+      'mcp-protocol-version': '2026-07-28',
+      'mcp-method': 'tools/call',
+      'mcp-name': 'echo',
+    },
+    body: JSON.stringify({
+      jsonrpc: '2.0',
+      id: 1,
+      method: 'tools/call',
+      params: {
+        name: 'echo',
+        arguments: { message: 'hi' },
+        _meta: {
+          'io.modelcontextprotocol/protocolVersion': '2026-07-28',
+          'io.modelcontextprotocol/clientCapabilities': {},
+        },
+      },
+    }),
+  })
+  screens.push(await response.text())
+  return upstream.last('tools/call')?.headers['x-api-key'] as string | undefined
+}
+
+describe('the key of an MCP server', () => {
+  test('from standard input: stored, tested, and sent with the next call', async () => {
+    const key = secret('piped')
+    const ran = await castellan('grant mcp mcp-keyed --stdin', { stdin: `${key}\n` })
+    expect(ran).toMatchObject({ code: 0, out: 'mcp:keyed stored\n' })
+    expect(await callKeyed()).toBe(key)
+    expect(await shown('mcp:keyed')).toMatchObject({ source: 'stdin', server: 'keyed', state: 'ready' })
+  })
+
+  test('for a server that does not use it yet, with what to write into its manifest', async () => {
+    const ran = await castellan('grant mcp plain --stdin --profile work --no-test', {
+      stdin: secret('snippet'),
+    })
+    expect(ran).toMatchObject({ code: 0 })
+    expect(ran.err).toContain('spec:\n  auth:\n    grant: mcp:plain\n    profile: work\n')
+  })
+
+  test.runIf(hasTerminal)('typed on a terminal, which does not show it; Ctrl-C leaves nothing', async () => {
+    const [key, half] = [secret('typed'), secret('half')]
+    const typed = await new Typist('grant mcp keyed').when('Key of the server', `${key}\r`)
+    expect(await typed.ended()).toMatchObject({ code: 0 })
+    expect(await callKeyed()).toBe(key)
+    const given = await names()
+    const gaveUp = await new Typist('grant mcp never --url https://mcp.example.com').when('Key of', half)
+    await gaveUp.when('▪'.repeat(10), '\u0003')
+    expect((await gaveUp.ended()).code).toBe(1)
+    expect(gaveUp.screen).toContain('nothing was done')
+    expect(await names()).toEqual(given)
+  })
+})
+
+describe('providers', () => {
+  test('a file in the home of the daemon is one more; what is wrong with another is said', async () => {
+    const folder = join(gate.daemon.home, 'providers')
+    mkdirSync(folder, { recursive: true })
+    writeFileSync(
+      join(folder, 'acme.yaml'),
+      'name: acme\ndescription: Rockets\nhosts: [api.acme.example]\ninject: {header: X-Acme-Key}\nsource_env: [ACME_KEY]\nprompt: Key of Acme\n',
+    )
+    writeFileSync(join(folder, 'broken.yaml'), 'name: broken\nhsots: [a.example]\n')
+    const listed = await castellan('grant providers')
+    expect(listed.out).toMatch(/^acme +\S.* ACME_KEY, a prompt$/m)
+    expect(listed.err).toMatch(/broken\.yaml:2:1.*hosts/)
+    const ran = await castellan('grant acme --no-test', { env: { ACME_KEY: secret('acme') } })
+    expect(ran).toEqual({ code: 0, out: 'acme stored\n', err: 'token from ACME_KEY\n' })
+    expect(await shown('acme')).toMatchObject({ source: 'env', origins: ['https://api.acme.example'] })
+  })
+
+  test('logins of other programs are found where these keep them', async () => {
+    const [access, refresh] = [secret('login', 'sk-ant-oat01-'), secret('relogin', 'sk-ant-ort01-')]
+    const oauth = { accessToken: access, refreshToken: refresh, expiresAt: Date.now() + 3_600_000 }
+    put('.claude/.credentials.json', JSON.stringify({ claudeAiOauth: oauth }))
+    put('.npmrc', '//registry.example.com/:_authToken=${PACKAGES}\n')
+    const claude = await castellan('grant claude --no-test')
+    expect(claude).toMatchObject({ code: 0, out: 'claude stored\n' })
+    expect(claude.err).toContain(`token and refreshToken from ${person}/.claude/.credentials.json`)
+    expect(await shown('claude')).toMatchObject({ source: 'file', expiresAtMs: oauth.expiresAt })
+    const npm = await castellan('grant npm --no-test', { env: { PACKAGES: secret('npm', 'npm_') } })
+    expect(npm).toMatchObject({ code: 0, out: 'npm:registry.example.com stored\n' })
+    expect(await shown('npm:registry.example.com')).toMatchObject({
+      origins: ['https://registry.example.com'],
+    })
+  })
+
+  test('a command of another program, and a value that is none', async () => {
+    put('bin/gh', `#!/bin/sh\necho "${secret('gh', 'gho_')}"\n`, 0o755)
+    const ran = await castellan('grant gh --no-test')
+    expect(ran).toMatchObject({ code: 0, err: 'GITHUB_TOKEN, GH_TOKEN: not set\ntoken from gh auth token\n' })
+    const wrong = await castellan('grant anthropic', {
+      env: { ANTHROPIC_API_KEY: secret('wrong', 'sk-ant-oat01-') },
+    })
+    expect(wrong).toMatchObject({ code: 2, out: '' })
+    expect(wrong.err).toContain('castellan grant claude')
+  })
+
+  test.runIf(hasSsh)('a key of a real SSH agent', async () => {
+    const agent = spawn('ssh-agent', ['-D', '-a', join(person, 'agent')], { stdio: 'ignore' })
+    try {
+      const env = { SSH_AUTH_SOCK: join(person, 'agent') }
+      spawnSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-C', 'one', '-f', join(person, 'one')])
+      spawnSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-C', 'two', '-f', join(person, 'two')])
+      const add = (name: string) =>
+        spawnSync('ssh-add', ['-q', join(person, name)], { env: { ...process.env, ...env } })
+      await until('the agent takes a key', () => add('one').status === 0)
+      const ran = await castellan('grant ssh --host github.com --no-test', { env })
+      expect(ran).toMatchObject({ code: 0, out: 'ssh:github.com stored\n' })
+      expect(ran.err).toMatch(/key from the SSH agent: ssh-ed25519 SHA256:\S+ one\n/)
+      add('two')
+      const several = await castellan('grant ssh --host github.com', { env })
+      expect(several).toMatchObject({ code: 2 })
+      expect(several.err).toMatch(/SHA256:\S+ one, or ssh-ed25519 SHA256:\S+ two/)
+    } finally {
+      agent.kill()
+    }
+  })
+})
+
+describe('OAuth', () => {
+  test('a browser is opened without a shell, and brings the answer; where each value came from is said', async () => {
+    const env = { BROWSER: join(person, 'browser') }
+    const ran = await castellan('grant oauth notes --server notes', { env })
+    expect(ran).toMatchObject({ code: 0 })
+    expect(ran.out).toContain('/authorize?')
+    expect(ran.err).toContain('oauth:notes authorized')
+    expect(await shown('oauth:notes')).toMatchObject({ state: 'ready', renewable: true })
+  })
+
+  test('renewed at once, bound elsewhere, and taken back at the issuer too', async () => {
+    const before = authorization.count('refresh')
+    expect(await castellan('grant refresh oauth:notes')).toMatchObject({
+      code: 0,
+      out: 'oauth:notes renewed\n',
+    })
+    expect(authorization.count('refresh')).toBe(before + 1)
+    expect(await castellan('grant test oauth:notes')).toMatchObject({ code: 0 })
+    expect(await castellan('grant bind oauth:notes https://notes.example.com')).toMatchObject({ code: 2 })
+    expect(await castellan('grant bind oauth:notes https://notes.example.com --yes')).toMatchObject({
+      code: 0,
+    })
+    expect((await castellan('grant show oauth:notes')).out).toMatch(
+      /^sent to +https:\/\/notes\.example\.com$/m,
+    )
+    await castellan(['grant', 'bind', 'oauth:notes', authorization.url, '--yes'])
+    const revoked = authorization.count('revoke')
+    expect(await castellan('revoke oauth:notes')).toEqual({
+      code: 0,
+      out: 'oauth:notes forgotten\n',
+      err: 'its issuer has taken it back\n',
+    })
+    expect(authorization.count('revoke')).toBeGreaterThan(revoked)
+  })
+})
+
+test('a user connects themselves to a server that calls with the grant of each user', async () => {
+  const password = secret('password')
+  await castellan('set-password ada', { stdin: `${password}\n` })
+  const env = { CASTELLAN_HOME: '', DBUS_SESSION_BUS_ADDRESS: `unix:path=${person}/none` }
+  const login = ['login', '--url', gate.daemon.origin, '--user', 'ada', '--keep-in', 'file']
+  expect(await castellan(login, { env, stdin: `${password}\n` })).toMatchObject({ code: 0 })
+  const connected = await castellan('grant connect personal', { env, stdin: `${secret('own')}\n` })
+  expect(connected).toMatchObject({ code: 0 })
+  expect(connected.out).toContain('server/personal connected\n')
+  expect((await castellan('grant list', { env })).out).toContain('mcp:personal')
+  expect(await shown('mcp:personal', '?for=user:ada')).toMatchObject({ holder: 'user:ada' })
+  expect(await castellan('grant connect keyed', { env })).toMatchObject({ code: 2 })
+  expect(await castellan('grant mcp keyed --stdin', { env, stdin: secret('shared') })).toMatchObject({
+    code: 1,
+  })
+  expect(await castellan('revoke mcp:personal --user ada')).toMatchObject({ code: 0 })
+})
+
+test('no value was on a screen, in an answer, or in a file of the daemon', () => {
+  for (const value of authorization.secrets) scanner.plant('issued', value)
+  expect(screens.flatMap((screen) => scanner.look('screen', screen, ['issued']))).toEqual([])
+  expect(scanner.lookBelow(gate.daemon.home, [])).toEqual([])
+})
