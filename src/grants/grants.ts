@@ -210,8 +210,8 @@ async function revokeBoth({ oauth }: Grant, fetcher: Fetcher, clock: Clock): Pro
       fetcher,
       nowMs: clock.nowMs,
     }
-    const refresh = tokens.refresh === undefined || (await revokeToken(source, tokens.refresh.open()))
-    return (await revokeToken(source, tokens.access.open())) && refresh
+    const refresh = tokens.refresh === undefined || (await revokeToken(source, tokens.refresh.open(), 'refresh_token'))
+    return (await revokeToken(source, tokens.access.open(), 'access_token')) && refresh
   } catch (thrown) {
     // What does not open cannot be shown to anybody; it goes all the same.
     if (thrown instanceof Fault) return false

@@ -16,6 +16,7 @@ import { readGrantId } from './grant-id.ts'
 import type { Grant, GrantKey, HeldClient, OAuthState } from './grant.ts'
 import { justIssued } from './held-secret.ts'
 import type { Keeper } from './keeper.ts'
+import { forgetUnknownClient } from './unknown-client.ts'
 import { heldTokens, openClient } from './renewal.ts'
 
 export interface StartRequest {
@@ -84,6 +85,7 @@ export function createOAuthFlow(deps: OAuthFlowDeps): OAuthFlow {
           remembered: remembered && openClient(remembered),
           redirectUri,
           scopes,
+          nowMs: clock.nowMs(),
         },
         fetcher,
       ),
@@ -167,7 +169,10 @@ export function createOAuthFlow(deps: OAuthFlowDeps): OAuthFlow {
       { state: answer.get('state') ?? '', verifier: new SecretValue(draft.verifier) },
       answer,
     )
-    if (!issued.ok) return err(issued.error.message)
+    if (!issued.ok) {
+      await forgetUnknownClient(keeper, stored, authorizationServer.issuer, issued.error)
+      return err(issued.error.message)
+    }
     const kept = await keeper.update(key, (now) => {
       if (now?.uid !== stored.uid) return undefined
       const grant = waitingGrant(draft, clock.nowMs(), now.oauth?.clients ?? {})

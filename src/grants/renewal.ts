@@ -9,6 +9,7 @@ import { justIssued } from './held-secret.ts'
 import type { Keeper } from './keeper.ts'
 import { loginNeeded } from './mend.ts'
 import { createTurns } from './turns.ts'
+import { forgetUnknownClient } from './unknown-client.ts'
 import type { OAuthClient } from '../oauth/client/authorization-server.ts'
 
 /** Renews grants ahead of their end and when they are refused: once for all who wait, in all processes. */
@@ -99,6 +100,7 @@ export function createRenewal(deps: RenewalDeps): Renewal {
       ),
     )
     if (issued.ok) return ok(await keep(grant, issued.value))
+    await forgetUnknownClient(keeper, grant, source.authorizationServer.issuer, issued.error)
     return err(await failed(grant, issued.error))
   }
 

@@ -191,11 +191,13 @@ const withoutSecret = ({
   clientId,
   method,
   redirectUri,
+  secretExpiresAtMs,
   from,
 }: HeldClient): PlainOAuth['clients'][string] => ({
   clientId,
   method,
   redirectUri,
+  secretExpiresAtMs,
   from,
 })
 

@@ -221,6 +221,18 @@ test.each(TOKENS)('token endpoint: %s', async (_, answer, expected) => {
   expect((await call()).error?.message).toContain(COMMAND)
 })
 
+test('a client that its authorization server has forgotten is registered anew', async () => {
+  const url = await callbackOf({ code: 'c', iss: stranger.origin })
+  const registered = stranger.count('/register')
+  await start()
+  expect(stranger.count('/register')).toBe(registered)
+  const body = JSON.stringify({ error: 'invalid_client', error_description: CANARY })
+  stranger.answer({ '/token': answerOf(401, body, { 'www-authenticate': `Basic realm="${CANARY}"` }) })
+  expect(await visit(url)).toMatch(/\(invalid_client\)/)
+  await start()
+  expect(stranger.count('/register')).toBe(registered + 1)
+})
+
 describe('a callback', () => {
   test('with another state, at the path of another grant, or at no path is no answer', async () => {
     const url = await callbackOf({ code: 'c', iss: stranger.origin })

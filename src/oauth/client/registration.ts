@@ -28,7 +28,7 @@ export interface ClientSources {
   readonly remembered: OAuthClient | undefined
   readonly redirectUri: string
   readonly scopes: readonly string[]
-  readonly nowMs?: number
+  readonly nowMs: number
 }
 
 const TIMEOUT_MS = 10_000
@@ -53,7 +53,7 @@ export async function identifyClient(
   if (document !== undefined && server.client_id_metadata_document_supported)
     return ok({ clientId: document, secret: undefined, method: 'none', redirectUri, from: 'document' })
   // Another redirect address is another registration, and so is one whose secret is over.
-  const isOver = (remembered?.secretExpiresAtMs ?? Infinity) <= (sources.nowMs ?? 0) + MARGIN_MS
+  const isOver = (remembered?.secretExpiresAtMs ?? Infinity) <= sources.nowMs + MARGIN_MS
   if (remembered?.redirectUri === redirectUri && !isOver) return ok(remembered)
   if (server.registration_endpoint !== undefined)
     return register(server, server.registration_endpoint, sources, fetcher)

@@ -14,7 +14,7 @@ const TIMEOUT_MS = 10_000
 export async function revokeToken(
   source: TokenSource,
   token: SecretValue,
-  kind?: 'access_token' | 'refresh_token',
+  kind: 'access_token' | 'refresh_token',
 ): Promise<boolean> {
   if (source.authorizationServer.revocation_endpoint === undefined) return false
   const library = await loadLibrary()
@@ -22,7 +22,7 @@ export async function revokeToken(
   try {
     const response = await library.revocationRequest(server, client, authentication, token.reveal(), {
       ...throughFetcher(library, source.fetcher, TIMEOUT_MS),
-      ...(kind === undefined ? {} : { additionalParameters: { token_type_hint: kind } }),
+      additionalParameters: { token_type_hint: kind },
     })
     await library.processRevocationResponse(response)
     return true

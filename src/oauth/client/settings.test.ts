@@ -39,6 +39,8 @@ test.each<readonly [string, OAuthFlags, OAuthSettings, readonly RegExp[]]>([
   ['PKCE where nothing advertises', { authUrl: AUTH, allowWithoutPkceAdvertised: true }, { tokenUrl: TOKEN }, [/^--allow-without-pkce-advertised: .*by hand/]],
   ['http elsewhere', { tokenUrl: 'http://as.example/token' }, {}, [/^--token-url: must be an https address/]],
   ['a script', { authUrl: 'javascript:alert(1)' }, {}, [/^--auth-url: must be/]],
+  ['a document without a path', { clientMetadataUrl: 'https://us.example/' }, {}, [/^--client-metadata-url: must be/]],
+  ['a document on loopback', { clientMetadataUrl: 'http://127.0.0.1/client' }, {}, [/^--client-metadata-url: must be/]],
   ['credentials in an address', { tokenUrl: 'https://u:p@as.example/' }, {}, [/^--token-url: must be/]],
   ['a fragment', { issuer: 'https://as.example/#x' }, {}, [/^--issuer: must be/]],
   ['all at once', { clientSecret: SECRET, deviceUrl: 'x', revocationUrl: 'y' }, {}, [/^--revocation-url/, /^--device-url: must/, /^--client-secret-stdin/, /^--device-url: has no/]],

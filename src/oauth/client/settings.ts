@@ -44,13 +44,17 @@ export const SETTING_NAMES = {
 } as const satisfies Readonly<Record<keyof OAuthSettings, string>>
 
 export const SETTINGS = Object.keys(SETTING_NAMES) as readonly (keyof OAuthSettings)[]
-export const ADDRESSES = ['issuer', 'authUrl', 'tokenUrl', 'revocationUrl', 'deviceUrl'] as const
+const ADDRESSES = ['issuer', 'authUrl', 'tokenUrl', 'revocationUrl', 'deviceUrl'] as const
 
 /** An address that may be given by hand: https, or http on loopback; without credentials and fragment. */
 export function isEndpoint(text: string): boolean {
   const url = text.length > 2048 ? undefined : browserAddress(text)
   return url !== undefined && url.username === '' && url.password === '' && url.hash === ''
 }
+
+/** MCP, "Client ID metadata documents": https, with a path. */
+const isDocument = (text: string): boolean =>
+  isEndpoint(text) && text.startsWith('https://') && new URL(text).pathname !== '/'
 
 /** Setting by setting, the first that says something: flags, then the file. */
 export function mergeSettings(
@@ -141,8 +145,12 @@ const IDLE: readonly (readonly [string, (one: Case) => boolean])[] = [
 /** @returns one public sentence for each flag and each line of the file that would have no effect, or cannot be used */
 export function problemsOf(flags: OAuthFlags, file: OAuthSettings): readonly string[] {
   const one: Case = { flags, file, all: mergeSettings(flags, file).settings }
+  const { clientMetadataUrl: document } = flags
   const strange = ADDRESSES.filter((name) => flags[name] !== undefined && !isEndpoint(flags[name]))
   return [
+    ...(document !== undefined && !isDocument(document)
+      ? ['--client-metadata-url: must be an https address with a path']
+      : []),
     ...strange.map((name) => `${flagOf(name)}: must be an https address, or http on loopback`),
     ...IDLE.filter(([, isIdle]) => isIdle(one)).map(([sentence]) => sentence),
   ]
