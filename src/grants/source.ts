@@ -123,7 +123,8 @@ export function createGrantSource(deps: GrantSourceDeps): GrantSource {
     wanted: Wanted,
     { used, status, challenge }: Refused,
   ): Promise<Result<void, GrantProblem | undefined>> {
-    const grant = keeper.peek(wanted.key)
+    // Not in memory: another process has changed it meanwhile, and this call went with what was there before.
+    const grant = await keeper.find(wanted)
     if (grant === undefined) return err(undefined)
     const sent = keeper.credential(grant)
     if (sent !== undefined && used !== undefined && !sent.equals(used)) return ok(undefined)
