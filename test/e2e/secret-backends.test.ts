@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { startDaemon, makeHome, removeHome, type Daemon, type DaemonOptions } from '../fixtures/daemon.ts'
 import { startUpstream, type Upstream } from '../fixtures/upstream.ts'
+import { accessAtBoth, startFleet } from './fleet-harness.ts'
 import {
   at,
   createToken,
@@ -15,6 +16,7 @@ import {
   stdioServer,
   toolJson,
   until,
+  type Access,
   type Json,
   type LegacyCaller,
 } from './gateway-harness.ts'
@@ -222,5 +224,54 @@ test('neither a log nor a row holds any of it', async () => {
   ]) {
     const bytes = await readFile(join(home, name)).catch(() => Buffer.alloc(0))
     for (const value of [FROM_ENV, NOT_ASKED]) expect([name, bytes.includes(value)]).toEqual([name, false])
+  }
+})
+
+test('of several daemons each reads what it has itself, and says whose word it is', async () => {
+  const ours = join(base, 'ours')
+  const theirs = join(base, 'theirs')
+  for (const [folder, value] of [
+    [ours, 'ours'],
+    [theirs, 'theirs'],
+  ] as const) {
+    await mkdir(folder)
+    await writeFile(join(folder, 'token'), value)
+  }
+  const fleet = await startFleet({ env: { CASTELLAN_SECRET_DIRS: ours } })
+  try {
+    const other = await fleet.another({
+      env: { CASTELLAN_SECRET_DIRS: theirs, CASTELLAN_SECRET_HERE: 'only-here' },
+    })
+    const header = (name: string, secret: string): Json => ({ name, ...fromSecret(secret, 'token') })
+    await other.apply([
+      reference('each', 'file', { token: 'token' }),
+      reference('here', 'env', { token: 'CASTELLAN_SECRET_HERE' }),
+      httpServer('both', upstream.url, { headers: [header('X-Token', 'each')] }),
+      httpServer('one', upstream.url, { headers: [header('X-Token', 'here')] }),
+      project('both', ['both', 'one']),
+    ])
+    const { atA, atB } = await accessAtBoth({ a: fleet.a, b: other }, 'both')
+    const carried = async (access: Access, server: string): Promise<unknown> => {
+      const count = upstream.count('tools/call')
+      const caller = await openLegacy(access)
+      const { text } = await caller.ask('tools/call', {
+        name: `${server}__echo`,
+        arguments: { message: 'x' },
+      })
+      return upstream.count('tools/call') > count ? upstream.last('tools/call')?.headers['x-token'] : text
+    }
+    await until('the configuration has arrived', async () => (await carried(atA, 'both')) === 'ours')
+    expect([await carried(atB, 'both'), await carried(atB, 'one')]).toEqual(['theirs', 'only-here'])
+    expect(await carried(atA, 'one')).toContain('castellan describe secret here')
+    for (const [daemon, state] of [
+      [fleet.a, 'absent'],
+      [other, 'ready'],
+    ] as const) {
+      const { status } = (await daemon.call('GET', '/api/v1/secrets/here')) as Json
+      expect(status).toMatchObject({ keys: { token: { state } } })
+      expect(at(status, 'daemon')).toMatch(new RegExp(`/${daemon.pid}$`))
+    }
+  } finally {
+    await fleet.end()
   }
 })
