@@ -78,7 +78,7 @@ function linesOf(shown: Shown): string[] {
     ['state', shown.state],
     ['problem', shown.problem],
     ['server', shown.server],
-    ['sent to', shown.origins.join(', ') || 'nowhere; castellan grant bind says where'],
+    ['sent to', shown.origins.join(', ') || undefined],
     ['authorization server', shown.issuer],
     ['scopes', shown.scopes.join(' ') || undefined],
     ['given', `${dateOf(shown.givenAtMs)} (${shown.source})`],

@@ -1,5 +1,5 @@
 import { printLines, type CliContext } from '../context.ts'
-import { usage } from '../failure.ts'
+import { CliFailure, usage } from '../failure.ts'
 import type { Target } from '../target.ts'
 import { acquire } from './acquire.ts'
 import { giveGrant } from './give-grant.ts'
@@ -48,7 +48,7 @@ export async function giveMcpGrant(
   const server = origins === undefined ? (asked.server ?? qualifier) : undefined
   const target = at.target()
   // Before anybody types a secret that there is no use for.
-  if (server !== undefined) await readServerAuth(target, server)
+  if (server !== undefined) await readServerAuth(target, server).catch(orSayWhich)
   const from = asked.stdin ? 'stdin' : 'prompt'
   const acquired = await acquire(
     KEY,
@@ -66,6 +66,14 @@ export async function giveMcpGrant(
     `${server === undefined ? 'a server uses it' : `server/${server} uses it`} with this in its manifest; auth.header names the header, if it is not Authorization:`,
     ...authSnippet(name, { profile: holder.profile, whose: whoseOf(holder) }),
   ])
+}
+
+function orSayWhich(thrown: unknown): never {
+  if (!(thrown instanceof CliFailure) || thrown.body.code !== 'not_found') throw thrown
+  throw usage(
+    'there is no server by that name',
+    'say what the key is for: --server NAME, or --url URL where there is no server yet',
+  )
 }
 
 const whoseOf = ({ for: of }: HolderQuery): ServerAuth['whose'] =>

@@ -321,7 +321,7 @@ describe('the key of an MCP server', () => {
   })
 
   test('nobody types a key for a server that there is not; an empty one is none', async () => {
-    expect(await run('grant mcp gone --stdin', { stdin: 'canary' })).toMatchObject({ code: 1 })
+    expect(await run('grant mcp gone --stdin', { stdin: 'canary' })).toMatchObject({ code: 2 })
     expect(await run('grant mcp context7 --stdin', { stdin: '\n' })).toMatchObject({ code: 2 })
     expect(puts()).toEqual([])
   })
