@@ -31,7 +31,9 @@ export async function discover(
     const issuer = issuers.find((one) => one === preferred) ?? issuers[0]
     if (issuer === undefined) return err('the server names no authorization server')
     const found = await findAuthorizationServer(issuer, fetcher, false)
-    return found.ok ? ok({ resource, authorizationServer: found.value, challenge }) : found
+    if (!found.ok) return found
+    if (found.value === undefined) return err('the authorization server publishes no metadata')
+    return ok({ resource, authorizationServer: found.value, challenge })
   } catch (thrown) {
     if (thrown instanceof Unreachable)
       return err(`the way to the authorization server ends: ${thrown.message}`)

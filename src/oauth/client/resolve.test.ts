@@ -120,6 +120,26 @@ test('a server of 2025-03-26 is its own authorization server', async () => {
   expect(authorizationServer.issuer).toBe(stranger.origin)
 })
 
+test('one of 2025-03-26 without metadata: the addresses of that revision, where somebody takes them', async () => {
+  stranger.answer({ '/mcp': answerOf(401, ''), [`${RESOURCE}/mcp`]: undefined, [SERVER]: undefined })
+  expect(await problem()).toMatch(/2025-03-26, --allow-without-pkce-advertised .*--auth-url/)
+  expect((await found({ allowWithoutPkceAdvertised: true })).authorizationServer).toMatchObject({
+    issuer: stranger.origin,
+    authorization_endpoint: `${stranger.origin}/authorize`,
+    token_endpoint: `${stranger.origin}/token`,
+    registration_endpoint: `${stranger.origin}/register`,
+  })
+  // A lie is no absence, and a server that names its issuer is none of that revision.
+  stranger.answer({
+    '/mcp': answerOf(401, ''),
+    [`${RESOURCE}/mcp`]: undefined,
+    [SERVER]: metadata({ issuer: 'x' }),
+  })
+  expect(await problem({ allowWithoutPkceAdvertised: true })).toMatch(/another issuer/)
+  stranger.answer({ [SERVER]: undefined })
+  expect(await problem({ allowWithoutPkceAdvertised: true })).toMatch(/publishes no metadata; give/)
+})
+
 test('flags go before the file, both before discovery; who said what is known', async () => {
   const resolved = await found(
     { clientId: 'mine', scopes: ['a'] },

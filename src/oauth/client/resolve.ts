@@ -5,7 +5,7 @@ import { Unreachable, type Fetcher } from './guarded-fetch.ts'
 import { authorizationServerByHand, withEndpoints } from './manual.ts'
 import type { GivenClient } from './registration.ts'
 import { canonical, describeResource, type Described } from './resource-metadata.ts'
-import { findAuthorizationServer } from './server-metadata.ts'
+import { findAuthorizationServer, serverOf20250326 } from './server-metadata.ts'
 import {
   mergeSettings,
   problemsOf,
@@ -75,7 +75,7 @@ async function withoutFailing<T>(find: () => Promise<Result<T, string>>): Promis
   } catch (thrown) {
     if (!(thrown instanceof Unreachable)) throw thrown
     return err(
-      `the way to the authorization server ends: ${thrown.message}; where it is right all the same, give its endpoints by hand: --auth-url and --token-url`,
+      `the way to the authorization server ends: ${thrown.message}; where it is right all the same, ${BY_HAND}`,
     )
   }
 }
@@ -91,25 +91,34 @@ async function describe(
   } catch (thrown) {
     if (!isKnown || !(thrown instanceof Unreachable)) throw thrown
     const challenge = { resourceMetadata: [], scopes: [], error: undefined }
-    return ok({ resource: { identifier: canonical(serverUrl), scopes: [] }, issuers: [], challenge })
+    const resource = { identifier: canonical(serverUrl), scopes: [] }
+    return ok({ resource, issuers: [], isOwnIssuer: false, challenge })
   }
 }
 
-function discovered(
-  { issuers }: Described,
+async function discovered(
+  { issuers, isOwnIssuer }: Described,
   { issuer, preferred }: { readonly issuer: string | undefined; readonly preferred: string | undefined },
   fetcher: Fetcher,
   { allowWithoutPkceAdvertised, device }: OAuthFlags,
 ): Promise<Result<AuthorizationServer, string>> {
   const chosen = issuer ?? issuers.find((one) => one === preferred) ?? issuers[0]
   if (chosen === undefined)
-    return Promise.resolve(
-      err(
-        'the server names no authorization server; say which with --issuer, or give its endpoints by hand: --auth-url and --token-url',
-      ),
-    )
-  return findAuthorizationServer(chosen, fetcher, device === true || allowWithoutPkceAdvertised === true)
+    return err(`the server names no authorization server; say which with --issuer, or ${BY_HAND}`)
+  const isAllowed = allowWithoutPkceAdvertised === true
+  const found = await findAuthorizationServer(chosen, fetcher, device === true || isAllowed)
+  if (!found.ok) return found
+  if (found.value !== undefined) return ok(found.value)
+  const isOld = isOwnIssuer && issuer === undefined
+  if (isOld && isAllowed) return ok(serverOf20250326(chosen))
+  return err(
+    isOld
+      ? `the server publishes no metadata; if it is one of 2025-03-26, --allow-without-pkce-advertised takes the addresses of that revision, else ${BY_HAND}`
+      : `the authorization server publishes no metadata; ${BY_HAND}`,
+  )
 }
+
+const BY_HAND = 'give its endpoints by hand: --auth-url and --token-url'
 
 const sourcesOf = (server: AuthorizationServer, isDiscovered: boolean): SettingSources => {
   if (!isDiscovered) return {}

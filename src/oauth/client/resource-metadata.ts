@@ -9,6 +9,8 @@ export interface Described {
   readonly resource: Resource
   /** Of the authorization servers that issue tokens for it. */
   readonly issuers: readonly string[]
+  /** It describes nothing: a server of 2025-03-26, which is its own authorization server at the root of its origin. */
+  readonly isOwnIssuer: boolean
   /** Of the server, when it was asked without a token. */
   readonly challenge: Challenge
 }
@@ -32,7 +34,8 @@ export async function describeResource(
     const identifier = textOf(document, 'resource')
     if (identifier !== undefined && covers(identifier, serverUrl)) {
       const issuers = textsOf(document, 'authorization_servers') ?? []
-      return ok({ resource: { identifier, scopes: scopesOf(document) }, issuers, challenge })
+      const resource = { identifier, scopes: scopesOf(document) }
+      return ok({ resource, issuers, isOwnIssuer: false, challenge })
     }
     strange = true
   }
@@ -41,9 +44,8 @@ export async function describeResource(
       'the metadata of the server describes another resource, so its authorization server is not used; look whether the url of the server is the one that it is published under',
     )
   if (named.length > 0) return err('the server names an address for its metadata where there is none')
-  // Servers of 2025-03-26 are their own authorization server, at the root of their origin.
-  const { origin } = new URL(serverUrl)
-  return ok({ resource: { identifier: canonical(serverUrl), scopes: [] }, issuers: [origin], challenge })
+  const resource = { identifier: canonical(serverUrl), scopes: [] }
+  return ok({ resource, issuers: [new URL(serverUrl).origin], isOwnIssuer: true, challenge })
 }
 
 const PROBE = JSON.stringify({

@@ -10,17 +10,16 @@ import type { Fetcher } from './guarded-fetch.ts'
  * "Authorization code protection").
  *
  * @param withoutPkce take one that does not say that it supports PKCE, which is used all the same
- * @returns one public sentence where there is none
+ * @returns undefined where there is no metadata; one public sentence where it cannot be used
  * @throws Unreachable
  */
 export async function findAuthorizationServer(
   issuer: string,
   fetcher: Fetcher,
   withoutPkce: boolean,
-): Promise<Result<AuthorizationServer, string>> {
+): Promise<Result<AuthorizationServer | undefined, string>> {
   if (!URL.canParse(issuer)) return err('the server names an authorization server that is no address')
-  let problem =
-    'the authorization server publishes no metadata; its endpoints can be given by hand: --auth-url and --token-url'
+  let problem: string | undefined
   for (const candidate of wellKnownIssuer(issuer)) {
     const document = await getDocument(candidate, fetcher)
     if (document === undefined) continue
@@ -28,8 +27,20 @@ export async function findAuthorizationServer(
     if (read.ok) return read
     problem = read.error
   }
-  return err(problem)
+  return problem === undefined ? ok(undefined) : err(problem)
 }
+
+/** MCP 2025-03-26, "Fallbacks for servers without metadata discovery"; nothing says that such a server supports PKCE. */
+export const serverOf20250326 = (origin: string): AuthorizationServer => ({
+  issuer: origin,
+  authorization_endpoint: `${origin}/authorize`,
+  token_endpoint: `${origin}/token`,
+  registration_endpoint: `${origin}/register`,
+  scopes_supported: [],
+  token_endpoint_auth_methods_supported: ['none', 'client_secret_basic'],
+  authorization_response_iss_parameter_supported: false,
+  client_id_metadata_document_supported: false,
+})
 
 /** MCP, "Authorization server metadata discovery": path inserted (RFC 8414, OpenID Connect), then appended. */
 export function wellKnownIssuer(issuer: string): readonly string[] {
