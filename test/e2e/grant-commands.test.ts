@@ -281,13 +281,13 @@ describe('OAuth', () => {
     expect(authorization.count('refresh')).toBe(before + 1)
     expect(await castellan('grant test oauth:notes')).toMatchObject({ code: 0 })
     expect(await castellan('grant bind oauth:notes https://notes.example.com')).toMatchObject({ code: 2 })
-    expect(await castellan('grant bind oauth:notes https://notes.example.com --yes')).toMatchObject({
+    expect(await castellan('grant bind oauth:notes https://notes.example.com --yes --only')).toMatchObject({
       code: 0,
     })
     expect((await castellan('grant show oauth:notes')).out).toMatch(
       /^sent to +https:\/\/notes\.example\.com$/m,
     )
-    await castellan(['grant', 'bind', 'oauth:notes', authorization.url, '--yes'])
+    await castellan(['grant', 'bind', 'oauth:notes', authorization.url, '--only', '--yes'])
     const revoked = authorization.count('revoke')
     expect(await castellan('revoke oauth:notes')).toEqual({
       code: 0,

@@ -102,16 +102,18 @@ test.each(['\u0003', '\u001b'])(
 )
 
 test.each([
-  ['y', 0, 'github bound to https://a.example\n'],
+  ['y', 0, 'github is sent to https://b.example, https://a.example, and nowhere else\n'],
   ['n', 1, ''],
 ])('bind asks; %s', async (key, code, out) => {
-  await start()
+  await start(({ path }) =>
+    path === '/api/v1/grants/github' ? { body: { origins: ['https://b.example'] } } : undefined,
+  )
   expect(await type('grant bind github https://a.example/path', [['and nowhere else?', key]])).toMatchObject({
     code,
     out,
   })
   expect(changes().map(({ body }) => JSON.parse(body) as unknown)).toEqual(
-    code === 0 ? [{ origins: ['https://a.example'] }] : [],
+    code === 0 ? [{ origins: ['https://b.example', 'https://a.example'] }] : [],
   )
 })
 
