@@ -1,6 +1,5 @@
 import { spawnSync } from 'node:child_process'
 import {
-  appendFileSync,
   linkSync,
   mkdirSync,
   mkdtempSync,
@@ -8,7 +7,6 @@ import {
   renameSync,
   rmSync,
   symlinkSync,
-  truncateSync,
   writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -95,35 +93,6 @@ test('what is the daemon’s own is not read, although it is below the directory
   for (const reference of ['own/master.key', 'secrets/key'])
     expect(await read(reference, wide)).toBe('unusable: it belongs to the daemon itself')
   expect(await read('outside', wide)).toBe('planted-outside')
-})
-
-test('a link that comes while it is opened is noticed', async () => {
-  writeFileSync(here('real'), 'mine')
-  symlinkSync('real', here('token'))
-  const seen = new Set<string>()
-  for (let i = 0; i < 300; i++) {
-    const reading = read('token')
-    symlinkSync(i % 2 === 0 ? join(base, 'outside') : 'real', here('next'))
-    renameSync(here('next'), here('token'))
-    seen.add(await reading)
-  }
-  expect([...seen].filter((value) => value.includes('planted'))).toEqual([])
-  expect(seen).toContain('mine')
-})
-
-test('a file that is written in its place is not read half', async () => {
-  writeFileSync(here('token'), 'a'.repeat(50_000))
-  const seen = new Set<string>()
-  for (let i = 0; i < 200; i++) {
-    const reading = read('token')
-    await Promise.resolve()
-    truncateSync(here('token'))
-    appendFileSync(here('token'), (i % 2 === 0 ? 'b' : 'a').repeat(25_000))
-    appendFileSync(here('token'), (i % 2 === 0 ? 'b' : 'a').repeat(25_000))
-    seen.add(await reading)
-  }
-  const mixed = [...seen].filter((value) => !/^(?:a{50000}|b{50000}|away: .*|unusable: .*)$/.test(value))
-  expect(mixed.map((value) => value.length)).toEqual([])
 })
 
 test('pipes, folders and devices are no values, and nobody waits for them', async () => {

@@ -1,4 +1,4 @@
-import { stat } from 'node:fs/promises'
+import { open, stat } from 'node:fs/promises'
 import { err, ok } from '../../../lib/result.ts'
 import { unread, type Reading, type SecretBackend } from '../backend.ts'
 import { valueOf } from '../value-of.ts'
@@ -30,7 +30,7 @@ export function createFileBackend({ directories, never }: FileOptions): SecretBa
     if (problem !== undefined) return unread('absent', `the reference ${problem}`)
     let missing: Reading | undefined
     for (const candidate of candidates(reference, directories)) {
-      const found = await readInside(candidate, never)
+      const found = await readInside(candidate, { never, open })
       if (found.ok) return valueOf(withoutLastBreak(found.value))
       if (found.error.kind === 'unusable') return found
       // Of several directories one that could not be asked may have it.

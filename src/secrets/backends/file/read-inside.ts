@@ -1,11 +1,18 @@
 import { constants, type BigIntStats } from 'node:fs'
-import { open, realpath, stat, type FileHandle } from 'node:fs/promises'
+import { realpath, stat, type FileHandle, type open as openFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { ok, type Result } from '../../../lib/result.ts'
 import { MAX_VALUE_BYTES, unread, type Unread } from '../backend.ts'
 import { isBelow, type Candidate } from './file-path.ts'
 
 type Bytes = Result<Buffer, Unread>
+
+export interface ReadInsideDeps {
+  /** Absolute paths of what is not read, wherever it lies. */
+  readonly never: readonly string[]
+  /** That of Node. */
+  readonly open: typeof openFile
+}
 
 /** With the line break that may end it, and a byte that shows that it is longer. */
 const MAX_READ = MAX_VALUE_BYTES + 3
@@ -16,7 +23,10 @@ const ATTEMPTS = 4
  * Kubernetes exchanges all files of a mounted Secret at once (`..data`); one that leads out is not followed. Links that
  * change between looking and opening are noticed: it is looked at again after it was opened, and has to be the same file.
  */
-export async function readInside({ directory, path }: Candidate, never: readonly string[]): Promise<Bytes> {
+export async function readInside(
+  { directory, path }: Candidate,
+  { never, open }: ReadInsideDeps,
+): Promise<Bytes> {
   const root = await realpath(directory).catch(() => undefined)
   if (root === undefined) return unread('away', 'the directory that holds the file is not there')
   const forbidden = await Promise.all(never.map((one) => realpath(one).catch(() => one)))
@@ -32,7 +42,7 @@ export async function readInside({ directory, path }: Candidate, never: readonly
     if (!isBelow(root, real.value)) return unread('unusable', 'it is a link that leads out of the directory')
     if (forbidden.some((one) => real.value === one || isBelow(one, real.value)))
       return unread('unusable', 'it belongs to the daemon itself')
-    const found = await readSame(real.value, join(root, path))
+    const found = await readSame(real.value, join(root, path), open)
     if (found !== undefined) return found
   }
   return last ?? unread('away', 'the file changes while it is read')
@@ -47,14 +57,14 @@ async function resolve(path: string): Promise<Result<string, Unread>> {
 }
 
 /** Undefined: it was replaced or changed meanwhile. */
-async function readSame(real: string, path: string): Promise<Bytes | undefined> {
+async function readSame(real: string, path: string, open: typeof openFile): Promise<Bytes | undefined> {
   let file: FileHandle
   try {
     // Neither through a link that has just come, nor waiting for somebody to write into a pipe.
     file = await open(real, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
   } catch (error) {
-    const problem = failed(error)
-    return problem.error.kind === 'absent' ? undefined : problem
+    // It was there, and no link, a moment ago.
+    return ['ENOENT', 'ENOTDIR', 'ELOOP'].includes(codeOf(error)) ? undefined : failed(error)
   }
   try {
     const before = await file.stat({ bigint: true })
@@ -91,12 +101,14 @@ async function readBounded(file: FileHandle): Promise<Buffer> {
   return buffer.subarray(0, length)
 }
 
+const codeOf = (error: unknown): string => (error as NodeJS.ErrnoException).code ?? 'unknown'
+
 const ABSENT = new Set(['ENOENT', 'ENOTDIR'])
 const UNUSABLE = new Set(['EACCES', 'EPERM', 'ELOOP', 'EISDIR', 'ENXIO', 'ENAMETOOLONG'])
 
 /** What the system says of it holds the whole path, so only its code is passed on. */
 function failed(error: unknown): { ok: false; error: Unread } {
-  const code = (error as NodeJS.ErrnoException).code ?? 'unknown'
+  const code = codeOf(error)
   if (ABSENT.has(code)) return unread('absent', 'there is no such file')
   return unread(UNUSABLE.has(code) ? 'unusable' : 'away', `the file cannot be read (${code})`)
 }
