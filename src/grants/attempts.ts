@@ -16,6 +16,8 @@ export interface Draft {
   readonly key: GrantKey
   readonly server: string | undefined
   readonly origins: readonly string[]
+  /** Of the authorization server, as far as a user has named them: they may be private ones. */
+  readonly hosts: readonly string[]
   readonly resource: Resource
   readonly authorizationServer: AuthorizationServer
   readonly clientId: string

@@ -86,6 +86,8 @@ export interface HeldTokens {
 export interface OAuthState {
   readonly resource: Resource
   readonly authorizationServer: AuthorizationServer
+  /** Hosts of it that a user has named, so that they may be private ones. */
+  readonly hosts?: readonly string[] | undefined
   /** By issuer: no client of one authorization server is ever shown to another. */
   readonly clients: Readonly<Record<string, HeldClient>>
   /** What was asked for, and what was given. */

@@ -8,11 +8,12 @@ import { createFetcher, type Fetcher } from '../oauth/client/guarded-fetch.ts'
 import { revokeToken } from '../oauth/client/revocation.ts'
 import { createAttempts, type Attempts, type AttemptStore } from './attempts.ts'
 import type { Grant, GrantFilter, GrantKey, GrantStore, Source } from './grant.ts'
+import { openClient } from './authorized-grant.ts'
 import { justIssued } from './held-secret.ts'
 import { createKeeper, type Keeper } from './keeper.ts'
-import { createOAuthFlow, type OAuthFlow } from './oauth-flow.ts'
+import { createOAuthFlow, type OAuthFlow, type OAuthFlowDeps } from './oauth-flow.ts'
 import { isBoundTo } from './origins.ts'
-import { createRenewal, openClient } from './renewal.ts'
+import { createRenewal } from './renewal.ts'
 import { reportOf, type GrantReport } from './report.ts'
 import { createGrantSource, type GrantSource, type Obtain } from './source.ts'
 
@@ -28,7 +29,7 @@ export interface Given {
 }
 
 /** Credentials that others issued to us: given by people, kept, renewed, sent, taken back. */
-export interface Grants extends GrantSource, OAuthFlow, Pick<Attempts, 'find'> {
+export interface Grants extends GrantSource, Omit<OAuthFlow, 'close'>, Pick<Attempts, 'find'> {
   list(filter?: GrantFilter): Promise<readonly GrantReport[]>
   report(key: GrantKey): Promise<GrantReport | undefined>
   /** As it is kept. */
@@ -44,7 +45,7 @@ export interface Grants extends GrantSource, OAuthFlow, Pick<Attempts, 'find'> {
   /** Shared grants by this name that may not be sent to an origin, by profile. */
   unbound(name: string, profile: string, origin: string): Promise<boolean>
   /** The way to what a grant was given for. */
-  readonly fetcherFor: (origin: string) => Fetcher
+  readonly fetcherFor: (origin: string, hosts?: readonly string[]) => Fetcher
   readonly keeper: Pick<Keeper, 'update' | 'reload'>
   close(): Promise<void>
 }
@@ -65,6 +66,7 @@ export interface GrantsDeps {
   /** A grant has become usable, or has gone, here or in another process. */
   readonly changed: (key: string) => void
   readonly obtain: Obtain
+  readonly fileOf: OAuthFlowDeps['fileOf']
   /** When grants were last sent. */
   readonly uses: {
     readonly note: (uid: string) => void
@@ -86,6 +88,7 @@ export function createGrants(deps: GrantsDeps): Grants {
     log,
     fetcherFor: fetchers.of,
     publicOrigin: deps.publicOrigin,
+    fileOf: deps.fileOf,
     changed,
   })
   const source = createGrantSource({ keeper, renewal, clock, obtain: deps.obtain, used: deps.uses.note })
@@ -103,6 +106,7 @@ export function createGrants(deps: GrantsDeps): Grants {
     refused: source.refused,
     start: (request) => flow.start(request),
     finish: (qualifier, answer) => flow.finish(qualifier, answer),
+    paste: (text) => flow.paste(text),
     find: (id, waitMs) => attempts.find(id, waitMs),
     fetcherFor: fetchers.of,
     keeper,
@@ -137,7 +141,7 @@ export function createGrants(deps: GrantsDeps): Grants {
     async revoke(key) {
       const grant = await keeper.reload(key)
       if (grant === undefined) return undefined
-      const revoked = await revokeBoth(grant, fetchers.of(grant.origins[0] ?? ''), clock)
+      const revoked = await revokeBoth(grant, fetchers.of(grant.origins[0] ?? '', grant.oauth?.hosts), clock)
       await keeper.remove(key)
       changed(key)
       return { revoked }
@@ -148,6 +152,7 @@ export function createGrants(deps: GrantsDeps): Grants {
     },
     async close() {
       clearInterval(sweeper)
+      flow.close()
       keeper.close()
       await fetchers.close()
     },
@@ -179,22 +184,27 @@ const grantOf = (
 
 /** One for each origin: strangers may name public addresses only, but for servers that are on loopback themselves. */
 function createFetchers(): {
-  readonly of: (serverOrigin: string) => Fetcher
+  readonly of: (serverOrigin: string, hosts?: readonly string[]) => Fetcher
   close(): Promise<void>
 } {
   const made = new Map<string, Fetcher>()
   return {
-    of(serverOrigin) {
-      const { hostname } = new URL(serverOrigin)
-      const known = made.get(serverOrigin)
+    of(serverOrigin, named = []) {
+      const hosts = [hostOf(serverOrigin), ...named]
+      const key = hosts.join(' ')
+      const known = made.get(key)
       if (known !== undefined) return known
-      const fetcher = createFetcher({ loopback: isLoopbackHost(hostname), hosts: new Set([hostname]) })
-      made.set(serverOrigin, fetcher)
+      const fetcher = createFetcher({ loopback: hosts.some(isLoopbackHost), hosts: new Set(hosts) })
+      made.set(key, fetcher)
       return fetcher
     },
     close: async () => void (await Promise.all([...made.values()].map((one) => one.close()))),
   }
 }
+
+/** Of a bound origin; a pattern stands for nobody in particular. */
+const hostOf = (origin: string): string =>
+  URL.canParse(origin) && !origin.includes('*') ? new URL(origin).hostname : 'invalid'
 
 /** RFC 7009: the refresh token first, since it could make others. What an authorization server has not issued it cannot take back. */
 async function revokeBoth({ oauth }: Grant, fetcher: Fetcher, clock: Clock): Promise<boolean> {
@@ -210,7 +220,8 @@ async function revokeBoth({ oauth }: Grant, fetcher: Fetcher, clock: Clock): Pro
       fetcher,
       nowMs: clock.nowMs,
     }
-    const refresh = tokens.refresh === undefined || (await revokeToken(source, tokens.refresh.open(), 'refresh_token'))
+    const refresh =
+      tokens.refresh === undefined || (await revokeToken(source, tokens.refresh.open(), 'refresh_token'))
     return (await revokeToken(source, tokens.access.open(), 'access_token')) && refresh
   } catch (thrown) {
     // What does not open cannot be shown to anybody; it goes all the same.

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Clock } from '../lib/clock.ts'
 import { Fault } from '../lib/fault.ts'
 import { mintUid } from '../lib/id.ts'
@@ -5,48 +6,72 @@ import type { Log } from '../lib/log.ts'
 import { err, ok, type Result } from '../lib/result.ts'
 import { SecretValue } from '../lib/secret-value.ts'
 import type { OAuthClient } from '../oauth/client/authorization-server.ts'
-import { checkCallback, requestAuthorization } from '../oauth/client/authorization.ts'
-import { discover, type Found } from '../oauth/client/discovery.ts'
+import { checkCallback, mintState, requestAuthorization } from '../oauth/client/authorization.ts'
+import { startDevice, waitForDevice, type DeviceLeg } from '../oauth/client/device.ts'
 import type { Fetcher } from '../oauth/client/guarded-fetch.ts'
+import { readPastedAnswer } from '../oauth/client/pasted-answer.ts'
 import { identifyClient } from '../oauth/client/registration.ts'
+import { resolve, type Resolved } from '../oauth/client/resolve.ts'
 import { chooseScopes } from '../oauth/client/scopes.ts'
+import {
+  hostsOf,
+  type OAuthFlags,
+  type OAuthSettings,
+  type SettingSources,
+} from '../oauth/client/settings.ts'
+import type { Issued, TokenFailure } from '../oauth/client/token-answer.ts'
 import { exchangeCode } from '../oauth/client/token-endpoint.ts'
+import type { TokenSource } from '../oauth/client/token-source.ts'
 import type { Attempts, Draft } from './attempts.ts'
+import { heldClient, heldTokens, openClient, waitingGrant } from './authorized-grant.ts'
 import { readGrantId } from './grant-id.ts'
-import type { Grant, GrantKey, HeldClient, OAuthState } from './grant.ts'
-import { justIssued } from './held-secret.ts'
+import type { Grant, GrantKey, OAuthState, Source } from './grant.ts'
 import type { Keeper } from './keeper.ts'
 import { forgetUnknownClient } from './unknown-client.ts'
-import { heldTokens, openClient } from './renewal.ts'
 
 export interface StartRequest {
   readonly key: GrantKey
   /** What it is for: a Server, or an address alone. */
   readonly server: string | undefined
   readonly url: string
-  readonly client: { readonly clientId: string; readonly secret: SecretValue | undefined } | undefined
-  /** Address of a client ID metadata document. */
-  readonly document: string | undefined
-  readonly scopes: readonly string[] | undefined
+  readonly flags: OAuthFlags
   /** Key of the principal. */
   readonly startedBy: string
 }
 
 export interface Started {
   readonly attempt: string
-  /** For the browser of the user. */
-  readonly authorizeUrl: string
+  /** For the browser of the user; undefined with a device code. */
+  readonly authorizeUrl: string | undefined
+  readonly device: ShownDevice | undefined
   readonly redirectUri: string
   readonly issuer: string
   readonly scopes: readonly string[]
+  /** Who has said what. */
+  readonly from: SettingSources
+}
+
+/** What a user does at another device (RFC 8628). */
+export interface ShownDevice {
+  readonly userCode: string
+  readonly verificationUrl: string
+  readonly verificationUrlComplete: string | undefined
+  readonly expiresInSeconds: number
 }
 
 /** Authorizations: somebody is sent to an authorization server, and comes back with an answer. */
 export interface OAuthFlow {
-  /** @throws Fault when the server or its authorization server cannot be used */
+  /** @throws Fault when the server or its authorization server cannot be used, or what was given contradicts itself */
   start(request: StartRequest): Promise<Started>
-  /** The answer that the browser brings back to `/oauth/callback/{qualifier}`. */
-  finish(qualifier: string, answer: URLSearchParams): Promise<Result<GrantKey, string>>
+  /**
+   * The answer that the browser brings back.
+   *
+   * @param qualifier of the callback address; undefined: it came another way
+   */
+  finish(qualifier: string | undefined, answer: URLSearchParams): Promise<Result<GrantKey, string>>
+  /** The address at which the browser of the user ended, where it could not reach us. */
+  paste(text: string): Promise<Result<GrantKey, string>>
+  close(): void
 }
 
 export interface OAuthFlowDeps {
@@ -54,91 +79,159 @@ export interface OAuthFlowDeps {
   readonly attempts: Attempts
   readonly clock: Clock
   readonly log: Log
-  readonly fetcherFor: (origin: string) => Fetcher
+  /** @param hosts that a user has named, wherever they are */
+  readonly fetcherFor: (origin: string, hosts: readonly string[]) => Fetcher
   /** Where browsers reach this daemon, without a slash at the end. */
   readonly publicOrigin: () => string
+  /** `oauth/NAME.yaml` of the home. @throws Fault `invalid` when it cannot be read as one */
+  readonly fileOf: (name: string) => Promise<OAuthSettings | undefined>
   readonly changed: (grant: Grant) => void
 }
 
 const MAX_CLIENTS = 16
 
+interface Prepared {
+  readonly draft: Draft
+  readonly client: OAuthClient
+  readonly found: Resolved
+  readonly known: OAuthState | undefined
+}
+
 export function createOAuthFlow(deps: OAuthFlowDeps): OAuthFlow {
   const { keeper, attempts, clock, log } = deps
+  const ending = new AbortController()
 
   async function start(request: StartRequest): Promise<Started> {
-    const { key, url } = request
-    const { origin } = new URL(url)
-    const fetcher = deps.fetcherFor(origin)
-    const before = await keeper.reload(key)
-    const known = before?.origins[0] === origin ? before.oauth : undefined
-    const found = must(await discover(url, fetcher, known?.authorizationServer.issuer))
-    const { authorizationServer, resource } = found
-    const scopes = scopesFor(request, found, known)
-    const redirectUri = `${deps.publicOrigin()}/oauth/callback/${readGrantId(key.name).qualifier ?? ''}`
-    const remembered = known?.clients[authorizationServer.issuer]
-    const client = must(
-      await identifyClient(
-        authorizationServer,
-        {
-          given: request.client,
-          document: request.document,
-          remembered: remembered && openClient(remembered),
-          redirectUri,
-          scopes,
-          nowMs: clock.nowMs(),
-        },
-        fetcher,
-      ),
-    )
-    const leg = must(
-      requestAuthorization(authorizationServer, client, { scopes, resource: resource.identifier }),
-    )
-    const draft: Draft = {
-      key,
-      server: request.server,
-      origins: [origin],
-      resource,
-      authorizationServer,
-      clientId: client.clientId,
-      scopes,
-      redirectUri,
-      verifier: leg.verifier.reveal(),
-      startedBy: request.startedBy,
-    }
-    await remember(draft, client, known)
-    const attempt = await attempts.add(leg.state, draft)
-    log.info({ grant: key.name, server: request.server }, 'an authorization was started')
+    const prepared = await prepare(request)
+    const { draft, client, found } = prepared
+    const { device } = request.flags
+    const begun = device === true ? await beginDevice(prepared) : await beginBrowser(prepared)
+    log.info({ grant: draft.key.name, server: draft.server }, 'an authorization was started')
     return {
-      attempt,
-      authorizeUrl: leg.url,
-      redirectUri,
-      issuer: authorizationServer.issuer,
-      scopes,
+      ...begun,
+      redirectUri: client.redirectUri,
+      issuer: draft.authorizationServer.issuer,
+      scopes: draft.scopes,
+      from: found.from,
+    }
+  }
+
+  async function prepare({ key, server, url, flags, startedBy }: StartRequest): Promise<Prepared> {
+    const { origin } = new URL(url)
+    const name = readGrantId(key.name).qualifier ?? ''
+    const file = await deps.fileOf(name)
+    const hosts = [...new Set([...hostsOf(flags), ...(file === undefined ? [] : hostsOf(file))])]
+    const fetcher = deps.fetcherFor(origin, hosts)
+    const before = await keeper.reload(key)
+    const known = before?.origins.includes(origin) === true ? before.oauth : undefined
+    const preferred = known?.authorizationServer.issuer
+    const resolved = await resolve({ serverUrl: url, flags, file, preferred }, fetcher)
+    if (!resolved.ok) throw refusal(resolved.error)
+    const found = resolved.value
+    const { authorizationServer, resource } = found
+    const scopes = scopesFor(found, known)
+    const redirectUri = `${deps.publicOrigin()}/oauth/callback/${name}`
+    const remembered = known?.clients[authorizationServer.issuer]
+    const client = await identifyClient(
+      authorizationServer,
+      {
+        given: found.client,
+        document: flags.clientMetadataUrl,
+        remembered: remembered && openClient(remembered),
+        redirectUri,
+        scopes,
+        nowMs: clock.nowMs(),
+      },
+      fetcher,
+    )
+    if (!client.ok) throw refusal([client.error])
+    const { clientId } = client.value
+    const origins = known === undefined ? [origin] : (before?.origins ?? [origin])
+    const about = { key, server, origins, hosts, startedBy, resource, authorizationServer }
+    const draft: Draft = { ...about, clientId, scopes, redirectUri, verifier: '' }
+    return { draft, client: client.value, found, known }
+  }
+
+  async function beginBrowser(
+    prepared: Prepared,
+  ): Promise<Pick<Started, 'attempt' | 'authorizeUrl' | 'device'>> {
+    const { draft, client } = prepared
+    const { scopes, resource, authorizationServer } = draft
+    const leg = requestAuthorization(authorizationServer, client, { scopes, resource: resource.identifier })
+    if (!leg.ok) throw refusal([leg.error])
+    await remember(prepared, 'browser')
+    const attempt = await attempts.add(leg.value.state, { ...draft, verifier: leg.value.verifier.reveal() })
+    return { attempt, authorizeUrl: leg.value.url, device: undefined }
+  }
+
+  async function beginDevice(
+    prepared: Prepared,
+  ): Promise<Pick<Started, 'attempt' | 'authorizeUrl' | 'device'>> {
+    const { draft, client } = prepared
+    const source = sourceFor(draft, client)
+    const leg = await startDevice(source, draft.scopes)
+    if (!leg.ok) throw refusal([leg.error])
+    await remember(prepared, 'device')
+    const state = mintState()
+    const attempt = await attempts.add(state, draft)
+    void followDevice(state, source, leg.value)
+    const { userCode, verificationUrl, verificationUrlComplete, lifeMs } = leg.value
+    const device = { userCode, verificationUrl, verificationUrlComplete, expiresInSeconds: lifeMs / 1000 }
+    return { attempt, authorizeUrl: undefined, device }
+  }
+
+  /** In this process: when it ends, somebody has to start again. */
+  async function followDevice(state: string, source: TokenSource, leg: DeviceLeg): Promise<void> {
+    try {
+      const issued = await waitForDevice(source, leg, {
+        tickMs: clock.tickMs,
+        sleep: (ms, signal) => sleep(ms, undefined, { signal, ref: false }),
+        signal: ending.signal,
+      })
+      const attempt = await attempts.take(state)
+      if (attempt === undefined) return
+      const { id, draft } = attempt
+      await settled(id, draft, () =>
+        issued.ok ? keepIssued(draft, issued.value, 'device') : Promise.resolve(issued),
+      )
+    } catch (thrown) {
+      if (!ending.signal.aborted) log.error({ err: thrown }, 'waiting for a device code met a bug')
     }
   }
 
   /** The client that was registered is remembered even when nobody finishes; a grant that works goes on working. */
-  async function remember(draft: Draft, client: OAuthClient, known: OAuthState | undefined): Promise<void> {
+  async function remember({ draft, client, known }: Prepared, source: Source): Promise<void> {
     const clients = {
       ...Object.fromEntries(Object.entries(known?.clients ?? {}).slice(-MAX_CLIENTS)),
       [draft.authorizationServer.issuer]: heldClient(client),
     }
     await keeper.update(draft.key, (stored) => {
-      if (stored?.oauth?.tokens !== undefined && stored.origins[0] === draft.origins[0])
+      if (stored?.oauth?.tokens !== undefined && known !== undefined)
         return { ...stored, oauth: { ...stored.oauth, clients: { ...stored.oauth.clients, ...clients } } }
-      return {
-        ...waitingGrant(draft, clock.nowMs(), clients),
-        uid: stored?.uid ?? mintUid('grt', clock.nowMs()),
-      }
+      const uid = stored?.uid ?? mintUid('grt', clock.nowMs())
+      return waitingGrant(draft, { uid, nowMs: clock.nowMs(), clients, source })
     })
   }
 
-  async function finish(qualifier: string, answer: URLSearchParams): Promise<Result<GrantKey, string>> {
+  async function finish(
+    qualifier: string | undefined,
+    answer: URLSearchParams,
+  ): Promise<Result<GrantKey, string>> {
     const attempt = await attempts.take(answer.get('state') ?? '')
-    if (attempt === undefined || readGrantId(attempt.draft.key.name).qualifier !== qualifier)
+    const isHere =
+      qualifier === undefined || qualifier === readGrantId(attempt?.draft.key.name ?? '').qualifier
+    if (attempt === undefined || !isHere)
       return err('this answer belongs to no authorization that is under way; start it again')
     const { id, draft } = attempt
-    const done = await complete(draft, answer).catch(async (thrown: unknown) => {
+    return settled(id, draft, () => complete(draft, answer))
+  }
+
+  async function settled(
+    id: string,
+    { key }: Draft,
+    work: () => Promise<Result<void, string>>,
+  ): Promise<Result<GrantKey, string>> {
+    const done = await work().catch(async (thrown: unknown) => {
       await attempts.settle(id, {
         state: 'failed',
         problem: 'the daemon could not keep it; its log says why',
@@ -146,50 +239,69 @@ export function createOAuthFlow(deps: OAuthFlowDeps): OAuthFlow {
       throw thrown
     })
     await attempts.settle(id, done.ok ? { state: 'done' } : { state: 'failed', problem: done.error })
-    log.info({ grant: draft.key.name, ok: done.ok }, 'an authorization has ended')
-    return done.ok ? ok(draft.key) : done
+    log.info({ grant: key.name, ok: done.ok }, 'an authorization has ended')
+    return done.ok ? ok(key) : done
   }
 
   async function complete(draft: Draft, answer: URLSearchParams): Promise<Result<void, string>> {
-    const { key, authorizationServer, resource } = draft
+    const { key, authorizationServer } = draft
     const checked = checkCallback(authorizationServer, answer)
     if (!checked.ok) return checked
     const stored = await keeper.reload(key)
     const client = stored?.oauth?.clients[authorizationServer.issuer]
-    if (stored === undefined || client === undefined || client.clientId !== draft.clientId)
-      return err('the grant was taken back or started anew meanwhile; start it again')
-    const issued = await exchangeCode(
-      {
-        authorizationServer,
-        client: { ...openClient(client), redirectUri: draft.redirectUri },
-        resource: resource.identifier,
-        fetcher: deps.fetcherFor(draft.origins[0] ?? ''),
-        nowMs: clock.nowMs,
-      },
-      { state: answer.get('state') ?? '', verifier: new SecretValue(draft.verifier) },
-      answer,
-    )
-    if (!issued.ok) {
-      await forgetUnknownClient(keeper, stored, authorizationServer.issuer, issued.error)
-      return err(issued.error.message)
-    }
-    const kept = await keeper.update(key, (now) => {
-      if (now?.uid !== stored.uid) return undefined
-      const grant = waitingGrant(draft, clock.nowMs(), now.oauth?.clients ?? {})
-      const oauth = grant.oauth && { ...grant.oauth, ...heldTokens(issued.value, draft.scopes) }
-      return { ...grant, uid: now.uid, oauth }
+    if (stored === undefined || client === undefined || client.clientId !== draft.clientId) return err(GONE)
+    const leg = { state: answer.get('state') ?? '', verifier: new SecretValue(draft.verifier) }
+    const source = sourceFor(draft, { ...openClient(client), redirectUri: draft.redirectUri })
+    const issued = await exchangeCode(source, leg, answer)
+    if (issued.ok) return keepIssued(draft, issued.value, 'browser')
+    return err(await refusedBy(stored, authorizationServer.issuer, issued.error))
+  }
+
+  async function refusedBy(stored: Grant, issuer: string, failure: TokenFailure): Promise<string> {
+    await forgetUnknownClient(keeper, stored, issuer, failure)
+    return failure.message
+  }
+
+  async function keepIssued(draft: Draft, issued: Issued, source: Source): Promise<Result<void, string>> {
+    const kept = await keeper.update(draft.key, (now) => {
+      if (now?.oauth === undefined) return undefined
+      const { uid } = now
+      const { clients } = now.oauth
+      const grant = waitingGrant(draft, { uid, nowMs: clock.nowMs(), clients, source })
+      return { ...grant, oauth: grant.oauth && { ...grant.oauth, ...heldTokens(issued, draft.scopes) } }
     })
-    if (kept?.oauth?.tokens === undefined) return err('the grant was taken back meanwhile; start it again')
+    if (kept?.oauth?.tokens === undefined) return err(GONE)
     deps.changed(kept)
     return ok(undefined)
   }
 
-  return { start, finish }
+  const sourceFor = (draft: Draft, client: OAuthClient): TokenSource => ({
+    authorizationServer: draft.authorizationServer,
+    client,
+    resource: draft.resource.identifier,
+    fetcher: deps.fetcherFor(draft.origins[0] ?? '', draft.hosts),
+    nowMs: clock.nowMs,
+  })
+
+  return {
+    start,
+    finish,
+    async paste(text) {
+      const callback = `${deps.publicOrigin()}/oauth/callback/`
+      const qualifier = text.trim().startsWith(callback)
+        ? /^[a-z0-9-]{1,40}/.exec(text.trim().slice(callback.length))?.[0]
+        : undefined
+      const answer = readPastedAnswer(text, `${callback}${qualifier ?? 'NAME'}`)
+      return answer.ok ? finish(qualifier, answer.value) : answer
+    },
+    close: () => ending.abort(),
+  }
 }
 
+const GONE = 'the grant was taken back or started anew meanwhile; start it again'
+
 function scopesFor(
-  { scopes }: StartRequest,
-  { challenge, resource, authorizationServer }: Found,
+  { scopes, challenge, resource, authorizationServer }: Resolved,
   known: OAuthState | undefined,
 ): readonly string[] {
   const same = known?.authorizationServer.issuer === authorizationServer.issuer
@@ -202,39 +314,9 @@ function scopesFor(
   })
 }
 
-/** A grant of which everything is known but what the authorization server will issue. */
-const waitingGrant = (draft: Draft, nowMs: number, clients: Readonly<Record<string, HeldClient>>): Grant => ({
-  ...draft.key,
-  uid: '',
-  server: draft.server,
-  origins: draft.origins,
-  source: 'browser',
-  values: {},
-  settings: {},
-  expiresAtMs: undefined,
-  oauth: {
-    resource: draft.resource,
-    authorizationServer: draft.authorizationServer,
-    clients,
-    requested: draft.scopes,
-    granted: [],
-    tokens: undefined,
-    demanded: [],
-  },
-  trouble: undefined,
-  refreshed: undefined,
-  givenAtMs: nowMs,
-  renewing: undefined,
-  version: 0,
-})
-
-const heldClient = (client: OAuthClient): HeldClient => ({
-  ...client,
-  secret: client.secret === undefined ? undefined : justIssued(client.secret),
-})
-
-/** Of what strangers say, and so no bug of ours. */
-function must<T>(result: Result<T, string>): T {
-  if (result.ok) return result.value
-  throw new Fault('upstream_invalid', { hint: result.error })
+/** Of what strangers say, or a user has given: no bug of ours. */
+function refusal(problems: readonly string[]): Fault {
+  const [only] = problems
+  const isGiven = problems.length > 1 || only?.startsWith('--') === true || / in the file: /.test(only ?? '')
+  return isGiven ? new Fault('invalid', { problems }) : new Fault('upstream_invalid', { hint: only ?? '' })
 }

@@ -4,13 +4,12 @@ import { err, ok, type Result } from '../lib/result.ts'
 import type { Fetcher } from '../oauth/client/guarded-fetch.ts'
 import type { Issued } from '../oauth/client/token-answer.ts'
 import { refreshTokens } from '../oauth/client/token-endpoint.ts'
-import { keyOf, type Grant, type HeldClient, type OAuthState, type Trouble } from './grant.ts'
-import { justIssued } from './held-secret.ts'
+import { heldTokens, openClient } from './authorized-grant.ts'
+import { keyOf, type Grant, type Trouble } from './grant.ts'
 import type { Keeper } from './keeper.ts'
 import { loginNeeded } from './mend.ts'
 import { createTurns } from './turns.ts'
 import { forgetUnknownClient } from './unknown-client.ts'
-import type { OAuthClient } from '../oauth/client/authorization-server.ts'
 
 /** Renews grants ahead of their end and when they are refused: once for all who wait, in all processes. */
 export interface Renewal {
@@ -30,7 +29,7 @@ export interface RenewalDeps {
   readonly keeper: Pick<Keeper, 'update'>
   readonly clock: Clock
   readonly log: Log
-  readonly fetcherFor: (origin: string) => Fetcher
+  readonly fetcherFor: (origin: string, hosts: readonly string[]) => Fetcher
   /** Boot epoch of this process. */
   readonly self: string
   /** Which of these processes live no more. */
@@ -48,6 +47,8 @@ const MAX_RENEWALS = 5
 const RENEWALS_WITHIN_MS = 60_000
 /** Requests to one token endpoint at one time: thousands of grants can run out together. */
 const AT_ONCE = 8
+/** Just as much as a request may be on its way: a token is not sent in the last moments of its life. */
+export const MARGIN_MS = 2000
 /** Before its end, and no more than a quarter of its life. */
 const AHEAD_MS = 300_000
 
@@ -67,7 +68,7 @@ export function createRenewal(deps: RenewalDeps): Renewal {
     const life = tokens.expiresAtMs - tokens.obtainedAtMs
     const ahead = Math.min(life / 4, AHEAD_MS)
     // Those that were issued together are not renewed together.
-    return clock.nowMs() >= tokens.expiresAtMs - ahead * (1 - spreadOf(uid) / 2)
+    return clock.nowMs() >= tokens.expiresAtMs - MARGIN_MS - ahead * (1 - spreadOf(uid) / 2)
   }
 
   function renew(grant: Grant): Promise<Result<Grant, string>> {
@@ -93,7 +94,7 @@ export function createRenewal(deps: RenewalDeps): Renewal {
           authorizationServer: source.authorizationServer,
           client: openClient(source.client),
           resource: source.resource.identifier,
-          fetcher: deps.fetcherFor(grant.origins[0] ?? ''),
+          fetcher: deps.fetcherFor(grant.origins[0] ?? '', source.hosts),
           nowMs: clock.nowMs,
         },
         source.refresh.open(),
@@ -223,25 +224,10 @@ function spreadOf(uid: string): number {
   return sum / 65_521
 }
 
-/** @param granted what was given before: an answer without scopes gives the same (RFC 6749, 5.1) */
-export const heldTokens = (
-  { tokens, scopes }: Issued,
-  granted: readonly string[],
-): Pick<OAuthState, 'tokens' | 'granted'> => ({
-  tokens: {
-    access: justIssued(tokens.access),
-    refresh: tokens.refresh === undefined ? undefined : justIssued(tokens.refresh),
-    expiresAtMs: tokens.expiresAtMs,
-    obtainedAtMs: tokens.obtainedAtMs,
-  },
-  granted: scopes ?? granted,
-})
-
-export const openClient = (client: HeldClient): OAuthClient => ({ ...client, secret: client.secret?.open() })
-
 function sourceOf({ oauth }: Grant) {
   const refresh = oauth?.tokens?.refresh
   const client = oauth?.clients[oauth.authorizationServer.issuer]
   if (oauth === undefined || refresh === undefined || client === undefined) return undefined
-  return { authorizationServer: oauth.authorizationServer, resource: oauth.resource, client, refresh }
+  const { authorizationServer, resource, hosts = [] } = oauth
+  return { authorizationServer, resource, hosts, client, refresh }
 }

@@ -6,7 +6,7 @@ import type { Grant } from './grant.ts'
 import type { Keeper } from './keeper.ts'
 import { hopeless, isPerson, loginNeeded, mendCommand, problemOf, scopeNeeded, scopeRefused } from './mend.ts'
 import { isBoundTo } from './origins.ts'
-import { NOT_TAKEN, type Renewal } from './renewal.ts'
+import { MARGIN_MS, NOT_TAKEN, type Renewal } from './renewal.ts'
 import type { GrantProblem, Purpose, Refused, Wanted } from './wanted.ts'
 
 /** What calls ask for: something to send, at this moment and to this origin. */
@@ -30,9 +30,6 @@ export interface GrantSourceDeps {
   /** It was sent; called for every use. */
   readonly used: (uid: string) => void
 }
-
-/** Just as much as a request may be on its way. */
-const MARGIN_MS = 2000
 
 export function createGrantSource(deps: GrantSourceDeps): GrantSource {
   const { keeper, renewal, clock } = deps

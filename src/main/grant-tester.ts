@@ -27,7 +27,7 @@ export const createGrantTester = ({ grants, providers, env }: GrantTesterDeps): 
         values: { shown: grant.settings, secret: openValues(grant) },
         allows: (url) => isBoundTo(grant.origins, new URL(url).origin),
       },
-      { sender: grants.fetcherFor(origin.replace('*.', '')), tools: { env } },
+      { sender: grants.fetcherFor(origin), tools: { env } },
     )
   },
 })

@@ -7,6 +7,7 @@ import type { Store } from '../store/store.ts'
 import type { SnapshotSource } from '../control/snapshot/snapshot.ts'
 import { createGrantAttemptStore } from './grant-attempt-store.ts'
 import { createGrantStore } from './grant-store.ts'
+import { createOAuthFiles } from './oauth-files.ts'
 import type { FrontDeps } from './http-front.ts'
 import type { TokenUses } from './token-uses.ts'
 
@@ -17,6 +18,8 @@ export interface GrantsDeps {
   readonly uses: Pick<TokenUses, 'note' | 'all'>
   readonly clock: Clock
   readonly log: Log
+  /** Where `oauth/NAME.yaml` is looked for. */
+  readonly home: string
   /** Boot epoch of this process. */
   readonly self: string
   readonly goneOf: (nodes: readonly string[]) => Promise<readonly string[]>
@@ -27,13 +30,14 @@ export interface GrantsDeps {
 }
 
 /** The grants of the control database, with the gateway told of every Server that a change is about. */
-export function openGrants({ store, sealer, snapshot, url, ...deps }: GrantsDeps): Grants {
+export function openGrants({ store, sealer, snapshot, url, home, ...deps }: GrantsDeps): Grants {
   const { clock } = deps
   return createGrants({
     ...deps,
     store: createGrantStore({ store, sealer, clock }),
     attempts: createGrantAttemptStore(store.state, sealer, clock),
     shared: store.watch !== undefined,
+    fileOf: createOAuthFiles(home),
     publicOrigin: () => browserOrigin(url()),
     obtain: (wanted, purpose) =>
       Promise.resolve(

@@ -299,6 +299,7 @@ const ROUTES: Readonly<Record<string, 'everybody' | 'known' | 'right'>> = {
   'put /api/v1/grants/{name}': 'known',
   'get /api/v1/grants/providers': 'known',
   'get /api/v1/grants/attempts/{name}': 'known',
+  'post /api/v1/grants/attempts/{name}/paste': 'known',
   'get /api/v1/grants/{name}': 'right',
   'post /api/v1/grants/{name}/test': 'right',
   'post /api/v1/grants/{name}/refresh': 'right',

@@ -41,6 +41,7 @@ beforeAll(async () => {
       goneOf: () => Promise.resolve([]),
       publicOrigin: () => 'http://127.0.0.1:7411',
       changed() {},
+      fileOf: () => Promise.resolve(undefined),
       obtain: () => Promise.reject(new Error('nobody asks')),
       uses: { note() {}, all: () => Promise.resolve(new Map()) },
     })
@@ -59,11 +60,9 @@ async function authorize(by: Grants): Promise<void> {
     server: 'notes',
     url: authorization.url,
     startedBy: 'local-admin',
-    client: undefined,
-    document: undefined,
-    scopes: undefined,
+    flags: {},
   })
-  const answer = await fetch(authorizeUrl, { redirect: 'manual' })
+  const answer = await fetch(authorizeUrl ?? '', { redirect: 'manual' })
   const back = new URL(answer.headers.get('location') ?? '')
   expect(await by.finish('shared', back.searchParams)).toEqual({ ok: true, value: KEY })
 }

@@ -167,6 +167,7 @@ const FIXED: Readonly<Record<string, () => Sending>> = {
   'get-grants': () => ({}),
   'post-grants': () => ({ body: { name: 'x', server: 'memory' }, status: 400 }),
   'get-grants-attempts-one': () => ({ path: { name: 'nope' }, status: 404 }),
+  'post-grants-attempts-paste-one': () => ({ path: { name: 'x' }, body: { answer: 'x' }, status: 400 }),
   'put-grants-one': () => ({ path: { name: 'mcp:notes' }, body: { values: { token: 'abc' } }, status: 400 }),
   'get-grants-providers': () => ({}),
   'get-grants-one': () => ({ path: { name: 'oauth:nope' }, status: 404 }),

@@ -27,7 +27,7 @@ export function requestAuthorization(
     return err('the authorization server has no page to authorize at, only device codes: say --device')
   const url = browserAddress(server.authorization_endpoint)
   if (url === undefined) return err('the authorization endpoint is not an https address')
-  const state = randomBytes(32).toString('base64url')
+  const state = mintState()
   const verifier = randomBytes(32).toString('base64url')
   const { scopes, resource } = wanted
   const parameters = {
@@ -44,6 +44,9 @@ export function requestAuthorization(
   for (const [name, value] of Object.entries(parameters)) url.searchParams.set(name, value)
   return ok({ state, verifier: new SecretValue(verifier), url: url.href })
 }
+
+/** 256 bits: whoever brings it back has begun it, or was sent by who has. */
+export const mintState = (): string => randomBytes(32).toString('base64url')
 
 /** What a browser may be sent to: https, or http on a loopback address. */
 export function browserAddress(text: string): URL | undefined {

@@ -36,6 +36,21 @@ export const giveRoutes = (deps: GrantRouteDeps): readonly FixedRoute[] => [
   },
   {
     method: 'POST',
+    path: '/api/v1/grants/attempts/{name}/paste',
+    summary: 'Takes the address at which the browser of the user ended, where it could not reach the daemon.',
+    takesBody: true,
+    // It holds what only the browser of who was asked can know.
+    permission: SIGNED_IN,
+    answer: JSON_ANSWER,
+    async handle(call) {
+      const { answer } = await readJson(call.request, z.strictObject({ answer: z.string().max(16_384) }))
+      const done = await deps.grants.paste(answer)
+      if (!done.ok) throw new Fault('invalid', { problems: [`answer: ${done.error}`] })
+      return json({ state: 'done', name: done.value.name })
+    },
+  },
+  {
+    method: 'POST',
     path: '/api/v1/grants/{name}/test',
     summary: 'Asks whoever issued a grant, or the server that it is for, whether it works.',
     query: WHOSE_QUERY,
@@ -185,29 +200,38 @@ function usersOf({ snapshot }: GrantRouteDeps, name: string, profile: string): r
   )
 }
 
+const Address = z.string().min(1).max(2048)
+const Flags = {
+  issuer: Address.optional(),
+  authUrl: Address.optional(),
+  tokenUrl: Address.optional(),
+  revocationUrl: Address.optional(),
+  deviceUrl: Address.optional(),
+  clientId: z.string().min(1).max(2048).optional(),
+  clientSecret: z.string().min(1).max(4096).optional(),
+  tokenAuthMethod: z.enum(['client_secret_basic', 'client_secret_post']).optional(),
+  clientMetadataUrl: z
+    .url({ protocol: /^https$/ })
+    .max(2048)
+    .optional(),
+  scopes: z
+    .array(z.string().regex(/^[\x21\x23-\x5b\x5d-\x7e]{1,256}$/, 'must be a scope'))
+    .max(256)
+    .optional(),
+  device: z.boolean().optional(),
+  allowWithoutPkceAdvertised: z.boolean().optional(),
+}
+
 const Start = z
   .strictObject({
     ...Whose,
+    ...Flags,
     name: Name,
     server: Name.optional(),
     url: z
       .url({ protocol: /^https?$/ })
       .max(2048)
       .optional(),
-    clientId: z.string().min(1).max(2048).optional(),
-    clientSecret: z.string().min(1).max(4096).optional(),
-    clientMetadataUrl: z
-      .url({ protocol: /^https$/ })
-      .max(2048)
-      .optional(),
-    scopes: z
-      .array(z.string().regex(/^[\x21\x23-\x5b\x5d-\x7e]{1,256}$/, 'must be a scope'))
-      .max(256)
-      .optional(),
-  })
-  .refine(({ clientId, clientSecret }) => clientSecret === undefined || clientId !== undefined, {
-    path: ['clientSecret'],
-    message: 'is worth nothing without clientId',
   })
   .refine(({ server, url }) => (server === undefined) !== (url === undefined), {
     path: ['server'],
@@ -215,29 +239,34 @@ const Start = z
   })
 
 async function startAuthorization(deps: GrantRouteDeps, call: Call): Promise<Response> {
-  const given = await readJson(call.request, Start)
-  const key = reachGrant(deps.snapshot.state(), call, 'create', { ...given, name: `oauth:${given.name}` })
-  const spec = given.server === undefined ? undefined : remoteSpec(deps, call, given.server)
-  const url = spec?.url ?? given.url ?? ''
+  const { for: whose, profile, name, server, url: address, ...rest } = await readJson(call.request, Start)
+  const key = reachGrant(deps.snapshot.state(), call, 'create', {
+    name: `oauth:${name}`,
+    for: whose,
+    profile,
+  })
+  const spec = server === undefined ? undefined : remoteSpec(deps, call, server)
+  const url = spec?.url ?? address ?? ''
   if (readOrigin(url) === undefined)
     throw new Fault('invalid', { problems: ['url: must be https, or http on loopback'] })
+  // Hosts that are named here may be private ones: whoever names them must be trusted with more than their own.
+  if (whose === 'me' && NAMES_HOSTS.some((field) => rest[field] !== undefined))
+    call.access.demand({ verb: 'create', kind: 'grants', name: key.name })
   return deps.record.act(call, { verb: 'create', kind: 'grants', name: key.name }, async () => {
+    const { clientSecret, ...flags } = rest
     const started = await deps.grants.start({
       key,
-      server: given.server,
+      server,
       url,
-      client:
-        given.clientId === undefined
-          ? undefined
-          : {
-              clientId: given.clientId,
-              secret: given.clientSecret === undefined ? undefined : new SecretValue(given.clientSecret),
-            },
-      document: given.clientMetadataUrl,
-      scopes: given.scopes,
+      flags: {
+        ...flags,
+        ...(clientSecret === undefined ? {} : { clientSecret: new SecretValue(clientSecret) }),
+      },
       startedBy: call.principal.key,
     })
     const usedByServer = spec?.auth?.grant === key.name
     return json({ ...started, name: key.name, usedByServer }, 202)
   })
 }
+
+const NAMES_HOSTS = ['issuer', 'authUrl', 'tokenUrl', 'revocationUrl', 'deviceUrl'] as const

@@ -11,7 +11,10 @@ import type { GrantTester } from './grant-tester.ts'
 import { holderText, reachGrant, reachHolder, WHOSE_QUERY } from './whose-grant.ts'
 
 export interface GrantRouteDeps extends Pick<ReadDeps, 'snapshot' | 'clock'> {
-  readonly grants: Pick<Grants, 'list' | 'report' | 'start' | 'find' | 'revoke' | 'give' | 'bind' | 'refresh'>
+  readonly grants: Pick<
+    Grants,
+    'list' | 'report' | 'start' | 'find' | 'paste' | 'revoke' | 'give' | 'bind' | 'refresh'
+  >
   readonly providers: ProviderRegistry
   readonly tester: GrantTester
   readonly record: ApiRecord
