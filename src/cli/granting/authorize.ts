@@ -18,7 +18,8 @@ export interface Started {
     readonly verificationUrlComplete?: string
     readonly expiresInSeconds: number
   }
-  readonly redirectUri: string
+  /** Absent with the device flow. */
+  readonly redirectUri?: string
   readonly issuer: string
   readonly scopes: readonly string[]
   /** Where each part of the configuration came from: `flag`, `file`, `discovery` … by field. */
@@ -83,14 +84,16 @@ const printable = (text: string): string => text.replaceAll(/[^\x20-\x7e]/g, '?'
 
 /** A redirect to loopback reaches the daemon from its own machine only. */
 const canComeBack = ({ redirectUri }: Started, { url }: Target): boolean =>
-  !isLoopback(new URL(redirectUri).hostname) || isLoopback(url.hostname)
+  redirectUri !== undefined &&
+  URL.canParse(redirectUri) &&
+  (!isLoopback(new URL(redirectUri).hostname) || isLoopback(url.hostname))
 
 function wayBack({ redirectUri }: Started, isOpened: boolean, context: CliContext): string[] {
   const why = isOpened
     ? 'the daemon is on another machine, so the browser cannot bring the answer'
     : 'no browser was opened here'
   const paste = isTerminal(context)
-    ? `; a browser elsewhere ends at ${redirectUri}, which does not load there: paste the address that it shows`
+    ? `; a browser elsewhere ends at ${redirectUri ?? 'an address'}, which does not load there: paste the address that it shows`
     : ''
   return [
     `${why}${paste}`,
@@ -114,7 +117,11 @@ async function takePasted(
       return
     } catch (error) {
       if (!(error instanceof CliFailure) || error.body.code !== 'invalid') throw error
-      printLines(context.stderr, [error.message, ...(error.body.hint === undefined ? [] : [error.body.hint])])
+      const { problems = [], hint } = error.body
+      printLines(context.stderr, [
+        ...(problems.length > 0 ? problems : [error.message]),
+        ...(hint === undefined ? [] : [hint]),
+      ])
     }
   }
 }

@@ -57,18 +57,27 @@ export async function giveOAuthGrant(
 }
 
 function headOf({ issuer, scopes, redirectUri, from = {} }: Started): string[] {
-  const rows: readonly (readonly [string, string, string | undefined])[] = [
+  const asked = scopes.length === 0 ? 'as the authorization server decides' : scopes.join(' ')
+  const rows: readonly (readonly [string, string | undefined, string | undefined])[] = [
     ['authorization server', issuer, from['issuer']],
-    [
-      'scopes',
-      scopes.length === 0 ? 'as the authorization server decides' : scopes.join(' '),
-      from['scopes'],
-    ],
+    ['scopes', asked, from['scopes']],
     ['redirect address', redirectUri, undefined],
+    ...OTHERS.map(([field, label]) => [label, from[field], undefined] as const),
   ]
-  const others = Object.entries(from).filter(([field]) => field !== 'issuer' && field !== 'scopes')
-  return alignColumns([
-    ...rows.map(([label, value, source]) => [label, source === undefined ? value : `${value}  (${source})`]),
-    ...others.map(([field, source]) => [field, `(${source})`]),
-  ])
+  return alignColumns(
+    rows.flatMap(([label, value, source]) =>
+      value === undefined ? [] : [[label, source === undefined ? value : `${value}  (${source})`]],
+    ),
+  )
 }
+
+/** Of these it is only said where they came from. */
+const OTHERS = [
+  ['authUrl', 'authorization endpoint'],
+  ['tokenUrl', 'token endpoint'],
+  ['deviceUrl', 'device endpoint'],
+  ['revocationUrl', 'revocation endpoint'],
+  ['clientId', 'client id'],
+  ['clientSecret', 'client secret'],
+  ['tokenAuthMethod', 'client authentication'],
+] as const
