@@ -63,6 +63,7 @@ export async function serve(config: ServeConfig): Promise<Daemon> {
       clock,
       log,
       uses,
+      home: config.home,
       self: epoch,
       goneOf: (nodes) => network.goneOf(nodes),
       url: () => config.publicUrl ?? url,

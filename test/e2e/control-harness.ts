@@ -101,6 +101,7 @@ export async function openControl(home: string): Promise<Control> {
     uses: { note() {}, all: () => Promise.resolve(new Map()) },
     clock,
     log: silentLog,
+    home,
     self: 'this',
     goneOf: () => Promise.resolve([]),
     url: () => 'http://127.0.0.1:7411',
