@@ -50,7 +50,7 @@ interface Report {
 
 const ASK_EVERY_MS = 500
 /** So often in a row nothing has moved: it waits for people. */
-const STILL = 10
+const STILL = 8
 
 /** Ends when nothing is left to do, or what is left only people can do. */
 async function untilDone(target: Target, newKey: string, context: CliContext): Promise<void> {
@@ -67,8 +67,8 @@ async function untilDone(target: Target, newKey: string, context: CliContext): P
       printLines(context.stderr, [`${rotation.left} values are to be sealed anew`])
     still = rotation.left === left ? still + 1 : 0
     left = rotation.left
-    const isDone = left === 0 && report.daemons.every(({ startsWith }) => startsWith === newKey)
-    if (still >= STILL && !isDone) {
+    // What does not open stays as it is until somebody sets it again.
+    if (still >= STILL || (left > 0 && rotation.shut === left)) {
       printText(context.stderr, await callApi(target, ['keys'], { query: { output: 'table' } }))
       return
     }
