@@ -269,7 +269,18 @@ describe('OAuth', () => {
     expect(ran).toMatchObject({ code: 0 })
     expect(ran.out).toContain('/authorize?')
     expect(ran.err).toContain('oauth:notes authorized')
+    expect(ran.err).toMatch(/^authorization server +http:\S+ +\(discovery\)$/m)
     expect(await shown('oauth:notes')).toMatchObject({ state: 'ready', renewable: true })
+  })
+
+  test.runIf(hasTerminal)('without a browser the address that it ended at is pasted', async () => {
+    const typist = new Typist('grant oauth notes --server notes --no-browser')
+    await typist.when('Address that the browser ended at', 'https://evil.example/?code=x\r')
+    const [authorizeUrl = ''] = /http:\S+\/authorize\?\S+/.exec(typist.screen) ?? []
+    const answer = await fetch(authorizeUrl, { redirect: 'manual' })
+    await typist.when('answer: ', `${answer.headers.get('location') ?? ''}\r`)
+    expect(await typist.ended()).toMatchObject({ code: 0 })
+    expect(typist.screen).toContain('oauth:notes authorized')
   })
 
   test('renewed at once, bound elsewhere, and taken back at the issuer too', async () => {
