@@ -27,6 +27,10 @@ export interface Keeper {
     told?: boolean,
   ): Promise<Grant | undefined>
   remove(key: GrantKey): Promise<void>
+  /** Puts one into memory that is stored nowhere: what is stored by its key comes back with the next change of that. */
+  hold(grant: Grant): void
+  /** Out of memory; what is stored stays. */
+  drop(key: string): void
   /** Of those in memory. */
   known(): Iterable<Grant>
   close(): void
@@ -176,6 +180,8 @@ export function createKeeper(deps: KeeperDeps): Keeper {
       await store.remove(wanted)
       forget(keyOf(wanted))
     },
+    hold: (grant) => void put(keyOf(grant), grant),
+    drop: forget,
     known: () => grants.values(),
     close() {
       for (const timer of timers) clearInterval(timer)
