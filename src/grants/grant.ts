@@ -50,6 +50,8 @@ export interface Grant extends GrantKey {
   readonly trouble: Trouble | undefined
   readonly refreshed: Refreshed | undefined
   readonly givenAtMs: number
+  /** Of `values`: when their provider gave them last. */
+  readonly renewedAtMs?: number | undefined
   /** While it is renewed by one process the others wait for what comes of it. */
   readonly renewing: Renewing | undefined
   /** Counts its changes, from 1, so that two processes do not overwrite each other. */

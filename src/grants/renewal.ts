@@ -7,7 +7,9 @@ import { refreshTokens } from '../oauth/client/token-endpoint.ts'
 import { heldTokens, openClient } from './authorized-grant.ts'
 import { keyOf, type Grant, type Trouble } from './grant.ts'
 import type { Keeper } from './keeper.ts'
+import { loginLife, loginRefresh, renewLogin } from './login-renewal.ts'
 import { loginNeeded } from './mend.ts'
+import type { Refresh } from './providers/define-provider.ts'
 import { createTurns } from './turns.ts'
 import { forgetUnknownClient } from './unknown-client.ts'
 
@@ -62,13 +64,12 @@ export function createRenewal(deps: RenewalDeps): Renewal {
   const renewals = new Map<string, readonly number[]>()
   const turns = createTurns(AT_ONCE)
 
-  function isDue({ oauth, uid }: Grant): boolean {
-    const tokens = oauth?.tokens
-    if (tokens?.expiresAtMs === undefined || tokens.refresh === undefined) return false
-    const life = tokens.expiresAtMs - tokens.obtainedAtMs
-    const ahead = Math.min(life / 4, AHEAD_MS)
+  function isDue(grant: Grant): boolean {
+    const life = lifeOf(grant)
+    if (life === undefined) return false
+    const ahead = Math.min((life.toMs - life.fromMs) / 4, AHEAD_MS)
     // Those that were issued together are not renewed together.
-    return clock.nowMs() >= tokens.expiresAtMs - MARGIN_MS - ahead * (1 - spreadOf(uid) / 2)
+    return clock.nowMs() >= life.toMs - MARGIN_MS - ahead * (1 - spreadOf(grant.uid) / 2)
   }
 
   function renew(grant: Grant): Promise<Result<Grant, string>> {
@@ -86,6 +87,8 @@ export function createRenewal(deps: RenewalDeps): Renewal {
     const { grant, mine } = await claim(known)
     if (grant === undefined) return err(`the grant ${known.name} has been taken back`)
     if (!mine) return ok(grant)
+    const login = loginRefresh(grant)
+    if (login !== undefined) return renewLoginOf(grant, login)
     const source = sourceOf(grant)
     if (source === undefined) return err(await trouble(grant, loginNeeded(grant, NOT_TAKEN)))
     const issued = await turns.take(new URL(source.authorizationServer.token_endpoint).origin, () =>
@@ -103,6 +106,14 @@ export function createRenewal(deps: RenewalDeps): Renewal {
     if (issued.ok) return ok(await keep(grant, issued.value))
     await forgetUnknownClient(keeper, grant, source.authorizationServer.issuer, issued.error)
     return err(await failed(grant, issued.error))
+  }
+
+  async function renewLoginOf(grant: Grant, refresh: Refresh): Promise<Result<Grant, string>> {
+    const { origin } = new URL(refresh.tokenEndpoint)
+    const sender = deps.fetcherFor(origin, [])
+    const done = await turns.take(origin, () => renewLogin(grant, refresh, { sender, clock }))
+    if (!done.ok) return err(await failed(grant, done))
+    return ok(await kept(grant, (stored) => ({ ...stored, ...done.change })))
   }
 
   async function failed(
@@ -154,15 +165,20 @@ export function createRenewal(deps: RenewalDeps): Renewal {
   }
 
   /** A rotated refresh token is durable before its access token is used: the old one may be worth nothing by now. */
-  async function keep(grant: Grant, issued: Issued): Promise<Grant> {
-    const kept = await keeper.update(
+  const keep = (grant: Grant, issued: Issued): Promise<Grant> =>
+    kept(grant, (stored) => ({
+      ...stored,
+      oauth: stored.oauth && { ...stored.oauth, ...heldTokens(issued, stored.oauth.granted) },
+    }))
+
+  async function kept(grant: Grant, renew: (stored: Grant) => Grant): Promise<Grant> {
+    const after = await keeper.update(
       grant,
       (stored) => {
-        // Taken back, or authorized anew, while the authorization server was asked.
-        if (stored?.oauth === undefined || !hasTokensOf(stored, grant)) return undefined
+        // Taken back, or authorized anew, while its issuer was asked.
+        if (stored === undefined || !hasTokensOf(stored, grant)) return undefined
         return {
-          ...stored,
-          oauth: { ...stored.oauth, ...heldTokens(issued, stored.oauth.granted) },
+          ...renew(stored),
           trouble: stored.trouble?.kind === 'login' ? undefined : stored.trouble,
           refreshed: { atMs: clock.nowMs(), problem: undefined },
           renewing: undefined,
@@ -172,7 +188,7 @@ export function createRenewal(deps: RenewalDeps): Renewal {
     )
     pauses.delete(keyOf(grant))
     log.info({ grant: grant.name }, 'a grant was refreshed')
-    return kept ?? grant
+    return after ?? grant
   }
 
   async function trouble(grant: Grant, { kind, message }: Omit<Trouble, 'atMs'>): Promise<string> {
@@ -214,8 +230,24 @@ const MAX_REMEMBERED = 10_000
 
 export const NOT_TAKEN = 'its token is no longer taken'
 
+const obtainedAt = ({ oauth, givenAtMs, renewedAtMs }: Grant): number | undefined =>
+  oauth === undefined ? (renewedAtMs ?? givenAtMs) : oauth.tokens?.obtainedAtMs
+
 const hasTokensOf = (one: Grant, other: Grant): boolean =>
-  one.uid === other.uid && one.oauth?.tokens?.obtainedAtMs === other.oauth?.tokens?.obtainedAtMs
+  one.uid === other.uid && obtainedAt(one) === obtainedAt(other)
+
+/** Of what can be renewed, and says how long it lives. */
+function lifeOf(grant: Grant): { readonly fromMs: number; readonly toMs: number } | undefined {
+  const tokens = grant.oauth?.tokens
+  if (tokens?.expiresAtMs !== undefined && tokens.refresh !== undefined)
+    return { fromMs: tokens.obtainedAtMs, toMs: tokens.expiresAtMs }
+  const login = loginRefresh(grant)
+  return login && loginLife(grant, login)
+}
+
+/** Whether there is a way to another credential without a person. */
+export const canRenew = (grant: Grant): boolean =>
+  grant.oauth?.tokens?.refresh !== undefined || loginRefresh(grant) !== undefined
 
 /** 0 to 1, the same for one grant at all times and in all processes. */
 function spreadOf(uid: string): number {

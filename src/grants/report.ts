@@ -1,5 +1,6 @@
 import type { Grant } from './grant.ts'
 import { mendCommand } from './mend.ts'
+import { canRenew } from './renewal.ts'
 
 /** A grant as people may see it. */
 export interface GrantReport {
@@ -30,7 +31,7 @@ export function reportOf(grant: Grant, nowMs: number, usedAtMs: number | undefin
   const { oauth, trouble, refreshed } = grant
   const expiresAtMs = oauth === undefined ? grant.expiresAtMs : oauth.tokens?.expiresAtMs
   const expired = expiresAtMs !== undefined && expiresAtMs <= nowMs
-  const renewable = oauth?.tokens?.refresh !== undefined
+  const renewable = canRenew(grant)
   const unusable = (oauth !== undefined && oauth.tokens === undefined) || (expired && !renewable)
   return {
     name: grant.name,
@@ -39,7 +40,7 @@ export function reportOf(grant: Grant, nowMs: number, usedAtMs: number | undefin
     server: grant.server,
     origins: grant.origins,
     issuer: oauth?.authorizationServer.issuer,
-    state: stateOf(grant, expired),
+    state: stateOf(grant, { expired, renewable }),
     scopes: oauth?.granted ?? [],
     source: grant.source,
     givenAtMs: grant.givenAtMs,
@@ -53,12 +54,15 @@ export function reportOf(grant: Grant, nowMs: number, usedAtMs: number | undefin
   }
 }
 
-function stateOf({ oauth, trouble }: Grant, expired: boolean): GrantReport['state'] {
+function stateOf(
+  { oauth, trouble }: Grant,
+  { expired, renewable }: { readonly expired: boolean; readonly renewable: boolean },
+): GrantReport['state'] {
   if (trouble?.kind === 'login') return 'needs-login'
   if (trouble?.kind === 'scope') return 'needs-scope'
   if (trouble?.kind === 'refused') return 'refused'
-  if (oauth === undefined) return expired ? 'needs-login' : 'ready'
+  if (oauth === undefined) return expired ? (renewable ? 'expired' : 'needs-login') : 'ready'
   if (oauth.tokens === undefined) return 'waiting'
   if (!expired) return 'ready'
-  return oauth.tokens.refresh === undefined ? 'needs-login' : 'expired'
+  return renewable ? 'expired' : 'needs-login'
 }

@@ -6,7 +6,7 @@ import type { Grant } from './grant.ts'
 import type { Keeper } from './keeper.ts'
 import { hopeless, isPerson, loginNeeded, mendCommand, problemOf, scopeNeeded, scopeRefused } from './mend.ts'
 import { isBoundTo } from './origins.ts'
-import { MARGIN_MS, NOT_TAKEN, type Renewal } from './renewal.ts'
+import { canRenew, MARGIN_MS, NOT_TAKEN, type Renewal } from './renewal.ts'
 import type { GrantProblem, Purpose, Refused, Wanted } from './wanted.ts'
 
 /** What calls ask for: something to send, at this moment and to this origin. */
@@ -78,7 +78,7 @@ export function createGrantSource(deps: GrantSourceDeps): GrantSource {
     if (wanted.whose === 'caller' && (isOver(grant) || grant.trouble !== undefined))
       return obtained(wanted, purpose)
     if (grant.trouble?.kind === 'login') return err(problemOf(wanted, grant.trouble.message))
-    if (grant.oauth === undefined)
+    if (grant.oauth === undefined && !(isOver(grant) && canRenew(grant)))
       return err(
         problemOf(
           wanted,
@@ -87,7 +87,7 @@ export function createGrantSource(deps: GrantSourceDeps): GrantSource {
             : `the grant ${name} does not open with the present master key; give it again: ${command}`,
         ),
       )
-    if (grant.oauth.tokens === undefined)
+    if (grant.oauth !== undefined && grant.oauth.tokens === undefined)
       return err(problemOf(wanted, `the grant ${name} has not been authorized: ${command}`))
     if (!isOver(grant))
       return err(
@@ -129,10 +129,10 @@ export function createGrantSource(deps: GrantSourceDeps): GrantSource {
     if (error === 'insufficient_scope' && grant.oauth !== undefined)
       return err(await moreScopes(wanted, grant, scopes))
     if (status !== 401 || sent === undefined) return err(undefined)
-    if (grant.oauth === undefined)
-      return err(problemOf(wanted, await renewal.trouble(grant, loginNeeded(grant, 'the server refuses it'))))
-    if (grant.oauth.tokens?.refresh === undefined || !renewal.mayRenew(grant))
-      return err(problemOf(wanted, await renewal.trouble(grant, loginNeeded(grant, NOT_TAKEN))))
+    if (!canRenew(grant) || !renewal.mayRenew(grant)) {
+      const why = grant.oauth === undefined ? 'the server refuses it' : NOT_TAKEN
+      return err(problemOf(wanted, await renewal.trouble(grant, loginNeeded(grant, why))))
+    }
     const renewed = await renewal.renew(grant)
     return renewed.ok ? ok(undefined) : err(problemOf(wanted, renewed.error))
   }

@@ -17,7 +17,7 @@ import type { GrantRow, SealedRow } from '../store/tables.ts'
 
 export interface GrantStoreDeps {
   readonly store: Pick<Store, 'control'>
-  readonly sealer: Pick<Sealer, 'seal' | 'open'>
+  readonly sealer: Pick<Sealer, 'seal' | 'open' | 'keyId'>
   readonly clock: Pick<Clock, 'nowMs'>
 }
 
@@ -64,7 +64,7 @@ type PlainOAuth = Omit<OAuthState, 'clients' | 'tokens'> & {
 /** What is written down in the open: a grant without what it is worth. */
 type PlainState = Pick<
   Grant,
-  'source' | 'settings' | 'expiresAtMs' | 'trouble' | 'refreshed' | 'givenAtMs' | 'renewing'
+  'source' | 'settings' | 'expiresAtMs' | 'trouble' | 'refreshed' | 'givenAtMs' | 'renewedAtMs' | 'renewing'
 > & { readonly oauth?: PlainOAuth | undefined }
 
 interface Shelf {
@@ -78,7 +78,8 @@ function createShelf(sealer: GrantStoreDeps['sealer']): Shelf {
 
   function seal(uid: string, field: string, secret: HeldSecret): SealedRow {
     const row = rows.get(secret)
-    return row?.uid === uid && row.field === field
+    // A key that is being replaced may be gone before this is written.
+    return row?.uid === uid && row.field === field && row.key_id === sealer.keyId
       ? row
       : { uid, field, ...sealer.seal({ kind: 'Grant', uid, field }, secret.open()) }
   }
@@ -167,7 +168,7 @@ const bindingOf = ({ profile, holder, name, origins }: GrantRow): string =>
   JSON.stringify([profile, holder, name, origins])
 
 function plainState(grant: Grant): PlainState {
-  const { source, settings, expiresAtMs, trouble, refreshed, givenAtMs, renewing, oauth } = grant
+  const { source, settings, expiresAtMs, trouble, refreshed, givenAtMs, renewedAtMs, renewing, oauth } = grant
   return {
     source,
     settings,
@@ -175,6 +176,7 @@ function plainState(grant: Grant): PlainState {
     trouble,
     refreshed,
     givenAtMs,
+    renewedAtMs,
     renewing,
     oauth: oauth && {
       ...oauth,
