@@ -88,16 +88,20 @@ const canComeBack = ({ redirectUri }: Started, { url }: Target): boolean =>
   URL.canParse(redirectUri) &&
   (!isLoopback(new URL(redirectUri).hostname) || isLoopback(url.hostname))
 
-function wayBack({ redirectUri }: Started, isOpened: boolean, context: CliContext): string[] {
+function wayBack(
+  { redirectUri = 'an address', from = {} }: Started,
+  isOpened: boolean,
+  context: CliContext,
+): string[] {
   const why = isOpened
     ? 'the daemon is on another machine, so the browser cannot bring the answer'
     : 'no browser was opened here'
-  const paste = isTerminal(context)
-    ? `; a browser elsewhere ends at ${redirectUri ?? 'an address'}, which does not load there: paste the address that it shows`
-    : ''
+  const paste = `; a browser elsewhere ends at ${redirectUri}, which does not load there: paste the address that it shows`
   return [
-    `${why}${paste}`,
-    'where the authorization server has a device flow: the same command with --device',
+    isTerminal(context) ? why + paste : why,
+    ...(from['deviceUrl'] === undefined
+      ? []
+      : ['or run it again with --device, for a code that is entered in any browser']),
   ]
 }
 

@@ -56,13 +56,18 @@ export async function giveOAuthGrant(
     ])
 }
 
-function headOf({ issuer, scopes, redirectUri, from = {} }: Started): string[] {
+function headOf({ issuer, scopes, redirectUri, device, from = {} }: Started): string[] {
   const asked = scopes.length === 0 ? 'as the authorization server decides' : scopes.join(' ')
+  const sources = OTHERS.map(([field, label]) => [label, from[field]] as const)
+  const isDiscovered = sources.some(([, source]) => source === 'discovery')
   const rows: readonly (readonly [string, string | undefined, string | undefined])[] = [
     ['authorization server', issuer, from['issuer']],
     ['scopes', asked, from['scopes']],
-    ['redirect address', redirectUri, undefined],
-    ...OTHERS.map(([field, label]) => [label, from[field], undefined] as const),
+    ['redirect address', device === undefined ? redirectUri : undefined, undefined],
+    ...sources.flatMap(([label, source]) =>
+      source === 'discovery' ? [] : [[label, source, undefined] as const],
+    ),
+    ['endpoints', isDiscovered ? 'discovery' : undefined, undefined],
   ]
   return alignColumns(
     rows.flatMap(([label, value, source]) =>
@@ -71,7 +76,7 @@ function headOf({ issuer, scopes, redirectUri, from = {} }: Started): string[] {
   )
 }
 
-/** Of these it is only said where they came from. */
+/** Of these it is only said where they came from: endpoints that were discovered, as one. */
 const OTHERS = [
   ['authUrl', 'authorization endpoint'],
   ['tokenUrl', 'token endpoint'],

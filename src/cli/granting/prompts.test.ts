@@ -40,7 +40,7 @@ const STARTED = {
   redirectUri: 'http://127.0.0.1:7411/oauth/callback/notes',
   issuer: 'https://as.example.com',
   scopes: [],
-  from: { issuer: 'discovery' },
+  from: { issuer: 'discovery', tokenUrl: 'discovery', authUrl: 'file', deviceUrl: 'discovery' },
   usedByServer: true,
 }
 
@@ -137,7 +137,9 @@ test('the address that a browser ended at is taken by hand; one that is none is 
     ['not that', 'http://127.0.0.1:7411/oauth/callback/notes?code=c&state=s\r'],
   ])
   expect(ran).toMatchObject({ code: 0, out: 'https://as.example.com/authorize\n' })
-  expect(ran.screen).toContain('authorization server  https://as.example.com  (discovery)')
+  expect(ran.screen).toContain('authorization server    https://as.example.com  (discovery)\n')
+  expect(ran.screen).toContain('authorization endpoint  file\nendpoints               discovery\n')
+  expect(ran.screen).toContain('or run it again with --device')
   expect(ran.screen).toContain('oauth:notes authorized')
   expect(JSON.parse(changes().at(-1)?.body ?? '')).toEqual({
     answer: 'http://127.0.0.1:7411/oauth/callback/notes?code=c&state=s',
