@@ -41,8 +41,8 @@ async function authorize(daemon: Daemon, server: string, context: Context): Prom
   const { authorizeUrl } = (await daemon.call('POST', '/api/v1/grants', {
     name: server,
     server,
-    clientMetadataUrl: DOCUMENT,
-    ...(context.client_id === undefined ? {} : { clientId: context.client_id }),
+    // Beside a client that is registered already a document has no effect, which is an error.
+    ...(context.client_id === undefined ? { clientMetadataUrl: DOCUMENT } : { clientId: context.client_id }),
     ...(context.client_secret === undefined ? {} : { clientSecret: context.client_secret }),
   })) as { readonly authorizeUrl: string }
   // A browser without anybody in front of it: the authorization servers of the suite agree at once.
