@@ -9,6 +9,7 @@ import { text } from 'node:stream/consumers'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { startAuthorizationServer, type AuthorizationServer } from '../fixtures/authorization-server.ts'
 import { BIN } from '../fixtures/daemon.ts'
+import { startResourceProvider } from '../fixtures/resource-provider.ts'
 import { startUpstream, type Upstream } from '../fixtures/upstream.ts'
 import { createScanner } from './canary-scan.ts'
 import { httpServer, project, startGate, until, type Gate, type Json } from './gateway-harness.ts'
@@ -121,6 +122,37 @@ class Typist {
   get screen(): string {
     return this.#screen
   }
+}
+
+/** Confirms the code on the page for it, logs in and consents: a browser without a screen. */
+async function enterCode(url: string): Promise<void> {
+  const cookies = new Map<string, string>()
+  let [at, form]: [URL, URLSearchParams | undefined] = [new URL(url), undefined]
+  for (let step = 0; step < 12; step++) {
+    const page: Response = await fetch(at, {
+      redirect: 'manual',
+      headers: { cookie: [...cookies].map(([name, value]) => `${name}=${value}`).join('; ') },
+      ...(form === undefined ? {} : { method: 'POST', body: form }),
+    })
+    for (const cookie of page.headers.getSetCookie()) {
+      const [, name = '', value = ''] = /^([^=]+)=([^;]*)/.exec(cookie) ?? []
+      cookies.set(name, value)
+    }
+    const location = page.headers.get('location')
+    const html = await page.text()
+    const action = /<form[^>]* action="([^"]+)"/.exec(html)?.[1]
+    if (location === null && action === undefined) return
+    at = new URL(location ?? action ?? '', at)
+    form = location === null ? filled(html) : undefined
+  }
+}
+
+/** A form with what it came with, and what a person adds. */
+function filled(html: string): URLSearchParams {
+  const form = new URLSearchParams({ login: 'ada', password: 'any', confirm: 'yes' })
+  for (const [, name = '', value = ''] of html.matchAll(/name="([a-z_]+)" value="([^"]*)"/g))
+    form.set(name, value)
+  return form
 }
 
 const has = (command: string, ...words: readonly string[]): boolean =>
@@ -281,6 +313,27 @@ describe('OAuth', () => {
     await typist.when('answer: ', `${answer.headers.get('location') ?? ''}\r`)
     expect(await typist.ended()).toMatchObject({ code: 0 })
     expect(typist.screen).toContain('oauth:notes authorized')
+  })
+
+  test('on a machine without a browser: a code, entered in a browser somewhere', async () => {
+    const provider = await startResourceProvider()
+    try {
+      await gate.daemon.apply([httpServer('wiki', provider.url, { auth: { grant: 'oauth:wiki' } })])
+      const child = spawn(process.execPath, [BIN, 'grant', 'oauth', 'wiki', '--server', 'wiki', '--device'], {
+        env: environment({}),
+        cwd: person,
+        stdio: ['ignore', 'pipe', 'pipe'],
+      })
+      const said = text(child.stderr)
+      const [address] = (await once(child.stdout, 'data')) as [Buffer]
+      await enterCode(address.toString().trim())
+      await once(child, 'exit')
+      expect(await said).toMatch(/enter the code [A-Z]{4}-[A-Z]{4}:\noauth:wiki authorized\n$/)
+      expect(await shown('oauth:wiki')).toMatchObject({ state: 'ready', source: 'device', renewable: true })
+    } finally {
+      for (const value of provider.secrets) scanner.plant('issued', value)
+      await provider.close()
+    }
   })
 
   test('renewed at once, bound elsewhere, and taken back at the issuer too', async () => {
