@@ -11,6 +11,8 @@ import {
 import type { StateDb } from '../store/tables.ts'
 
 const MAX_ATTEMPTS = 1000
+/** What a draft is sealed for. */
+export const placeOfGrantAttempt = (id: string) => ({ kind: 'GrantAttempt', uid: id, field: 'draft' })
 
 /** The authorizations of the state database; what a code is exchanged with is sealed. */
 export const createGrantAttemptStore = (
@@ -18,7 +20,6 @@ export const createGrantAttemptStore = (
   sealer: Pick<Sealer, 'seal' | 'open'>,
   { nowMs }: Pick<Clock, 'nowMs'>,
 ): AttemptStore => {
-  const where = (id: string) => ({ kind: 'GrantAttempt', uid: id, field: 'draft' })
   return {
     async add({ id, stateDigest, expiresAtMs }, draft) {
       const row = {
@@ -27,7 +28,7 @@ export const createGrantAttemptStore = (
         result: 'waiting' as const,
         problem: '',
         expires_at_ms: expiresAtMs,
-        ...sealer.seal(where(id), draft),
+        ...sealer.seal(placeOfGrantAttempt(id), draft),
       }
       if (await insertGrantAttempt(db, row, { most: MAX_ATTEMPTS, nowMs: nowMs() })) return
       throw new Fault('too_many', {
@@ -36,7 +37,7 @@ export const createGrantAttemptStore = (
     },
     async take(stateDigest) {
       const row = await takeGrantAttempt(db, stateDigest, nowMs())
-      return row && { id: row.id, draft: sealer.open(where(row.id), row) }
+      return row && { id: row.id, draft: sealer.open(placeOfGrantAttempt(row.id), row) }
     },
     settle: (id, result) =>
       settleGrantAttempt(db, id, {

@@ -13,7 +13,7 @@ import type { TokenUses } from './token-uses.ts'
 
 export interface GrantsDeps {
   readonly store: Pick<Store, 'control' | 'state' | 'watch'>
-  readonly sealer: Pick<Sealer, 'seal' | 'open'>
+  readonly sealer: Pick<Sealer, 'seal' | 'open' | 'keyId'>
   readonly snapshot: Pick<SnapshotSource, 'state'>
   readonly uses: Pick<TokenUses, 'note' | 'all'>
   readonly clock: Clock

@@ -21,6 +21,7 @@ const TABLES = {
   answers:           { part: 'control', key: ['id'],           owner: ID },
   upstream_sessions: { part: 'state',   key: ['uid'],          owner: sql`uid, '' as field, '' as kind` },
   sign_in_attempts:  { part: 'state',   key: ['id'],           owner: ID },
+  grant_attempts:    { part: 'state',   key: ['id'],           owner: ID },
 } as const satisfies Record<string, SealedTableShape>
 
 export type SealedTable = keyof typeof TABLES

@@ -11,6 +11,7 @@ const WORDS: Readonly<Record<SealedTable, string>> = {
   answers: 'answers',
   upstream_sessions: 'sessions',
   sign_in_attempts: 'sign-ins',
+  grant_attempts: 'authorizations',
 }
 
 type Counts = ReadonlyMap<string, Readonly<Record<string, number>>>

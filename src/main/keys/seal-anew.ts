@@ -14,6 +14,7 @@ import {
 } from '../../store/sealed-tables.ts'
 import type { Store } from '../../store/store.ts'
 import { inTransaction } from '../../store/transaction.ts'
+import { placeOfGrantAttempt } from '../grant-attempt-store.ts'
 import { placeOfAttempt } from '../sign-in/attempts.ts'
 import { SEALED_AS } from '../upstream-session-log.ts'
 
@@ -24,6 +25,7 @@ const PLACES: Readonly<Record<SealedTable, (value: StoredValue) => SealedWhere>>
   answers: ({ uid }) => placeOfAnswer(uid),
   upstream_sessions: ({ uid }) => ({ kind: SEALED_AS.kind, uid, field: SEALED_AS.field }),
   sign_in_attempts: ({ uid }) => placeOfAttempt(uid),
+  grant_attempts: ({ uid }) => placeOfGrantAttempt(uid),
 }
 
 /** What somebody has given us, and would have to give again. The rest is of this day, and goes when it does not open. */
