@@ -194,12 +194,14 @@ const withoutSecret = ({
   method,
   redirectUri,
   secretExpiresAtMs,
+  scopes,
   from,
 }: HeldClient): PlainOAuth['clients'][string] => ({
   clientId,
   method,
   redirectUri,
   secretExpiresAtMs,
+  scopes,
   from,
 })
 

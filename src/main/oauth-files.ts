@@ -1,6 +1,6 @@
 import { open } from 'node:fs/promises'
 import { join } from 'node:path'
-import { readOAuthFile } from '../grants/providers/oauth-file.ts'
+import { readOAuthFile } from '../grants/oauth-file.ts'
 import { Fault } from '../lib/fault.ts'
 import type { OAuthSettings } from '../oauth/client/settings.ts'
 
@@ -17,9 +17,9 @@ export const createOAuthFiles =
     const label = `oauth/${name}.yaml`
     const text = await readBounded(join(home, 'oauth', `${name}.yaml`), label)
     if (text === undefined) return undefined
-    const { settings, problems } = await readOAuthFile(text, label)
-    if (problems.length > 0) throw new Fault('invalid', { problems })
-    return settings
+    const read = await readOAuthFile(text, label)
+    if (!read.ok) throw new Fault('invalid', { problems: read.error })
+    return read.value
   }
 
 async function readBounded(path: string, label: string): Promise<string | undefined> {

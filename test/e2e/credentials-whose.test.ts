@@ -139,3 +139,27 @@ test('every injection is on the record, with the name of the grant and its place
   expect(calls.length).toBeGreaterThan(4)
   expect(JSON.stringify(items)).not.toContain('key-of-')
 })
+
+test('what agents are given in place of a credential reaches no server, and cannot be given as one', async () => {
+  const untouched = await startUpstream({ style: 'modern' })
+  try {
+    const valueFrom = { secretRef: { name: 'stub', key: 'token' }, prefix: 'Bearer ' }
+    await gate.daemon.apply([
+      named('Secret', 'stub', { data: { token: 'castellan-stub-mcp:notes-AAAA' } }),
+      httpServer('stubbed', untouched.url, { headers: [{ name: 'Authorization', valueFrom }] }),
+      project('stubs', ['stubbed']),
+    ])
+    const { url, token } = await gate.access('stubs')
+    const client = new Client({ name: 'stubs', version: '1' })
+    const requestInit = { headers: { authorization: `Bearer ${token}` } }
+    await client.connect(new StreamableHTTPClientTransport(new URL(url), { requestInit }))
+    await expect(client.callTool({ name: 'stubbed__echo', arguments: { message: 'x' } })).rejects.toThrow(
+      'stand-in',
+    )
+    expect(untouched.seen).toEqual([])
+    await client.close()
+    await expect(give('mcp:notes', 'castellan-stub-mcp:notes-AAAA', 'user:ada')).rejects.toThrow('stand-in')
+  } finally {
+    await untouched.close()
+  }
+})

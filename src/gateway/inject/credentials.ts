@@ -1,5 +1,6 @@
 import type { HttpSpec, NamedValue, StdioSpec } from '../../kinds/server.ts'
 import { SecretValue } from '../../lib/secret-value.ts'
+import { isStandIn } from '../../lib/stand-in.ts'
 
 /** Opens one sealed value, at the moment it is needed. */
 export type OpenSecret = (secret: string, key: string) => SecretValue | undefined
@@ -37,6 +38,14 @@ export const missingSecrets = (entries: readonly NamedValue[], open: OpenSecret)
     if (valueFrom === undefined) return []
     const { name, key } = valueFrom.secretRef
     return open(name, key) === undefined ? [`${name}/${key}`] : []
+  })
+
+/** Entries that would send what agents are given in place of a credential, by name. */
+export const standIns = (entries: readonly NamedValue[], open: OpenSecret): string[] =>
+  entries.flatMap((entry) => {
+    const value = valueOf(entry, open)
+    const text = value instanceof SecretValue ? value.reveal() : value
+    return text !== undefined && isStandIn(text) ? [entry.name] : []
   })
 
 function valueOf(entry: NamedValue, open: OpenSecret): string | SecretValue | undefined {

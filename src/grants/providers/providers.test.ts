@@ -14,7 +14,8 @@ import { defaultOrigins, withHost, type Place, type Provider } from './define-pr
 import { describeProvider } from './describe-providers.ts'
 import { putInPlace } from './place.ts'
 import { BUILT_IN } from './registry.ts'
-import { isStub, mintGrantStub, mintStub } from './stub.ts'
+import { mintGrantStub, mintStub } from './stub.ts'
+import { isStandIn } from '../../lib/stand-in.ts'
 import { readQualifier } from './values.ts'
 
 const SECRET = 'a-secret-of-a-test'
@@ -94,7 +95,7 @@ describe.each(BUILT_IN.map((provider) => [provider.id, provider] as const))('%s'
       expect(one).not.toBe(other)
       expect(one.startsWith(seen.stub.prefix)).toBe(true)
       expect(one).toHaveLength(seen.stub.length)
-      expect(isStub(one)).toBe(true)
+      expect(isStandIn(one)).toBe(true)
       // Accepted by what checks its form, so that no tool stumbles over it before it asks.
       const shape = provider.fields.find(({ secret }) => secret)?.shape
       expect(shape?.pattern.test(one) ?? true).toBe(true)
@@ -131,13 +132,13 @@ test.each([
   ['moat-proxy-injected', true],
   ['moat-0a1b2c3d4e5f', true],
 ])('%s is a stand-in: %s', (value, expected) => {
-  expect(isStub(value)).toBe(expected)
+  expect(isStandIn(value)).toBe(expected)
 })
 
 test('hex shapes have stand-ins of hex digits', () => {
   const stub = mintStub({ prefix: '', length: 64, alphabet: 'hex' })
   expect(stub).toMatch(/^[0-9a-f]{64}$/)
-  expect(isStub(stub)).toBe(true)
+  expect(isStandIn(stub)).toBe(true)
 })
 
 test.each([
@@ -178,5 +179,5 @@ test('the stand-in for a credential of a Server names its grant', () => {
   const [one, other] = [mintGrantStub('mcp:context7'), mintGrantStub('mcp:context7')]
   expect(one).toMatch(/^castellan-stub-mcp:context7-[\w-]{12}$/)
   expect(one).not.toBe(other)
-  expect(isStub(one)).toBe(true)
+  expect(isStandIn(one)).toBe(true)
 })

@@ -28,9 +28,3 @@ export function mintStub({ prefix, length, alphabet }: StubShape): string {
 /** What stands in for the credential of a Server in the environment of an agent: MCP headers have no shape to keep. */
 export const mintGrantStub = (grantId: string): string =>
   `castellan-stub-${grantId}-${randomBytes(9).toString('base64url')}`
-
-/** Ours, and those of Moat, whose configuration may have been imported. */
-const STUBS = /castellan-?stub|ca57e11a57ab00|moat-stub-|moat-?proxy-?injected|^moat-[0-9a-f]{8,}$/i
-
-/** Whether a value is one that agents are given: it must never be stored as a credential, nor reach an upstream. */
-export const isStub = (value: string): boolean => STUBS.test(value)

@@ -3,7 +3,7 @@ import { err, ok, type Result } from '../../lib/result.ts'
 import { SecretValue } from '../../lib/secret-value.ts'
 import { hostName, type Check } from './checks.ts'
 import type { Field, GrantValues, Provider } from './define-provider.ts'
-import { isStub } from './stub.ts'
+import { isStandIn } from '../../lib/stand-in.ts'
 
 const MAX_VALUE_BYTES = 16 * 1024
 
@@ -82,7 +82,7 @@ function secretProblem({ name }: Field, value: string, { injections }: Provider)
   if (/^(?:bearer|basic|token) /i.test(value)) return 'give the credential alone, without the word before it'
   if (!/^[\u0021-\u007e]+$/.test(value))
     return 'holds a space, a line break or another character that cannot be sent; give the credential alone'
-  if (isStub(value)) return 'is a stand-in that agents are given, not a credential'
+  if (isStandIn(value)) return 'is a stand-in that agents are given, not a credential'
   const inPath = injections.some(({ field, place }) => field === name && place.in === 'segment')
   return inPath && (!/^[\w.~:@!$&'()*+,;=-]+$/.test(value) || /^\.+$/.test(value))
     ? 'holds a character that cannot stand in a segment of a path'

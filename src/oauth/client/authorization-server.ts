@@ -12,6 +12,8 @@ export interface OAuthClient {
   readonly redirectUri: string
   /** A secret that was registered for a while; undefined: it does not end. */
   readonly secretExpiresAtMs?: number | undefined
+  /** All that a registered client may ask for, where its authorization server has said so. */
+  readonly scopes?: readonly string[] | undefined
   /** Who says so: the user, a client ID metadata document, or dynamic registration. */
   readonly from: 'user' | 'document' | 'registration'
 }

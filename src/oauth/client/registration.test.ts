@@ -137,3 +137,16 @@ test.each<readonly [string, Answer, RegExp]>([
   expect(client).toMatchObject({ ok: false, error: expect.stringMatching(expected) as string })
   expect(JSON.stringify(client)).not.toContain('canary')
 })
+
+test('a client that was registered for less than is asked for is registered again', async () => {
+  stranger.answer({ '/register': { client_id: 'new', client_secret: 'x', scope: 'notes:read notes:write' } })
+  const remembered: OAuthClient = { ...REMEMBERED, scopes: ['notes:read'] }
+  const scopesOf = (scopes: readonly string[]) => identified({ remembered, scopes })
+  expect(await scopesOf(['notes:read'])).toBe(remembered)
+  expect(await scopesOf(['notes:read', 'notes:write'])).toMatchObject({
+    clientId: 'new',
+    scopes: ['notes:read', 'notes:write'],
+  })
+  // Who has not said for how much may be asked for anything.
+  expect(await identified({ remembered: REMEMBERED, scopes: ['notes:write'] })).toBe(REMEMBERED)
+})

@@ -8,6 +8,7 @@ import {
 } from './authorization-server.ts'
 import { Unreachable, type Fetcher } from './guarded-fetch.ts'
 import { isLoopbackHost } from './addresses.ts'
+import { readScopes } from './challenge.ts'
 import { parseObject } from './token-answer.ts'
 
 /** A client that the user has registered. */
@@ -54,7 +55,9 @@ export async function identifyClient(
     return ok({ clientId: document, secret: undefined, method: 'none', redirectUri, from: 'document' })
   // Another redirect address is another registration, and so is one whose secret is over.
   const isOver = (remembered?.secretExpiresAtMs ?? Infinity) <= sources.nowMs + MARGIN_MS
-  if (remembered?.redirectUri === redirectUri && !isOver) return ok(remembered)
+  // And so is one that may not ask for as much: a step up would be refused for ever.
+  const suffices = sources.scopes.every((scope) => remembered?.scopes?.includes(scope) !== false)
+  if (remembered?.redirectUri === redirectUri && !isOver && suffices) return ok(remembered)
   if (server.registration_endpoint !== undefined)
     return register(server, server.registration_endpoint, sources, fetcher)
   return err(
@@ -144,6 +147,7 @@ function readRegistration(text: string, asked: AuthMethod, redirectUri: string):
     ...(hasSecret && typeof expiresAt === 'number' && expiresAt > 0
       ? { secretExpiresAtMs: expiresAt * 1000 }
       : {}),
+    ...(typeof answer['scope'] === 'string' ? { scopes: readScopes(answer['scope']) } : {}),
     from: 'registration',
   })
 }

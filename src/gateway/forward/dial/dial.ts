@@ -1,12 +1,18 @@
 import type { Pool as HttpPool } from 'undici'
-import type { HttpSpec, StdioSpec } from '../../../kinds/server.ts'
+import type { HttpSpec, NamedValue, StdioSpec } from '../../../kinds/server.ts'
 import type { Clock } from '../../../lib/clock.ts'
 import { err, ok, type Result } from '../../../lib/result.ts'
 import { SecretValue } from '../../../lib/secret-value.ts'
 import { NO_OFFER, type Offer } from '../../../protocol/client-offer.ts'
 import type { Implementation } from '../../../protocol/envelope.ts'
 import type { InstanceSpec, Runtime } from '../../../runtime/runtime.ts'
-import { injectEnv, injectHeaders, missingSecrets, type OpenSecret } from '../../inject/credentials.ts'
+import {
+  injectEnv,
+  injectHeaders,
+  missingSecrets,
+  standIns,
+  type OpenSecret,
+} from '../../inject/credentials.ts'
 import { grantUse, type GrantSource } from '../../inject/grants.ts'
 import type { ServerView } from '../../snapshot.ts'
 import { detectHttp, detectStdio } from './detect.ts'
@@ -66,6 +72,14 @@ export function createDial(deps: DialDeps): Dial {
   const origins = new Map<string, Origin>()
   const verdicts = createVerdicts(deps.clock)
 
+  /** Why what is configured cannot be sent as it stands. */
+  function unfitFor(entries: readonly NamedValue[]): UpstreamFailure | undefined {
+    const missing = missingSecrets(entries, deps.openSecret)
+    if (missing.length > 0) return secretMissing(missing)
+    const stubs = standIns(entries, deps.openSecret)
+    return stubs.length > 0 ? standInLeaked(stubs) : undefined
+  }
+
   async function originOf(url: string): Promise<Origin> {
     // Loaded with the first server that needs it: it is a large part of what a daemon would load at its start.
     const { Pool } = await import('undici')
@@ -84,8 +98,8 @@ export function createDial(deps: DialDeps): Dial {
   }
 
   async function targetOf(server: ServerView, spec: HttpSpec): Promise<Result<HttpTarget, UpstreamFailure>> {
-    const missing = missingSecrets(spec.headers, deps.openSecret)
-    if (missing.length > 0) return err(secretMissing(missing))
+    const unfit = unfitFor(spec.headers)
+    if (unfit !== undefined) return err(unfit)
     const dispatchers = granted(await originOf(spec.url), grantUse(deps.grants, server, spec))
     return ok(httpTarget(spec, dispatchers, () => injectHeaders(spec, deps.openSecret)))
   }
@@ -125,8 +139,8 @@ export function createDial(deps: DialDeps): Dial {
     { sharer, offer }: For,
     events: UpstreamEvents,
   ): Promise<Result<Upstream, UpstreamFailure>> {
-    const missing = missingSecrets(spec.env, deps.openSecret)
-    if (missing.length > 0) return err(secretMissing(missing))
+    const unfit = unfitFor(spec.env)
+    if (unfit !== undefined) return err(unfit)
     const about = {
       runtime: deps.runtime,
       us: deps.us,
@@ -254,4 +268,9 @@ const isOneClient = (sharer: string): boolean => sharer.startsWith('session:')
 const secretMissing = (names: readonly string[]): UpstreamFailure => ({
   kind: 'refused',
   message: `it needs a secret value that is not there (${names.join(', ')}); castellan describe secret ${names[0]?.split('/')[0] ?? 'NAME'} says why`,
+})
+
+const standInLeaked = (names: readonly string[]): UpstreamFailure => ({
+  kind: 'refused',
+  message: `${names.join(', ')} holds a stand-in that agents are given, and not a credential; put the real one into its Secret: castellan create secret`,
 })
