@@ -60,11 +60,15 @@ interface Started {
   readonly attempt: string
   readonly authorizeUrl: string
 }
-const start = (): Promise<Started> =>
-  gate.daemon.call('POST', '/api/v1/grants', { name: 'notes', server: 'notes' }) as Promise<Started>
+const start = (more: object = {}): Promise<Started> =>
+  gate.daemon.call(
+    'POST',
+    '/api/v1/grants',
+    Object.assign({ name: 'notes', server: 'notes' }, more),
+  ) as Promise<Started>
 
-async function refusedToStart(): Promise<string> {
-  const problem = await start().then(
+async function refusedToStart(more: object = {}): Promise<string> {
+  const problem = await start(more).then(
     () => 'it was taken',
     (thrown: unknown) => (thrown as Error).message,
   )
@@ -219,6 +223,93 @@ test.each(TOKENS)('token endpoint: %s', async (_, answer, expected) => {
   expect(page).toMatch(expected)
   expect((await grant())['state']).toBe('waiting')
   expect((await call()).error?.message).toContain(COMMAND)
+})
+
+test('PKCE that nobody advertises: with the word of somebody, and used all the same', async () => {
+  stranger.answer(metadata({ code_challenge_methods_supported: undefined }))
+  const { authorizeUrl } = await start({ allowWithoutPkceAdvertised: true })
+  expect(new URL(authorizeUrl).searchParams.get('code_challenge_method')).toBe('S256')
+})
+
+test('what would have no effect is a mistake, and nobody is asked', async () => {
+  const before = stranger.seen.length
+  const wrong = { clientSecret: CANARY, deviceUrl: 'https://as.example/device' }
+  const problem = await refusedToStart(wrong)
+  expect(problem).toMatch(/--client-secret-stdin: .*--client-id.*--device-url: has no effect/)
+  expect(stranger.seen).toHaveLength(before)
+})
+
+test('who names an address for a grant of their own must be trusted with more than their own', async () => {
+  await gate.daemon.apply([{ kind: 'User', metadata: { name: 'ada' }, spec: {} }])
+  const password = 'correct horse battery staple'
+  await gate.daemon.call('POST', '/api/v1/users/ada/password', { password })
+  const login = { user: 'ada', password }
+  const { credential } = (await gate.daemon.call('POST', '/api/v1/auth/login', login)) as {
+    readonly credential: string
+  }
+  const before = stranger.seen.length
+  const named: readonly object[] = [
+    { url: stranger.url },
+    { url: 'https://10.0.0.1/' },
+    { server: 'notes', tokenUrl: `${stranger.origin}/token` },
+  ]
+  for (const address of named) {
+    const answer = await fetch(new URL('/api/v1/grants', gate.daemon.origin), {
+      method: 'POST',
+      headers: { authorization: `Bearer ${credential}`, 'content-type': 'application/json' },
+      body: JSON.stringify(Object.assign({ name: 'mine', for: 'me' }, address)),
+    })
+    expect([403, 404]).toContain(answer.status)
+  }
+  expect(stranger.seen).toHaveLength(before)
+})
+
+const DEVICE = {
+  device_code: 'device-code',
+  user_code: 'ABCD-EFGH',
+  verification_uri: 'https://as.example/device',
+  expires_in: 60,
+  interval: 1,
+}
+
+// oxfmt-ignore
+test.each<readonly [string, Answer, RegExp]>([
+  ['writes to the terminal', Object.assign({}, DEVICE, { user_code: `\u001b[2J${CANARY}` }), /no device code/],
+  ['is a script', Object.assign({}, DEVICE, { verification_uri: `javascript:${CANARY}` }), /no device code/],
+  ['is a page', answerOf(200, `<html>${CANARY}`), /no device code/],
+  ['is an error', answerOf(400, JSON.stringify({ error: CANARY })), /refused to give a device code/],
+  ['is 1 GB', endless(2 ** 30).answer, /no device code|larger/],
+])('a device code that %s', async (_, answer, expected) => {
+  stranger.answer({ '/device': answer })
+  expect(await refusedToStart({ device: true })).toMatch(expected)
+})
+
+test('a device code that is denied, with words of the stranger', async () => {
+  const denial = answerOf(400, JSON.stringify({ error: 'access_denied', error_description: CANARY }))
+  stranger.answer({ '/device': DEVICE, '/token': denial })
+  const { attempt } = await start({ device: true })
+  const path = `/api/v1/grants/attempts/${attempt}?waitSeconds=20`
+  const ended = await gate.daemon.call('GET', path)
+  said.push(JSON.stringify(ended))
+  expect(ended).toMatchObject({ state: 'failed', problem: 'the authorization was denied' })
+})
+
+test('a pasted address: ours alone, and once', async () => {
+  const url = await callbackOf({ code: CANARY, iss: stranger.origin })
+  const paste = async (answer: string): Promise<string> => {
+    const { attempt } = await start()
+    const path = `/api/v1/grants/attempts/${attempt}/paste`
+    const told = await gate.daemon.call('POST', path, { answer }).then(JSON.stringify, String)
+    said.push(told)
+    return told
+  }
+  const elsewhere = new URL(url)
+  elsewhere.port = '1'
+  for (const wrong of [elsewhere.href, 'https://as.example/callback?code=c&state=s', CANARY, ''])
+    expect(await paste(wrong)).toMatch(/answered 400/)
+  stranger.answer({ '/token': answerOf(400, JSON.stringify({ error: CANARY })) })
+  expect(await paste(url.href)).toMatch(/answered 400.*refused to give a token/)
+  expect(await paste(url.href)).toMatch(/answered 400.*belongs to no authorization/)
 })
 
 test('a client that its authorization server has forgotten is registered anew', async () => {

@@ -250,8 +250,8 @@ async function startAuthorization(deps: GrantRouteDeps, call: Call): Promise<Res
   if (readOrigin(url) === undefined)
     throw new Fault('invalid', { problems: ['url: must be https, or http on loopback'] })
   // Hosts that are named here may be private ones: whoever names them must be trusted with more than their own.
-  if (whose === 'me' && NAMES_HOSTS.some((field) => rest[field] !== undefined))
-    call.access.demand({ verb: 'create', kind: 'grants', name: key.name })
+  const namesHosts = address !== undefined || NAMES_HOSTS.some((field) => rest[field] !== undefined)
+  if (whose === 'me' && namesHosts) call.access.demand({ verb: 'create', kind: 'grants', name: key.name })
   return deps.record.act(call, { verb: 'create', kind: 'grants', name: key.name }, async () => {
     const { clientSecret, ...flags } = rest
     const started = await deps.grants.start({
