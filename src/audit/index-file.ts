@@ -23,14 +23,14 @@ export interface IndexFile {
 }
 
 /** Counted up whenever the schema or the way it is filled changes: an index of another version is made anew. */
-const VERSION = 2
+const VERSION = 3
 
 const SCHEMA = `
   CREATE TABLE calls (
     n INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, id TEXT NOT NULL, event TEXT NOT NULL, principal TEXT NOT NULL,
     principal_name TEXT NOT NULL, project TEXT, server TEXT, target TEXT, session TEXT, decision TEXT NOT NULL,
     reason TEXT, status TEXT, duration_ms REAL, code TEXT, count INTEGER, user_name TEXT, token_name TEXT,
-    token_sha TEXT, actor TEXT, kind TEXT NOT NULL
+    token_sha TEXT, actor TEXT, kind TEXT NOT NULL, grant_name TEXT, injected TEXT
   ) STRICT;
   CREATE INDEX calls_by_time ON calls (at_ms);
   CREATE INDEX calls_by_project ON calls (project, at_ms);
@@ -38,6 +38,7 @@ const SCHEMA = `
   CREATE INDEX calls_by_principal_name ON calls (principal_name, at_ms);
   CREATE INDEX calls_by_target ON calls (target, at_ms);
   CREATE INDEX calls_by_actor ON calls (actor, at_ms) WHERE actor IS NOT NULL;
+  CREATE INDEX calls_by_grant ON calls (grant_name, at_ms) WHERE grant_name IS NOT NULL;
   CREATE INDEX calls_by_kind ON calls (kind, at_ms) WHERE ${RARE_KIND};
   CREATE INDEX calls_by_decision ON calls (decision, at_ms) WHERE ${RARE_DECISION};
   CREATE INDEX calls_open ON calls (id) WHERE status IS NULL;
@@ -144,6 +145,7 @@ const INDEXES: readonly (readonly [Condition['column'], string])[] = [
   ['kind', 'calls_by_kind'],
   ['target', 'calls_by_target'],
   ['actor', 'calls_by_actor'],
+  ['grant_name', 'calls_by_grant'],
   ['decision', 'calls_by_decision'],
   ['principal', 'calls_by_principal'],
   ['principal_name', 'calls_by_principal_name'],

@@ -9,6 +9,7 @@ import { kindOf } from './event-kind.ts'
 export const COLUMNS = [
   'n', 'at_ms', 'id', 'event', 'principal', 'principal_name', 'project', 'server', 'target', 'session', 'decision',
   'reason', 'status', 'duration_ms', 'code', 'count', 'user_name', 'token_name', 'token_sha', 'actor', 'kind',
+  'grant_name', 'injected',
 ] as const
 
 /** What is not there is an empty text: together they are a key. */
@@ -70,6 +71,7 @@ function callRow(n: number, entry: Intent, outcome: Outcome | undefined): Row {
   const end = [outcome?.status ?? null, outcome?.durationMs ?? null, outcome?.code ?? null]
   const behind = [entry.user ?? null, entry.token ?? null, entry.tokenSha ?? null, entry.actor ?? null]
   const kind = kindOf(event, decision)
+  const sent = [entry.grant ?? grantIn(entry) ?? null, entry.injected ?? null]
   return [
     n,
     Math.trunc(entry.atMs),
@@ -82,8 +84,13 @@ function callRow(n: number, entry: Intent, outcome: Outcome | undefined): Row {
     null,
     ...behind,
     kind,
+    ...sent,
   ]
 }
+
+/** What is done with a grant is found by its name, as what it is sent with. */
+const grantIn = ({ event, target }: Intent): string | undefined =>
+  event.endsWith(' grants') ? target : undefined
 
 function otherRow(n: number, entry: Gap | Refusals): Row {
   const gap = entry.type === 'gap'
@@ -107,6 +114,8 @@ function otherRow(n: number, entry: Gap | Refusals): Row {
     null,
     null,
     kindOf(event, 'deny'),
+    null,
+    null,
   ]
 }
 

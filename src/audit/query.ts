@@ -21,6 +21,9 @@ export interface AuditRow {
   readonly project?: string
   readonly server?: string
   readonly target?: string
+  /** Name of the grant that was sent with it, or that it is about; and where it was sent: `authorization`, `?api_key`. */
+  readonly grant?: string
+  readonly injected?: string
   readonly session?: string
   readonly decision: 'allow' | 'deny'
   readonly reason?: string
@@ -76,7 +79,7 @@ export async function querySessions(index: Index, filter: AuditFilter): Promise<
 const FIELDS = [
   ['id', 'id'], ['atMs', 'at_ms'], ['event', 'event'], ['kind', 'kind'], ['principal', 'principal'],
   ['principalName', 'principal_name'], ['user', 'user_name'], ['token', 'token_name'], ['tokenSha', 'token_sha'],
-  ['actor', 'actor'], ['project', 'project'], ['server', 'server'], ['target', 'target'], ['session', 'session'],
+  ['actor', 'actor'], ['project', 'project'], ['server', 'server'], ['target', 'target'], ['grant', 'grant_name'], ['injected', 'injected'], ['session', 'session'],
   ['decision', 'decision'], ['reason', 'reason'], ['status', 'status'], ['durationMs', 'duration_ms'], ['code', 'code'],
   ['count', 'count'],
 ] as const

@@ -14,6 +14,8 @@ export interface AuditFilter {
   readonly decision?: 'allow' | 'deny' | undefined
   /** As a client says it: `tool`, or `server__tool`. Prompts and resources by name or URI. */
   readonly tool?: string | undefined
+  /** Name of a grant: what it was sent with, and what was done with it. */
+  readonly grant?: string | undefined
   /** Inclusive. */
   readonly sinceMs?: number | undefined
   /** Exclusive. */
@@ -32,6 +34,7 @@ export interface Condition {
     | 'actor'
     | 'at_ms'
     | 'decision'
+    | 'grant_name'
     | 'kind'
     | 'principal'
     | 'principal_name'
@@ -107,8 +110,8 @@ const not = (column: Condition['column'], value: string): Condition => ({
   value,
 })
 
-function conditionsOf({ sinceMs, untilMs, project, kind, decision }: AuditFilter): Condition[] {
-  const fields = { project, kind, decision } as const
+function conditionsOf({ sinceMs, untilMs, project, kind, decision, grant }: AuditFilter): Condition[] {
+  const fields = { project, kind, decision, grant_name: grant } as const
   const equals = Object.entries(fields) as [Condition['column'], string | undefined][]
   return [
     { column: 'at_ms', is: '>=', value: sinceMs ?? Number.MIN_SAFE_INTEGER },

@@ -300,24 +300,32 @@ test('a chain that somebody else has written is not gone on with: calls are refu
   expect(await verify(at)).toMatchObject([{ ok: false }])
 })
 
-test('the listing of an older version is made again from the record, which stays as it is', async () => {
-  const at = home()
-  const first = await start(at)
-  await recordEach(first, ['a-1', 'a-2'])
-  expect(await idsOf(first)).toHaveLength(2)
-  await sql(`
-    DROP TABLE audit_calls, audit_callers;
+const OLDER = [
+  [1, 'DROP TABLE audit_calls, audit_callers'],
+  [2, 'DROP TABLE audit_calls'],
+] as const
+
+test.each(OLDER)(
+  'the listing of version %i is made again from the record, which stays as it is',
+  async (version, drop) => {
+    const at = home()
+    const first = await start(at)
+    await recordEach(first, ['a-1', 'a-2'])
+    expect(await idsOf(first)).toHaveLength(2)
+    await sql(`
+    ${drop};
     CREATE TABLE audit_calls (chain text, n bigint, id text, PRIMARY KEY (chain, n));
     INSERT INTO audit_calls VALUES ('${readChainName(at)}', 1, 'old');
-    UPDATE audit_schema SET version = 1`)
-  const second = await start(home())
-  await recordEach(first, ['a-3'])
-  for (const recorder of [second, first]) {
-    expect(await idsOf(recorder)).toEqual(['a-1', 'a-2', 'a-3'])
-    expect(await recorder.query({ limit: 9, kind: 'tool_call' })).toHaveLength(3)
-  }
-  expect((await verify(at)).map(({ ok }) => ok)).toEqual([true, true])
-})
+    UPDATE audit_schema SET version = ${version}`)
+    const second = await start(home())
+    await recordEach(first, ['a-3'])
+    for (const recorder of [second, first]) {
+      expect(await idsOf(recorder)).toEqual(['a-1', 'a-2', 'a-3'])
+      expect(await recorder.query({ limit: 9, kind: 'tool_call' })).toHaveLength(3)
+    }
+    expect((await verify(at)).map(({ ok }) => ok)).toEqual([true, true])
+  },
+)
 
 test('a database of a newer version, and one without a record, are refused', async () => {
   await expect(verify(home())).rejects.toMatchObject({

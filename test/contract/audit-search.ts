@@ -112,6 +112,38 @@ export function searchContract(places: Places): void {
       expect(signIns[1]).not.toHaveProperty('user')
     })
 
+    test('finds what a grant was sent with, and what was done with it', async () => {
+      const recorder = await start()
+      await fill(recorder)
+      const sent = { ...ada, session: 's1', grant: 'oauth:notion', injected: 'authorization' }
+      recorder.intent(intent('g-1', { ...sent, atMs: 11_000 }))
+      const opened = {
+        principal: 'system',
+        principalName: 'system',
+        event: 'inject grants',
+        server: 'notion',
+      }
+      const query = { ...opened, grant: 'mcp:maps', injected: '?api_key', project: undefined }
+      recorder.intent(intent('g-2', { ...query, atMs: 12_000, target: undefined }))
+      const by = { ...admin, project: undefined, target: 'oauth:notion' }
+      recorder.intent(intent('g-3', { ...by, event: 'create grants', atMs: 13_000 }))
+      recorder.outcome(outcome('g-1'))
+      await recorder.flush()
+      const found = async (filter: Partial<AuditFilter>): Promise<object[]> =>
+        recorder.query({ limit: 20, ...filter })
+      expect(await found({ grant: 'oauth:notion' })).toMatchObject([
+        { id: 'g-1', kind: 'tool_call', grant: 'oauth:notion', injected: 'authorization', status: 'ok' },
+        { id: 'g-3', kind: 'grant', grant: 'oauth:notion', target: 'oauth:notion' },
+      ])
+      expect(await found({ kind: 'grant' })).toMatchObject([
+        { id: 'g-2', injected: '?api_key' },
+        { id: 'g-3' },
+      ])
+      expect(await found({ grant: 'oauth:notion', user: 'ada', kind: 'tool_call' })).toHaveLength(1)
+      expect(await found({ grant: 'oauth' })).toEqual([])
+      expect((await found({ token: 'laptop' }))[0]).not.toHaveProperty('grant')
+    })
+
     test('shows what was counted until then, without waiting for the end of its window', async () => {
       const recorder = await start()
       for (let i = 0; i < 3; i++) recorder.refused('10.0.0.9', 'no token')

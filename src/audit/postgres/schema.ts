@@ -2,7 +2,7 @@ import { RARE_DECISION, RARE_KIND } from '../readings.ts'
 import { RecordRefused, type Query } from './session.ts'
 
 /** Counted up with the tables; a database of a newer version is refused. */
-const VERSION = 2
+const VERSION = 3
 
 /** `pg_advisory_xact_lock` key: any number that nobody else is likely to use in this database. */
 const LOCK_KEY = 74_117_412
@@ -14,7 +14,8 @@ const CALLS = `
     principal text COLLATE "C" NOT NULL, principal_name text COLLATE "C" NOT NULL, project text COLLATE "C",
     server text, target text COLLATE "C", session text, decision text NOT NULL, reason text, status text,
     duration_ms double precision, code text, count bigint, user_name text COLLATE "C", token_name text COLLATE "C",
-    token_sha text COLLATE "C", actor text COLLATE "C", kind text COLLATE "C" NOT NULL, PRIMARY KEY (chain, n)
+    token_sha text COLLATE "C", actor text COLLATE "C", kind text COLLATE "C" NOT NULL,
+    grant_name text COLLATE "C", injected text, PRIMARY KEY (chain, n)
   );
   CREATE INDEX audit_calls_by_time ON audit_calls (at_ms);
   CREATE INDEX audit_calls_by_project ON audit_calls (project, at_ms);
@@ -22,6 +23,7 @@ const CALLS = `
   CREATE INDEX audit_calls_by_principal_name ON audit_calls (principal_name, at_ms);
   CREATE INDEX audit_calls_by_target ON audit_calls (target, at_ms);
   CREATE INDEX audit_calls_by_actor ON audit_calls (actor, at_ms) WHERE actor IS NOT NULL;
+  CREATE INDEX audit_calls_by_grant ON audit_calls (grant_name, at_ms) WHERE grant_name IS NOT NULL;
   CREATE INDEX audit_calls_by_kind ON audit_calls (kind, at_ms) WHERE ${RARE_KIND};
   CREATE INDEX audit_calls_by_decision ON audit_calls (decision, at_ms) WHERE ${RARE_DECISION};
   CREATE INDEX audit_calls_open ON audit_calls (id) WHERE status IS NULL;
@@ -55,7 +57,7 @@ const SCHEMA = `
 const RENEW_INDEX = `
   LOCK TABLE audit_filled IN EXCLUSIVE MODE;
   DELETE FROM audit_filled;
-  DROP TABLE audit_calls;
+  DROP TABLE IF EXISTS audit_calls, audit_callers;
   ${CALLS}
   UPDATE audit_schema SET version = ${VERSION}`
 

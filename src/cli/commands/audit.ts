@@ -11,6 +11,7 @@ export const audit = defineCommand({
     'castellan audit -p demo --tool everything__echo -o json',
     'castellan audit --user ada --decision deny --since 7d',
     'castellan audit --kind sign_in',
+    'castellan audit --grant oauth:notion -o wide',
     'castellan audit sessions --since 1d',
     'castellan audit verify',
   ],

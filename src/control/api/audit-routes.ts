@@ -1,5 +1,6 @@
 import { EVENT_KINDS } from '../../audit/event-kind.ts'
 import type { AuditFilter } from '../../audit/readings.ts'
+import { grantName } from '../../grants/grant-id.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { Fault } from '../../lib/fault.ts'
 import { momentMs } from '../../lib/time-text.ts'
@@ -20,6 +21,7 @@ const FILTER = {
   kind: `Only of this kind: ${EVENT_KINDS.join(', ')}.`,
   decision: 'Only what was allowed, or denied: allow or deny.',
   tool: 'Only of this tool.',
+  grant: 'Only what this grant was sent with, or what was done with it.',
   since: 'Not before: a duration back from now (1h, 7d) or a date.',
   until: 'Not after, likewise.',
   limit: 'How many at most; default 100.',
@@ -81,7 +83,7 @@ const ONE_PROJECT = 'you may read the record of some projects only: name one, wi
  * @throws Fault `invalid`, `forbidden`
  */
 function readFilter({ clock }: AuditRouteDeps, { query, access }: Call): AuditFilter {
-  const { project, principal, user, token, tool, kind, decision } = query
+  const { project, principal, user, token, tool, grant, kind, decision } = query
   access.demand({ verb: 'view', kind: 'audit', project }, project === undefined ? ONE_PROJECT : undefined)
   return {
     project,
@@ -89,6 +91,7 @@ function readFilter({ clock }: AuditRouteDeps, { query, access }: Call): AuditFi
     user,
     token,
     tool,
+    grant: grant === undefined ? undefined : (grantName(grant) ?? grant),
     kind: kind === undefined ? undefined : oneOf('kind', kind, EVENT_KINDS),
     decision: decision === undefined ? undefined : oneOf('decision', decision, ['allow', 'deny']),
     sinceMs: timeOf('since', query['since'], clock),

@@ -49,6 +49,8 @@ const auditRow = object(
     project: text,
     server: text,
     target: text,
+    grant: text,
+    injected: text,
     session: text,
     reason: text,
     status: text,
@@ -201,6 +203,7 @@ export const FIXED_SCHEMAS: Readonly<Record<string, FixedSchemas>> = {
   'GET /api/v1/grants/providers': {
     answer: object({ items: list(map(anything)), problems: list(text) }),
   },
+  'GET /api/v1/grants/{name}/values': { answer: object({ name: text, values: map(text) }) },
   'POST /api/v1/grants/{name}/test': {
     answer: object({ state: one('valid', 'invalid', 'unknown'), message: text }),
   },

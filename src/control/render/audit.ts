@@ -24,6 +24,8 @@ const ENTRY: readonly Column<AuditRow>[] = [
   ['MS',        (row) => (typeof row.durationMs === 'number' ? row.durationMs.toFixed(1) : undefined)],
   ['REASON',    (row) => reasonOf(row)],
   ['KIND',      (row) => row.kind,      true],
+  ['GRANT',     (row) => row.grant,     true],
+  ['INJECTED',  (row) => row.injected,  true],
   ['KEY',       (row) => row.principal, true],
   ['ACTOR',     (row) => row.actor,     true],
   ['SHA256',    (row) => row.tokenSha?.slice(0, SHORT_SHA), true],
