@@ -44,6 +44,7 @@ test.each([
   ['of another field', { ...HERE, field: 'token2' }],
   ['of another resource', { ...HERE, uid: 'sec_2' }],
   ['of another kind', { ...HERE, kind: 'Server' }],
+  ['of another version', { ...HERE, version: 2 }],
   ['with the border between uid and field moved', { kind: 'Secret', uid: 'sec_1t', field: 'oken' }],
 ])('a value does not open in the place %s', (_, elsewhere) => {
   const sealer = createSealer(KEY)
@@ -51,6 +52,14 @@ test.each([
   const refused = refusalOf(() => sealer.open(elsewhere, sealed))
   expect(refused).toMatchObject({ code: 'unavailable', hint: expect.stringContaining(KEY.id) })
   expect(refused.shown).not.toContain('swapped-secret')
+})
+
+test('a value of one version does not open as that of another, nor as one without', () => {
+  const sealer = createSealer(KEY)
+  const sealed = sealer.seal({ ...HERE, version: 7 }, new SecretValue('seventh'))
+  expect(sealer.open({ ...HERE, version: 7 }, sealed).reveal()).toBe('seventh')
+  for (const version of [6, 8, undefined])
+    expect(refusalOf(() => sealer.open({ ...HERE, version }, sealed)).code).toBe('unavailable')
 })
 
 test.each(['wrapped_key', 'nonce', 'ciphertext'] as const)('one changed byte of %s is refused', (column) => {

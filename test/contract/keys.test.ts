@@ -115,7 +115,7 @@ describe.each(['SQLite', 'PostgreSQL'])('on %s', (database) => {
     const uid = await makeSecret('one', 'of the first')
     const planned = rotation()
     const begun = await Promise.all([record.begin(planned), record.begin(planned)])
-    expect(begun.toSorted()).toEqual([false, true])
+    expect(begun.filter(Boolean)).toEqual([true])
     const both = await agree()
     expect(both.ring.keyId).toBe(planned.oldKey)
     expect(both.ring.get(next.id)?.id).toBe(next.id)
