@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, expect, test, vi } from 'vitest'
 import { silentLog } from '../../lib/log.ts'
-import { err, ok } from '../../lib/result.ts'
+import { err, ok, type Result } from '../../lib/result.ts'
 import { SecretValue } from '../../lib/secret-value.ts'
 import { unread, type Reading, type SecretBackend } from './backend.ts'
 import { followReferences, type References } from './follow-references.ts'
@@ -11,6 +11,7 @@ function scripted(parallel = 4) {
   const state = {
     values: new Map<string, Reading | Promise<Reading>>(),
     healthy: true,
+    health: undefined as Promise<Result<void, string>> | undefined,
     reads: 0,
     running: 0,
     most: 0,
@@ -33,7 +34,7 @@ function scripted(parallel = 4) {
     },
     health() {
       state.healths += 1
-      return Promise.resolve(state.healthy ? ok(undefined) : err('it is away'))
+      return state.health ?? Promise.resolve(state.healthy ? ok(undefined) : err('it is away'))
     },
     watch(reference, changed) {
       state.watched.set(reference, changed)
@@ -44,6 +45,7 @@ function scripted(parallel = 4) {
   return { backend, state }
 }
 
+const eventually = (check: () => void): Promise<void> => vi.waitFor(check, { timeout: 10_000, interval: 5 })
 const value = (text: string): Reading => ok(new SecretValue(text))
 const undo: (() => void)[] = []
 afterEach(() => {
@@ -95,12 +97,12 @@ test('another value has another mark, the same value the same; who has it is tol
   await references.follow('s1', want('a'), 1000)
   await references.follow('s2', want('a'), 1000)
   const first = references.mark('s1', 'a')
-  await vi.waitFor(() => expect(state.healths).toBeGreaterThan(2))
+  await eventually(() => expect(state.healths).toBeGreaterThan(2))
   expect([references.mark('s1', 'a'), references.mark('s2', 'a')]).toEqual([first, first])
   told.length = 0
   state.values.set('a', value('two'))
   state.watched.get('a')?.()
-  await vi.waitFor(() => expect(told).toEqual(['s1 s2']))
+  await eventually(() => expect(told).toEqual(['s1 s2']))
   expect([text(references, 's1', 'a'), references.mark('s1', 'a') === first]).toEqual(['two', false])
 })
 
@@ -112,7 +114,7 @@ test('what is gone is not used any longer; what cannot be asked for is, for a ti
   state.values.set('gone', unread('absent', 'gone'))
   state.values.set('broken', unread('unusable', 'broken'))
   state.values.set('away', unread('away', 'no network'))
-  await vi.waitFor(() => expect(stateOf(references, 's', 'away')).toBe('kept'))
+  await eventually(() => expect(stateOf(references, 's', 'away')).toBe('kept'))
   expect(['gone', 'broken', 'away'].map((key) => text(references, 's', key))).toEqual([
     undefined,
     undefined,
@@ -123,10 +125,10 @@ test('what is gone is not used any longer; what cannot be asked for is, for a ti
   await sleep(40)
   expect(text(references, 's', 'away')).toBe('away')
   clock.ms = 1000
-  await vi.waitFor(() => expect(stateOf(references, 's', 'away')).toBe('away'))
+  await eventually(() => expect(stateOf(references, 's', 'away')).toBe('away'))
   expect([text(references, 's', 'away'), references.mark('s', 'away')]).toEqual([undefined, undefined])
   state.values.set('away', value('back'))
-  await vi.waitFor(() => expect(text(references, 's', 'away')).toBe('back'))
+  await eventually(() => expect(text(references, 's', 'away')).toBe('back'))
 })
 
 test('a backend that is away is asked once, not for each of its values', async () => {
@@ -136,9 +138,9 @@ test('a backend that is away is asked once, not for each of its values', async (
   await references.follow('s', want(...state.values.keys()), 1000)
   state.healthy = false
   const { reads } = state
-  await vi.waitFor(() => expect(stateOf(references, 's', '99')).toBe('kept'))
+  await eventually(() => expect(stateOf(references, 's', '99')).toBe('kept'))
   const { healths } = state
-  await vi.waitFor(() => expect(state.healths).toBeGreaterThan(healths + 2))
+  await eventually(() => expect(state.healths).toBeGreaterThan(healths + 2))
   expect(state.reads).toBeLessThanOrEqual(reads + 100)
   expect(text(references, 's', '0')).toBe('x')
 })
@@ -150,17 +152,47 @@ test('one that does not answer delays nobody, is not asked again meanwhile, and 
   const { references, clock } = follow(backend)
   await references.follow('s', want('slow', 'fast'), 1000)
   state.values.set('slow', value('first'))
-  await vi.waitFor(() => expect(text(references, 's', 'slow')).toBe('first'))
+  await eventually(() => expect(text(references, 's', 'slow')).toBe('first'))
   state.values.set('slow', answer.promise)
-  await vi.waitFor(() => expect(stateOf(references, 's', 'slow')).toBe('kept'))
+  await eventually(() => expect(stateOf(references, 's', 'slow')).toBe('kept'))
   const { running } = state
   await sleep(60)
   expect(state.running).toBeLessThanOrEqual(Math.max(running, 2))
   expect(stateOf(references, 's', 'fast')).toBe('ready')
   clock.ms = 1000
-  await vi.waitFor(() => expect(text(references, 's', 'slow')).toBeUndefined())
+  await eventually(() => expect(text(references, 's', 'slow')).toBeUndefined())
   answer.resolve(value('late'))
-  await vi.waitFor(() => expect(text(references, 's', 'slow')).toBe('late'))
+  await eventually(() => expect(text(references, 's', 'slow')).toBe('late'))
+})
+
+test('one that does not even say how it is, is asked that once', async () => {
+  const { backend, state } = scripted()
+  state.values.set('a', value('first'))
+  const { references } = follow(backend, { everyMs: 5, retryMs: 5, readMs: 20 })
+  await references.follow('s', want('a'), 1000)
+  const answer = Promise.withResolvers<Result<void, string>>()
+  state.health = answer.promise
+  await vi.waitFor(() =>
+    expect(references.seen('s').get('a')?.message).toBe('there was no answer within 0.02 s'),
+  )
+  const { healths, reads } = state
+  await sleep(60)
+  expect([state.healths, state.reads]).toEqual([healths, reads])
+  expect([stateOf(references, 's', 'a'), text(references, 's', 'a')]).toEqual(['kept', 'first'])
+  state.values.set('a', value('second'))
+  state.health = undefined
+  answer.resolve(ok(undefined))
+  await eventually(() => expect(text(references, 's', 'a')).toBe('second'))
+})
+
+test('what is wanted by somebody who waits is looked for again, if it was missing', async () => {
+  const { backend, state } = scripted()
+  const { references } = follow(backend, { retryMs: 100_000 })
+  await references.follow('s1', want('a'), 1000)
+  expect(stateOf(references, 's1', 'a')).toBe('absent')
+  state.values.set('a', value('put there'))
+  await references.follow('s2', want('a'), 1000)
+  expect([text(references, 's1', 'a'), text(references, 's2', 'a')]).toEqual(['put there', 'put there'])
 })
 
 test('who waits, waits for the time that they give, and no more', async () => {
@@ -171,7 +203,7 @@ test('who waits, waits for the time that they give, and no more', async () => {
   await references.follow('s', want('a'), 5)
   expect(stateOf(references, 's', 'a')).toBe('pending')
   answer.resolve(value('late'))
-  await vi.waitFor(() => expect(told).toEqual(['s']))
+  await eventually(() => expect(told).toEqual(['s']))
   expect(text(references, 's', 'a')).toBe('late')
 })
 
@@ -213,6 +245,6 @@ test('one that throws, and one whose health throws, are away', async () => {
   const failing = Promise.reject<Reading>(new Error('planted-in-an-error'))
   failing.catch(() => undefined)
   state.values.set('a', failing)
-  await vi.waitFor(() => expect(stateOf(references, 's', 'a')).toBe('kept'))
+  await eventually(() => expect(stateOf(references, 's', 'a')).toBe('kept'))
   expect(references.seen('s').get('a')?.message).toBe('it could not be asked')
 })

@@ -1,6 +1,7 @@
 import type { Clock } from '../../lib/clock.ts'
 import type { Log } from '../../lib/log.ts'
 import type { SecretValue } from '../../lib/secret-value.ts'
+import { err } from '../../lib/result.ts'
 import { unread, type SecretBackend } from './backend.ts'
 import { FollowedValue, type Seen, type Timing } from './followed-value.ts'
 import { createPlaces, type Places } from './places.ts'
@@ -65,16 +66,20 @@ export function followReferences(deps: FollowDeps): References {
   let changed = new Set<string>()
   let marks = 0
   const newMark = (): string => String(++marks)
+  const asked = new Set<SecretBackend>()
   let beats = 0
   const timer = setInterval(() => beat(++beats), timing.retryMs).unref()
 
   function beat(count: number): void {
     for (const { value } of cells.values()) value.expire()
     const isForAll = count % Math.ceil(timing.everyMs / timing.retryMs) === 0
-    void lookAt(
-      [...cells.values()].filter(({ value }) => isForAll || isAway(value.seen)),
-      timing.readMs,
-    )
+    const wanted = [...cells.values()].filter(({ value }) => isForAll || isOpen(value.seen))
+    for (const [backend, its] of Map.groupBy(wanted, (cell) => cell.backend)) {
+      // A question that is not answered may hold a thread: there is one of them, not one for each beat.
+      if (asked.has(backend)) continue
+      asked.add(backend)
+      void lookAt(backend, its, timing.readMs).finally(() => asked.delete(backend))
+    }
   }
 
   function cellOf(backend: SecretBackend, reference: string): Cell {
@@ -130,7 +135,10 @@ export function followReferences(deps: FollowDeps): References {
 
   return {
     async follow(owner, wanted, withinMs = 0) {
-      const unknown = want(owner, wanted).filter(({ value }) => value.seen.state === 'pending')
+      // Who waits has a reason: what was missing may have been put there.
+      const unknown = want(owner, wanted).filter(
+        ({ value: { seen } }) => seen.state === 'pending' || (withinMs > 0 && seen.state !== 'ready'),
+      )
       const looks = unknown.map(({ value }) => value.firstLook())
       if (looks.length > 0 && withinMs > 0) await within(withinMs, looks)
     },
@@ -148,23 +156,24 @@ export function followReferences(deps: FollowDeps): References {
 }
 
 /** What its backend has said nothing of: it is asked sooner again. */
-const isAway = ({ state }: Seen): boolean => state === 'away' || state === 'kept' || state === 'pending'
+const isOpen = ({ state }: Seen): boolean => state === 'away' || state === 'kept' || state === 'pending'
 
-async function lookAt(cells: readonly Cell[], readMs: number): Promise<void> {
-  const ofBackend = Map.groupBy(cells, ({ backend }) => backend)
-  await Promise.all([...ofBackend].map(([backend, its]) => lookAtBackend(backend, its, readMs)))
-}
-
-/** One question to a backend that is away, instead of one for each of its values. */
-async function lookAtBackend(backend: SecretBackend, its: readonly Cell[], readMs: number): Promise<void> {
-  const late = AbortSignal.timeout(readMs)
-  const over = new Promise<undefined>((resolve) => {
-    late.addEventListener('abort', () => resolve(undefined), { once: true })
-  })
-  const health = await Promise.race([backend.health(late).catch(() => undefined), over])
-  if (health?.ok === true) return void its.map(({ value }) => value.look())
-  const message = health?.error ?? `there was no answer within ${readMs / 1000} s`
-  for (const { value } of its) value.note(unread('away', message))
+/**
+ * One question to a backend that is away, instead of one for each of its values.
+ *
+ * @returns once it has answered, however late
+ */
+async function lookAt(backend: SecretBackend, its: readonly Cell[], readMs: number): Promise<void> {
+  const isAway = (message: string): void => its.forEach(({ value }) => value.note(unread('away', message)))
+  const giveUp = new AbortController()
+  const late = setTimeout(() => {
+    giveUp.abort()
+    isAway(`there was no answer within ${readMs / 1000} s`)
+  }, readMs).unref()
+  const health = await backend.health(giveUp.signal).catch(() => err('it could not be asked'))
+  clearTimeout(late)
+  if (health.ok) for (const { value } of its) void value.look()
+  else isAway(health.error)
 }
 
 function within(ms: number, all: readonly Promise<void>[]): Promise<unknown> {
