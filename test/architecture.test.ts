@@ -227,7 +227,6 @@ describe('what only few may do', () => {
     // oxfmt-ignore
     const allowed: Allowed = {
       'src/secrets/sealing.ts':                'encrypts it',
-      'src/secrets/backends/followed-value.ts': 'sees whether there is another value',
       'src/secrets/redact.ts':                 'looks for it in the log of a server',
       'src/secrets/keys/choose-source.ts':     'reads the key that the environment gave',
       'src/secrets/keys/key-file.ts':          'writes the master key into its file',

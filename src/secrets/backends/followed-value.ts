@@ -138,7 +138,7 @@ export class FollowedValue {
 
   #hold(value: SecretValue): void {
     this.#goodMs = this.#deps.clock.tickMs()
-    if (this.#value?.reveal() === value.reveal()) return
+    if (this.#value?.equals(value) === true) return
     this.#value = value
     this.#mark = this.#deps.newMark()
   }
