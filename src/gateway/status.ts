@@ -38,7 +38,25 @@ export function createGatewayStatus(deps: GatewayStatusDeps): GatewayStatus {
     }
   }
 
+  /** There is no connection that is everybody's. */
+  function ofHolders(view: ServerView, whose: string): ServerStatus {
+    const all = pool.healthOfHolders(view)
+    const reached = all.filter(({ info, failure }) => info !== undefined && failure === undefined)
+    const info = reached[0]?.info
+    const failing = all.length - reached.length
+    const phase = info === undefined ? 'Pending' : failing > 0 ? 'Degraded' : 'Ready'
+    const of =
+      whose === 'per-project'
+        ? 'each project has a credential of its own'
+        : 'people connect their own accounts'
+    const message = `${of}: ${reached.length} in use${failing > 0 ? `, ${failing} without one that works` : ''}; castellan grant list -o wide`
+    if (info === undefined) return { phase, message }
+    return { phase, message, era: info.era, protocolVersion: info.protocolVersion }
+  }
+
   function server(view: ServerView): ServerStatus {
+    const whose = view.spec.transport === 'stdio' ? undefined : view.spec.auth?.whose
+    if (whose !== undefined && whose !== 'shared' && view.holder === undefined) return ofHolders(view, whose)
     const { info, failure, connections, losses } = pool.health(view)
     const stdio = view.spec.transport === 'stdio' ? { instances: connections, restarts: losses, sandbox } : {}
     const phase =

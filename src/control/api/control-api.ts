@@ -38,7 +38,7 @@ import {
 import type { WatchDeps } from './watch/watch-kind.ts'
 
 export interface ControlApiDeps
-  extends Omit<DaemonRouteDeps, 'record'>, AuditRouteDeps, Pick<GrantRouteDeps, 'grants' | 'providers' | 'tester'>, ApiRecordDeps {
+  extends Omit<DaemonRouteDeps, 'record' | 'grants'>, AuditRouteDeps, Pick<GrantRouteDeps, 'grants' | 'providers' | 'tester'>, ApiRecordDeps {
   readonly changes: ChangeRouteDeps['changes']
   readonly keys: KeyRouteDeps['keys']
   readonly signIns: AuthRouteDeps['signIns']

@@ -1,6 +1,9 @@
+import { SHARED } from '../../grants/holder.ts'
+import type { ShownGrant } from '../render/grants.ts'
 import { renderStatus, type StatusReport } from '../render/status.ts'
-import type { CallAccess } from './call-access.ts'
 import { kindFor, listStored, reachStored } from './find.ts'
+import { shownGrant, type GrantRouteDeps } from './grants/grant-routes.ts'
+import { personOf } from './grants/whose-grant.ts'
 import { present } from './present.ts'
 import type { ReadDeps } from './read-routes.ts'
 import type { ApiRecord } from './record.ts'
@@ -8,6 +11,7 @@ import { flag, json, oneOf, text, wholeNumber, type Call, type FixedRoute } from
 import type { LogSource, StatusSource, VersionInfo } from './sources.ts'
 
 export interface DaemonRouteDeps extends ReadDeps {
+  readonly grants: Pick<GrantRouteDeps['grants'], 'list'>
   readonly status: StatusSource
   readonly logs: LogSource
   readonly record: ApiRecord
@@ -30,10 +34,10 @@ export const daemonRoutes = (deps: DaemonRouteDeps): readonly FixedRoute[] => [
     query: { output: 'table or json; default json.' },
     permission: { use: 'signed-in' },
     answer: { status: 200, types: ['application/json', 'text/plain'] },
-    async handle({ query, access }) {
-      const output = oneOf('output', query['output'] ?? 'json', ['table', 'json'])
-      const report = await statusReport(deps, access)
-      return output === 'json' ? json(report) : text(renderStatus(report))
+    async handle(call) {
+      const output = oneOf('output', call.query['output'] ?? 'json', ['table', 'json'])
+      const report = await statusReport(deps, call)
+      return output === 'json' ? json(report) : text(renderStatus(report, deps.clock.nowMs()))
     },
   },
   {
@@ -81,7 +85,8 @@ export const daemonRoutes = (deps: DaemonRouteDeps): readonly FixedRoute[] => [
   },
 ]
 
-async function statusReport(deps: DaemonRouteDeps, access: CallAccess): Promise<StatusReport> {
+async function statusReport(deps: DaemonRouteDeps, call: Call): Promise<StatusReport> {
+  const { access } = call
   const daemon = deps.status.daemon()
   const shown = (plural: string) =>
     present(deps, listStored(deps.snapshot.state(), kindFor(plural), undefined).filter(access.sees))
@@ -92,7 +97,16 @@ async function statusReport(deps: DaemonRouteDeps, access: CallAccess): Promise<
     uptimeSeconds: Math.max(0, Math.round((deps.clock.nowMs() - daemon.startedAtMs) / 1000)),
     servers: await shown('servers'),
     projects: await shown('projects'),
+    grants: await grantsFor(deps, call),
   }
+}
+
+/** Those that all share, for whoever may view them, and the caller's own. */
+async function grantsFor(deps: DaemonRouteDeps, { access, principal }: Call): Promise<readonly ShownGrant[]> {
+  const shared = access.decide({ verb: 'view', kind: 'grants' }).allowed
+  const holders = [...(shared ? [SHARED] : []), ...personOf(principal)]
+  const lists = await Promise.all(holders.map((holder) => deps.grants.list({ holder })))
+  return lists.flat().map((report) => shownGrant(deps, report))
 }
 
 export const logRequest = (request: Request, query: Call['query']) => ({

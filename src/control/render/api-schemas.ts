@@ -122,6 +122,7 @@ export const FIXED_SCHEMAS: Readonly<Record<string, FixedSchemas>> = {
         uptimeSeconds: whole,
         servers: list(shown('Server')),
         projects: list(shown('Project')),
+        grants: list(grant),
       },
       {
         pid: whole,

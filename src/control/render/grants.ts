@@ -1,6 +1,6 @@
 import type { GrantReport } from '../../grants/report.ts'
 import { alignColumns, oneLine } from './format.ts'
-import { durationText } from './status.ts'
+import { durationText } from './duration.ts'
 
 /** A grant with its holder by name. */
 export type ShownGrant = GrantReport

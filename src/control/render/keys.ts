@@ -1,5 +1,5 @@
 import { alignColumns, oneLine } from './format.ts'
-import { durationText } from './status.ts'
+import { durationText } from './duration.ts'
 
 export interface KeyReport {
   readonly keys: readonly KeyLine[]

@@ -3,7 +3,7 @@ import type { KindDefinition, Resource } from '../../kinds/define-kind.ts'
 import { findKind } from '../../kinds/registry.ts'
 import { renderDescription } from './describe.ts'
 import { oneLine } from './format.ts'
-import { durationText } from './status.ts'
+import { durationText } from './duration.ts'
 import { renderNames, renderTable } from './table.ts'
 import { renderYaml } from './yaml.ts'
 

@@ -3,7 +3,9 @@ import { Project } from '../../kinds/project.ts'
 import { Server } from '../../kinds/server.ts'
 import type { KindDefinition } from '../../kinds/define-kind.ts'
 import type { DaemonStatus, VersionInfo } from '../api/sources.ts'
+import { durationText } from './duration.ts'
 import { alignColumns, oneLine } from './format.ts'
+import { renderGrants, type ShownGrant } from './grants.ts'
 import { renderTable } from './table.ts'
 
 /** What a daemon is made of, where it lies and who its peers are is for whoever may view it: `view daemon`. */
@@ -12,10 +14,12 @@ export interface StatusReport
   readonly uptimeSeconds: number
   readonly servers: readonly Resource[]
   readonly projects: readonly Resource[]
+  /** Those that all share, and the caller's own. */
+  readonly grants: readonly ShownGrant[]
 }
 
-/** The daemon, then a line for each server and project. */
-export function renderStatus(report: StatusReport): string {
+/** The daemon, then a line for each server, project and grant. */
+export function renderStatus(report: StatusReport, nowMs: number): string {
   const facts = alignColumns(
     [
       ['version', report.version],
@@ -31,22 +35,6 @@ export function renderStatus(report: StatusReport): string {
   )
   const table = (kind: unknown, resources: readonly Resource[]): string =>
     renderTable(kind as KindDefinition, resources, { wide: false })
-  return [facts, table(Server, report.servers), table(Project, report.projects)].join('\n')
-}
-
-/** `3d 4h`, `5m 12s`: the two largest units. */
-export function durationText(seconds: number): string {
-  const parts: string[] = []
-  let rest = Math.max(0, Math.floor(seconds))
-  for (const [unit, size] of [
-    ['d', 86_400],
-    ['h', 3600],
-    ['m', 60],
-    ['s', 1],
-  ] as const) {
-    const count = Math.floor(rest / size)
-    rest -= count * size
-    if (count > 0 || (unit === 's' && parts.length === 0)) parts.push(`${count}${unit}`)
-  }
-  return parts.slice(0, 2).join(' ')
+  const grants = report.grants.length === 0 ? [] : [renderGrants(report.grants, nowMs, false)]
+  return [facts, table(Server, report.servers), table(Project, report.projects), ...grants].join('\n')
 }

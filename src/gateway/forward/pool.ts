@@ -50,6 +50,8 @@ export interface Pool {
   /** Only if it is open already: the hot path needs no promise then. */
   leaseNow(server: ServerView, scope: Scope): Lease | undefined
   health(server: ServerView): ServerHealth
+  /** The same of a Server that each holder of grants has for themselves: of those who have used theirs lately. */
+  healthOfHolders(server: ServerView): readonly ServerHealth[]
   /** Connections to all servers, those included that are being made. */
   readonly size: number
   /** Copies of stdio servers, those included that are being started or have ended and will be started again. */
@@ -318,19 +320,10 @@ export function createPool(deps: PoolDeps): Pool {
       entry.usedMs = deps.tickMs()
       return entry.lease
     },
-    health(server) {
-      const record = servers.get(server.uid)
-      const live =
-        record === undefined
-          ? 0
-          : [...record.entries.values()].filter((entry) => entry.lease?.upstream.alive === true).length
-      return {
-        info: record?.info,
-        failure: live > 0 ? record?.trouble : record?.failure,
-        connections: live,
-        losses: record?.losses ?? 0,
-      }
+    healthOfHolders({ uid }) {
+      return [...servers].flatMap(([of, record]) => (of.startsWith(`${uid}~`) ? [healthIn(record)] : []))
     },
+    health: (server) => healthIn(servers.get(server.uid)),
     get size() {
       let size = 0
       for (const record of servers.values()) size += record.entries.size
@@ -391,6 +384,16 @@ export function createPool(deps: PoolDeps): Pool {
       servers.clear()
       await Promise.all(open)
     },
+  }
+}
+
+function healthIn(record: ServerRecord | undefined): ServerHealth {
+  const live = [...(record?.entries.values() ?? [])].filter((entry) => entry.lease?.upstream.alive === true)
+  return {
+    info: record?.info,
+    failure: live.length > 0 ? record?.trouble : record?.failure,
+    connections: live.length,
+    losses: record?.losses ?? 0,
   }
 }
 

@@ -68,11 +68,16 @@ const FRESH_ANNOUNCED_MS = 30 * 60_000
 const FAILED_MS = 15_000
 const FIRST_WAIT_MS = 10_000
 const RELOAD_PAUSE_MS = 5000
+/** So many are kept without a look at who still needs theirs. */
+const MAX_SERVERS = 2000
+const IDLE_CALLER_MS = 5 * 60_000
 
 interface Known {
   readonly name: string
   readonly fingerprint: string
   readonly slots: Map<string, Slot>
+  /** Of a server that is one caller's alone: when they last needed a list. */
+  usedMs: number
 }
 
 interface Slot {
@@ -100,10 +105,12 @@ export function createCatalog(deps: CatalogDeps): Catalog {
   function slotOf(server: ServerView, scope: Scope, kind: ListKind): Slot {
     let known = servers.get(server.uid)
     if (known === undefined || known.fingerprint !== server.fingerprint) {
-      known = { name: server.name, fingerprint: server.fingerprint, slots: new Map() }
+      if (server.ofOneCaller === true) makeRoom()
+      known = { name: server.name, fingerprint: server.fingerprint, slots: new Map(), usedMs: 0 }
       servers.set(server.uid, known)
       version++
     }
+    if (server.ofOneCaller === true) known.usedMs = deps.tickMs()
     const sharer = sharedName(server, scope)
     const key = `${kind} ${sharer}`
     let slot = known.slots.get(key)
@@ -123,6 +130,13 @@ export function createCatalog(deps: CatalogDeps): Catalog {
       known.slots.set(key, slot)
     }
     return slot
+  }
+
+  /** Lists of those who call no more are asked for again when they do. */
+  function makeRoom(): void {
+    if (servers.size < MAX_SERVERS) return
+    const oldest = deps.tickMs() - IDLE_CALLER_MS
+    for (const [uid, { usedMs }] of servers) if (usedMs > 0 && usedMs < oldest) servers.delete(uid)
   }
 
   const asker = (server: ServerView, lease: Lease, timeoutMs: number): ListAsker => ({

@@ -52,6 +52,10 @@ export function reachHolder(
   return wanted === undefined || wanted === 'all' ? undefined : holderOf(state, wanted)
 }
 
+/** Under which name a caller has connections of their own; none where nobody has. */
+export const personOf = (principal: Principal): readonly Holder[] =>
+  principal.kind === 'local-admin' || principal.kind === 'user' ? [ownHolder(principal, 'view')] : []
+
 /** A token may be in anybody's hands: it uses the connections of its owner, and changes none. */
 function ownHolder(principal: Principal, verb: Verb): Holder {
   switch (principal.kind) {
