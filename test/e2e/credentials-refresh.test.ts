@@ -216,6 +216,17 @@ describe('one daemon', () => {
     expect(await counted(works)).toEqual({ refresh: 1, refused: 1 })
   })
 
+  test('a tool that wants more says so with the command to type, and works after it', async () => {
+    const { access, works } = await connect('step-up')
+    const write = async (): Promise<string> =>
+      (await modernCaller(access).ask('tools/call', { name: 'write', arguments: {} })).text
+    expect(await write()).toContain('castellan grant oauth step-up --server step-up')
+    await works()
+    await authorize(daemon, 'step-up')
+    expect(await write()).toContain('written')
+    expect(await whoami(access)).toMatchObject({ scopes: ['notes:read', 'notes:write'] })
+  })
+
   test('a provider that has forgotten it: the grant needs a login, says how, and asks no more', async () => {
     const { access, grant } = await connect('forgotten')
     provider.expire()

@@ -31,6 +31,7 @@ export async function openRenewer(home: string, databaseUrl: string): Promise<Re
     publicOrigin: () => 'http://127.0.0.1:7411',
     changed() {},
     obtain: () => Promise.reject(new Error('nobody asks')),
+    fileOf: () => Promise.resolve(undefined),
     uses: { note() {}, all: () => Promise.resolve(new Map()) },
   })
   const close = async (): Promise<void> => {
@@ -40,7 +41,7 @@ export async function openRenewer(home: string, databaseUrl: string): Promise<Re
   return { grants, close }
 }
 
-export function isAlive(pid: number): boolean {
+function isAlive(pid: number): boolean {
   try {
     return process.kill(pid, 0)
   } catch {

@@ -58,11 +58,9 @@ describe('two processes that renew one grant', () => {
       server: 'notes',
       url: provider.url,
       startedBy: 'local-admin',
-      client: undefined,
-      document: undefined,
-      scopes: undefined,
+      flags: {},
     })
-    const back = await signInAtProvider(authorizeUrl, 'ada')
+    const back = await signInAtProvider(authorizeUrl ?? '', 'ada')
     expect(await grants.finish('turned', back.searchParams)).toMatchObject({ ok: true })
     return {
       provider,
@@ -92,6 +90,12 @@ describe('two processes that renew one grant', () => {
     await ended
   }
 
+  /** So many renewals in all, and no complaint. */
+  async function turned({ provider, problems }: Stand, count: number): Promise<void> {
+    await until('so many', () => problems.length > 0 || provider.count('refresh') >= count, 50_000)
+    expect(problems).toEqual([])
+  }
+
   /** It is there, it can be renewed, and its token is taken. */
   async function isWell({ renewer: { grants }, provider }: Stand): Promise<void> {
     expect(await grants.refresh(KEY)).toMatchObject({ state: 'ready' })
@@ -110,9 +114,8 @@ describe('two processes that renew one grant', () => {
     const stand = await build('strict')
     try {
       const two = [stand.begin(), stand.begin()]
-      await until('so many', () => stand.provider.count('refresh') >= TIMES_UNDISTURBED, 50_000)
+      await turned(stand, TIMES_UNDISTURBED)
       expect(two.map(({ exitCode }) => exitCode)).toEqual([null, null])
-      expect(stand.problems).toEqual([])
       expect(stand.provider.count('again')).toBe(0)
     } finally {
       await stand.close()
@@ -121,19 +124,18 @@ describe('two processes that renew one grant', () => {
 
   test(`${TIMES} times with crashes in between: only what a crash has lost is asked for again, and nothing is lost`, async () => {
     const stand = await build({ graceSeconds: 30 })
-    const { provider, problems } = stand
+    const { provider } = stand
     let kills = 0
     try {
       const two = [stand.begin(), stand.begin()]
       while (provider.count('refresh') < TIMES) {
         const next = provider.count('refresh') + KILL_EVERY
-        await until('it goes on', () => provider.count('refresh') >= next)
+        await turned(stand, next)
         await sleep(Math.random() * STEP_MS)
         const one = kills++ % two.length
         await kill(two[one] as ChildProcess)
         two[one] = stand.begin()
       }
-      expect(problems).toEqual([])
       expect(provider.count('again')).toBeLessThanOrEqual(kills)
       for (const child of two) await kill(child)
       await isWell(stand)
