@@ -238,6 +238,8 @@ describe('what only few may do', () => {
       'src/access/sign-in/password-hash.ts':   'hashes it, or compares it with its hash',
       'src/control/api/auth-routes.ts':        'answers a sign-in with its credential, once',
       'src/main/sign-in/attempts.ts':          'reads who has come back from an identity provider',
+      'src/main/exchange/issuance.ts':         'hands on what a provider issued, sealed, until the sign-in is finished',
+      'src/oauth/client/sign-in-renewal.ts':   'sends it to the identity provider that it belongs to, to renew it',
       'src/control/change/plan.ts':            'compares what is applied with what is stored',
       'src/control/change/kept-answers.ts':    'answers a request that is repeated as it was answered first',
       'src/control/api/change-routes.ts':      'answers the creation of a Token, once',

@@ -7,15 +7,18 @@ import { isLoopbackHost } from '../oauth/client/addresses.ts'
 import { createFetcher, type Fetcher } from '../oauth/client/guarded-fetch.ts'
 import { revokeToken } from '../oauth/client/revocation.ts'
 import { createAttempts, type Attempts, type AttemptStore } from './attempts.ts'
+import { createExchange, type SignInSource } from './exchange.ts'
 import type { Grant, GrantFilter, GrantKey, GrantStore, Source } from './grant.ts'
 import { openClient } from './authorized-grant.ts'
 import { justIssued } from './held-secret.ts'
 import { createKeeper, type Keeper } from './keeper.ts'
 import { createOAuthFlow, type OAuthFlow, type OAuthFlowDeps } from './oauth-flow.ts'
+import type { Holder } from './holder.ts'
 import { isBoundTo } from './origins.ts'
-import { createRenewal } from './renewal.ts'
+import { createRenewal, type RenewalDeps } from './renewal.ts'
 import { reportOf, type GrantReport } from './report.ts'
-import { createGrantSource, type GrantSource, type Obtain } from './source.ts'
+import { isSignIn } from './sign-in-grant.ts'
+import { createGrantSource, type GrantSource } from './source.ts'
 
 /** A credential that somebody has by them, to be kept. */
 export interface Given {
@@ -46,7 +49,9 @@ export interface Grants extends GrantSource, Omit<OAuthFlow, 'close'>, Pick<Atte
   unbound(name: string, profile: string, origin: string): Promise<boolean>
   /** The way to what a grant was given for. */
   readonly fetcherFor: (origin: string, hosts?: readonly string[]) => Fetcher
-  readonly keeper: Pick<Keeper, 'update' | 'reload'>
+  /** Nothing that was given in exchange for this holder's sign-in is sent any more; undefined: for anybody's. */
+  signInEnded(holder: Holder | undefined): void
+  readonly keeper: Pick<Keeper, 'update' | 'reload' | 'remove'>
   close(): Promise<void>
 }
 
@@ -65,7 +70,8 @@ export interface GrantsDeps {
   readonly publicOrigin: () => string
   /** A grant has become usable, or has gone, here or in another process. */
   readonly changed: (key: string) => void
-  readonly obtain: Obtain
+  /** Who is signed in at an identity provider, and what that has issued with it. */
+  readonly signIns: SignInSource & RenewalDeps['signIns']
   readonly fileOf: OAuthFlowDeps['fileOf']
   /** When grants were last sent. */
   readonly uses: {
@@ -91,7 +97,20 @@ export function createGrants(deps: GrantsDeps): Grants {
     fileOf: deps.fileOf,
     changed,
   })
-  const source = createGrantSource({ keeper, renewal, clock, obtain: deps.obtain, used: deps.uses.note })
+  const exchange = createExchange({
+    keeper,
+    renewal,
+    clock,
+    fetcherFor: fetchers.of,
+    signIns: deps.signIns,
+  })
+  const source = createGrantSource({
+    keeper,
+    renewal,
+    clock,
+    obtain: (wanted, purpose) => exchange.obtain(wanted, purpose),
+    used: deps.uses.note,
+  })
   const sweeper = setInterval(() => {
     for (const grant of keeper.known()) if (renewal.isDue(grant)) renewal.renewQuietly(grant)
   }, SWEEP_MS).unref()
@@ -109,10 +128,13 @@ export function createGrants(deps: GrantsDeps): Grants {
     paste: (text) => flow.paste(text),
     find: (id, waitMs) => attempts.find(id, waitMs),
     fetcherFor: fetchers.of,
+    signInEnded: (holder) => exchange.forget(holder),
     keeper,
     async list(filter = {}) {
       const [grants, used] = await Promise.all([deps.store.list(filter), deps.uses.all()])
-      return grants.map((grant) => reportOf(grant, clock.nowMs(), used.get(grant.uid)))
+      return grants
+        .filter((grant) => !isSignIn(grant))
+        .map((grant) => reportOf(grant, clock.nowMs(), used.get(grant.uid)))
     },
     report: async (key) => described(await keeper.reload(key)),
     stored: (key) => keeper.reload(key),

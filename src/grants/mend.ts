@@ -1,5 +1,6 @@
 import { DEFAULT_PROFILE, readGrantId } from './grant-id.ts'
 import type { Grant, GrantKey, Trouble } from './grant.ts'
+import { isSignIn } from './sign-in-grant.ts'
 import type { GrantProblem } from './wanted.ts'
 
 /** Somebody who can connect an account of their own. */
@@ -8,6 +9,7 @@ export const isPerson = ({ holder }: Pick<GrantKey, 'holder'>): boolean =>
 
 /** The command that makes a grant usable. */
 export function mendCommand(grant: GrantKey, server: string | undefined): string {
+  if (isSignIn(grant)) return 'castellan login'
   const { provider, qualifier } = readGrantId(grant.name)
   if (isPerson(grant) && server !== undefined) return `castellan grant connect ${server}`
   const profile = grant.profile === DEFAULT_PROFILE ? '' : ` --profile ${grant.profile}`
@@ -27,6 +29,9 @@ export const problemOf = (grant: GrantKey, message: string): GrantProblem => ({
   message,
   connect: isPerson(grant),
 })
+
+export const boundElsewhere = (name: string): string =>
+  `the grant ${name} is for another origin and is not sent to this one; to send it there too: castellan grant bind ${name} ORIGIN`
 
 /** It would not help to connect it again. */
 export const hopeless = (message: string): GrantProblem => ({ message, connect: false })

@@ -2,7 +2,7 @@ import type { Clock } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
 import { err, ok, type Result } from '../lib/result.ts'
 import type { Fetcher } from '../oauth/client/guarded-fetch.ts'
-import type { Issued } from '../oauth/client/token-answer.ts'
+import type { Issued, TokenFailure } from '../oauth/client/token-answer.ts'
 import { refreshTokens } from '../oauth/client/token-endpoint.ts'
 import { heldTokens, openClient } from './authorized-grant.ts'
 import { keyOf, type Grant, type Trouble } from './grant.ts'
@@ -10,6 +10,7 @@ import type { Keeper } from './keeper.ts'
 import { loginLife, loginRefresh, renewLogin } from './login-renewal.ts'
 import { loginNeeded } from './mend.ts'
 import type { Refresh } from './providers/define-provider.ts'
+import { idTokenIn, isSignIn } from './sign-in-grant.ts'
 import { createTurns } from './turns.ts'
 import { forgetUnknownClient } from './unknown-client.ts'
 
@@ -32,6 +33,8 @@ export interface RenewalDeps {
   readonly clock: Clock
   readonly log: Log
   readonly fetcherFor: (origin: string, hosts: readonly string[]) => Fetcher
+  /** What came with a sign-in is renewed by whoever knows its provider. */
+  readonly signIns: { readonly renew: (grant: Grant) => Promise<Result<Issued, TokenFailure>> }
   /** Boot epoch of this process. */
   readonly self: string
   /** Which of these processes live no more. */
@@ -87,6 +90,7 @@ export function createRenewal(deps: RenewalDeps): Renewal {
     const { grant, mine } = await claim(known)
     if (grant === undefined) return err(`the grant ${known.name} has been taken back`)
     if (!mine) return ok(grant)
+    if (isSignIn(grant)) return renewSignIn(grant)
     const login = loginRefresh(grant)
     if (login !== undefined) return renewLoginOf(grant, login)
     const source = sourceOf(grant)
@@ -114,6 +118,12 @@ export function createRenewal(deps: RenewalDeps): Renewal {
     const done = await turns.take(origin, () => renewLogin(grant, refresh, { sender, clock }))
     if (!done.ok) return err(await failed(grant, done))
     return ok(await kept(grant, (stored) => ({ ...stored, ...done.change })))
+  }
+
+  async function renewSignIn(grant: Grant): Promise<Result<Grant, string>> {
+    const { origin } = new URL(grant.oauth?.authorizationServer.token_endpoint ?? '')
+    const issued = await turns.take(origin, () => deps.signIns.renew(grant))
+    return issued.ok ? ok(await keep(grant, issued.value)) : err(await failed(grant, issued.error))
   }
 
   async function failed(
@@ -169,6 +179,7 @@ export function createRenewal(deps: RenewalDeps): Renewal {
     kept(grant, (stored) => ({
       ...stored,
       oauth: stored.oauth && { ...stored.oauth, ...heldTokens(issued, stored.oauth.granted) },
+      ...idTokenIn(issued),
     }))
 
   async function kept(grant: Grant, renew: (stored: Grant) => Grant): Promise<Grant> {

@@ -1,10 +1,20 @@
 import type { Clock } from '../lib/clock.ts'
 import { err, ok, type Result } from '../lib/result.ts'
 import type { SecretValue } from '../lib/secret-value.ts'
-import { readChallenge } from '../oauth/client/challenge.ts'
+import { readChallenge, type Challenge } from '../oauth/client/challenge.ts'
+import { exchangedInVain } from './exchange-problems.ts'
 import type { Grant } from './grant.ts'
 import type { Keeper } from './keeper.ts'
-import { hopeless, isPerson, loginNeeded, mendCommand, problemOf, scopeNeeded, scopeRefused } from './mend.ts'
+import {
+  boundElsewhere,
+  hopeless,
+  isPerson,
+  loginNeeded,
+  mendCommand,
+  problemOf,
+  scopeNeeded,
+  scopeRefused,
+} from './mend.ts'
 import { isBoundTo } from './origins.ts'
 import { canRenew, MARGIN_MS, NOT_TAKEN, type Renewal } from './renewal.ts'
 import type { GrantProblem, Purpose, Refused, Wanted } from './wanted.ts'
@@ -23,7 +33,7 @@ export interface GrantSource {
 export type Obtain = (wanted: Wanted, purpose: Purpose) => Promise<Result<Grant, GrantProblem>>
 
 export interface GrantSourceDeps {
-  readonly keeper: Pick<Keeper, 'peek' | 'find' | 'reload' | 'credential'>
+  readonly keeper: Pick<Keeper, 'peek' | 'find' | 'reload' | 'credential' | 'hold'>
   readonly renewal: Renewal
   readonly clock: Clock
   readonly obtain: Obtain
@@ -69,14 +79,8 @@ export function createGrantSource(deps: GrantSourceDeps): GrantSource {
   ): Promise<Result<SecretValue, GrantProblem>> {
     const { name } = wanted
     const command = mendCommand(wanted, purpose.server)
-    if (!isBoundTo(grant.origins, purpose.origin))
-      return err(
-        hopeless(
-          `the grant ${name} is for another origin and is not sent to this one; to send it there too: castellan grant bind ${name} ORIGIN`,
-        ),
-      )
-    if (wanted.whose === 'caller' && (isOver(grant) || grant.trouble !== undefined))
-      return obtained(wanted, purpose)
+    if (!isBoundTo(grant.origins, purpose.origin)) return err(hopeless(boundElsewhere(name)))
+    if (wanted.whose === 'caller' && !isConnected(grant)) return obtained(wanted, purpose)
     if (grant.trouble?.kind === 'login') return err(problemOf(wanted, grant.trouble.message))
     if (grant.oauth === undefined && !(isOver(grant) && canRenew(grant)))
       return err(
@@ -126,6 +130,7 @@ export function createGrantSource(deps: GrantSourceDeps): GrantSource {
     const sent = keeper.credential(grant)
     if (sent !== undefined && used !== undefined && !sent.equals(used)) return ok(undefined)
     const { error, scopes } = readChallenge(challenge)
+    if (grant.source === 'exchange') return renounced(wanted, grant, { status, error, scopes })
     if (error === 'insufficient_scope' && grant.oauth !== undefined)
       return err(await moreScopes(wanted, grant, scopes))
     if (status !== 401 || sent === undefined) return err(undefined)
@@ -135,6 +140,24 @@ export function createGrantSource(deps: GrantSourceDeps): GrantSource {
     }
     const renewed = await renewal.renew(grant)
     return renewed.ok ? ok(undefined) : err(problemOf(wanted, renewed.error))
+  }
+
+  /** What was given in exchange is no longer taken, or too little: whoever asks next gets another. */
+  function renounced(
+    wanted: Wanted,
+    grant: Grant,
+    { status, error, scopes }: Pick<Refused, 'status'> & Pick<Challenge, 'error' | 'scopes'>,
+  ): Result<void, GrantProblem | undefined> {
+    const { oauth } = grant
+    const wantsMore = error === 'insufficient_scope'
+    if (oauth === undefined || (status !== 401 && !wantsMore)) return err(undefined)
+    if (oauth.tokens === undefined) return ok(undefined)
+    if (wantsMore && scopes.every((scope) => oauth.requested.includes(scope)))
+      return err(hopeless(scopeRefused(grant).message))
+    if (!renewal.mayRenew(grant)) return err(problemOf(wanted, exchangedInVain(wanted)))
+    const demanded = wantsMore ? scopes : []
+    keeper.hold({ ...grant, oauth: { ...oauth, tokens: undefined, demanded } })
+    return ok(undefined)
   }
 
   /** A step up needs the user. One that was asked for and granted, and did not help, is not proposed again. */
@@ -149,6 +172,10 @@ export function createGrantSource(deps: GrantSourceDeps): GrantSource {
 
   return { current, ready, refused }
 }
+
+/** An account that somebody has connected, and has not only begun to. */
+const isConnected = ({ source, oauth, trouble }: Grant): boolean =>
+  source !== 'exchange' && (oauth === undefined || oauth.tokens !== undefined || trouble !== undefined)
 
 const none = (wanted: Wanted, { server }: Purpose): GrantProblem =>
   problemOf(

@@ -45,6 +45,12 @@ export const IdentityProvider = defineKind({
       .max(100)
       .default([])
       .describe('Only verified mail addresses in these domains; empty: everyone that it knows.'),
+    keepTokens: z
+      .boolean()
+      .default(false)
+      .describe(
+        'Keeps what it issues with a sign-in, sealed, for as long as the user is signed in: servers with `auth.whose: caller` are reached with what is given in exchange for it. Asks for `offline_access`, and for the consent of the user unless `scopes` names it.',
+      ),
   }),
   status: z.strictObject({}),
   applyOrder: 15,

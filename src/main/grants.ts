@@ -1,10 +1,13 @@
 import type { Clock } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
-import { err } from '../lib/result.ts'
 import { createGrants, type Grants } from '../grants/grants.ts'
 import type { Sealer } from '../secrets/sealing.ts'
 import type { Store } from '../store/store.ts'
 import type { SnapshotSource } from '../control/snapshot/snapshot.ts'
+import { createSignInClient } from '../oauth/client/sign-in.ts'
+import { createKeptSignIns, type KeptSignIns } from './exchange/kept-sign-ins.ts'
+import { createExchangeRecord, type ExchangeRecordDeps } from './exchange/record-exchange.ts'
+import { inMemory } from './exchange/in-memory.ts'
 import { createGrantAttemptStore } from './grant-attempt-store.ts'
 import { createGrantStore } from './grant-store.ts'
 import { createOAuthFiles } from './oauth-files.ts'
@@ -14,7 +17,8 @@ import type { TokenUses } from './token-uses.ts'
 export interface GrantsDeps {
   readonly store: Pick<Store, 'control' | 'state' | 'watch'>
   readonly sealer: Pick<Sealer, 'seal' | 'open' | 'keyId'>
-  readonly snapshot: Pick<SnapshotSource, 'state'>
+  readonly snapshot: Pick<SnapshotSource, 'state' | 'subscribe' | 'secretValue'>
+  readonly recorder: ExchangeRecordDeps['recorder']
   readonly uses: Pick<TokenUses, 'note' | 'all'>
   readonly clock: Clock
   readonly log: Log
@@ -29,23 +33,37 @@ export interface GrantsDeps {
   readonly changed: (server: string, holder: string) => void
 }
 
+/** The grants, with what came with sign-ins. */
+export interface OpenGrants extends Grants {
+  readonly signIns: Pick<KeptSignIns, 'keep' | 'sweep'>
+}
+
 /** The grants of the control database, with the gateway told of every Server that a change is about. */
-export function openGrants({ store, sealer, snapshot, url, home, ...deps }: GrantsDeps): Grants {
+export function openGrants({ store, sealer, snapshot, url, home, ...deps }: GrantsDeps): OpenGrants {
   const { clock } = deps
-  return createGrants({
+  const rows = createGrantStore({ store, sealer, clock })
+  const client = createSignInClient(clock)
+  const kept = createKeptSignIns({
     ...deps,
-    store: createGrantStore({ store, sealer, clock }),
+    snapshot,
+    store: rows,
+    client,
+    keeper: () => grants.keeper,
+    changed: (holder) => grants.signInEnded(holder),
+  })
+  const grants = createGrants({
+    ...deps,
+    store: rows,
     attempts: createGrantAttemptStore(store.state, sealer, clock),
     shared: store.watch !== undefined,
     fileOf: createOAuthFiles(home),
     publicOrigin: () => browserOrigin(url()),
-    obtain: (wanted, purpose) =>
-      Promise.resolve(
-        err({
-          message: `the authorization server of ${purpose.server} gives nothing for your sign-in: castellan grant connect ${purpose.server}`,
-          connect: wanted.holder.startsWith('user:'),
-        }),
-      ),
+    signIns: {
+      of: (holder) => kept.of(holder),
+      renew: (grant) => kept.renew(grant),
+      seal: inMemory(sealer),
+      recorded: createExchangeRecord({ ...deps, snapshot }),
+    },
     changed(key) {
       const [profile = '', holder = '', name = ''] = key.split('/', 3)
       for (const { name: server, spec } of snapshot.state().servers.values())
@@ -57,6 +75,15 @@ export function openGrants({ store, sealer, snapshot, url, home, ...deps }: Gran
           deps.changed(server, holder)
     },
   })
+  return {
+    ...grants,
+    signIns: kept,
+    async close() {
+      kept.close()
+      await grants.close()
+      await client.close()
+    },
+  }
 }
 
 /** A browser on this machine: one that listens everywhere is there too, and loopback redirects need no https (RFC 8252). */

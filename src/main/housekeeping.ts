@@ -13,6 +13,8 @@ export interface Housekeeping {
   readonly nowMs: () => number
   /** Ends sign-ins whose time is over. */
   readonly endExpiredSignIns: () => Promise<unknown>
+  /** Ends what identity providers have issued to those who are not signed in any more. */
+  readonly endKeptSignIns: () => Promise<void>
 }
 
 /** What one daemon does for all of a database from time to time: a line each. */
@@ -22,9 +24,11 @@ export const housekeeping = ({
   state,
   nowMs,
   endExpiredSignIns,
+  endKeptSignIns,
 }: Housekeeping): readonly Job[] => [
   { name: 'forget-peers', everyMs: MINUTE_MS, run: () => network.forgetGone() },
   { name: 'end-sign-ins', everyMs: MINUTE_MS, run: endExpiredSignIns },
+  { name: 'end-kept-sign-ins', everyMs: 10 * MINUTE_MS, run: endKeptSignIns },
   { name: 'forget-answers', everyMs: 10 * MINUTE_MS, run: () => forgetAnswers(control, nowMs()) },
   { name: 'forget-sign-in-attempts', everyMs: MINUTE_MS, run: () => forgetAttempts(state, nowMs()) },
 ]

@@ -60,6 +60,7 @@ export async function serve(config: ServeConfig): Promise<Daemon> {
       store,
       sealer,
       snapshot,
+      recorder,
       clock,
       log,
       uses,
@@ -136,6 +137,7 @@ export async function serve(config: ServeConfig): Promise<Daemon> {
       bootEpoch: epoch,
       signInKey: parts.signInKey,
       signInHours: config.signInHours,
+      keepTokens: grants.signIns.keep,
       origin: () => config.publicUrl ?? browserOrigin(url),
       status: createStatusSource({
         snapshot,
@@ -208,6 +210,7 @@ export async function serve(config: ServeConfig): Promise<Daemon> {
       control: store.control,
       state: store.state,
       nowMs: clock.nowMs,
+      endKeptSignIns: () => grants.signIns.sweep(),
       // Looked for without the control API, which a daemon that nobody signs in to never loads.
       endExpiredSignIns: async () => {
         if (hasExpired(snapshot, clock.nowMs())) await (await control()).endExpired()

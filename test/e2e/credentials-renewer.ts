@@ -6,6 +6,7 @@ import { createGrantStore } from '../../src/main/grant-store.ts'
 import { loadMasterKey } from '../../src/secrets/master-key.ts'
 import { createSealer } from '../../src/secrets/sealing.ts'
 import { openStore } from '../../src/store/open.ts'
+import { NO_SIGN_INS } from '../fixtures/no-sign-ins.ts'
 
 export const KEY = { name: 'oauth:turned', profile: 'default', holder: '' } as const
 
@@ -30,7 +31,7 @@ export async function openRenewer(home: string, databaseUrl: string): Promise<Re
     goneOf: (nodes) => Promise.resolve(nodes.filter((pid) => !isAlive(Number(pid)))),
     publicOrigin: () => 'http://127.0.0.1:7411',
     changed() {},
-    obtain: () => Promise.reject(new Error('nobody asks')),
+    signIns: NO_SIGN_INS,
     fileOf: () => Promise.resolve(undefined),
     uses: { note() {}, all: () => Promise.resolve(new Map()) },
   })

@@ -13,6 +13,7 @@ import { createSealer } from '../../src/secrets/sealing.ts'
 import { openStore } from '../../src/store/open.ts'
 import type { Store } from '../../src/store/store.ts'
 import { startAuthorizationServer, type AuthorizationServer } from '../fixtures/authorization-server.ts'
+import { NO_SIGN_INS } from '../fixtures/no-sign-ins.ts'
 
 // Two keepers on one database, as two daemons would have it; the authorization server takes each refresh token once.
 
@@ -42,7 +43,7 @@ beforeAll(async () => {
       publicOrigin: () => 'http://127.0.0.1:7411',
       changed() {},
       fileOf: () => Promise.resolve(undefined),
-      obtain: () => Promise.reject(new Error('nobody asks')),
+      signIns: NO_SIGN_INS,
       uses: { note() {}, all: () => Promise.resolve(new Map()) },
     })
   two = [open('one'), open('other')]

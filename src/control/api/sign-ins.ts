@@ -18,6 +18,8 @@ export interface Proven {
    * @throws Fault `sign_in_refused` when it is not as it was when it was looked at
    */
   readonly settle: (tx: SystemTransaction) => Promise<Stored>
+  /** What is left to be done once they are signed in; it never fails. */
+  readonly afterwards?: ((user: Stored) => Promise<void>) | undefined
 }
 
 export interface SignInRefusal {

@@ -1,16 +1,19 @@
 import type { Proven, SignInRefusal, SignIns } from '../../control/api/sign-ins.ts'
 import type { SystemTransaction } from '../../control/change/by-system.ts'
 import type { SnapshotSource } from '../../control/snapshot/snapshot.ts'
-import { keyOf, type Stored } from '../../control/stored.ts'
+import type { Stored } from '../../control/stored.ts'
 import type { IdentityProviderSpec } from '../../kinds/identity-provider.ts'
 import type { UserSpec } from '../../kinds/user.ts'
 import { Fault } from '../../lib/fault.ts'
 import { mintUid } from '../../lib/id.ts'
 import { err, ok, type Result } from '../../lib/result.ts'
 import type { SignInClient, SignInProvider } from '../../oauth/client/sign-in.ts'
-import type { Attempts, Begun } from './attempts.ts'
+import { issuanceOf } from '../exchange/issuance.ts'
+import type { KeepTokens } from '../exchange/kept-sign-ins.ts'
+import type { Answered, Attempts, Begun } from './attempts.ts'
 import { CALLBACK_PATH } from './callback-path.ts'
-import { readIdentity, wantedClaims, type Identity } from './identity.ts'
+import { readIdentity, type Identity } from './identity.ts'
+import { providerNamed, providerOf } from './provider.ts'
 import { changedMeanwhile, specOf, USER, userLinkedTo, userNamed } from './users.ts'
 
 export interface AtProviderDeps {
@@ -19,6 +22,7 @@ export interface AtProviderDeps {
   readonly attempts: Attempts
   /** Where browsers reach us. */
   readonly origin: () => string
+  readonly keepTokens: KeepTokens
   readonly nowMs: () => number
 }
 
@@ -41,7 +45,7 @@ export interface AtProvider extends Pick<SignIns, 'startAtProvider' | 'finishAtP
 export function createAtProvider(deps: AtProviderDeps): AtProvider {
   return {
     async startAtProvider({ provider: name, loopbackPort, challenge }) {
-      const stored = providerNamed(deps, name)
+      const stored = providerNamed(deps.snapshot, name)
       if (stored === undefined)
         throw new Fault('not_found', {
           hint: 'castellan login without --provider says which ways there are',
@@ -53,7 +57,7 @@ export function createAtProvider(deps: AtProviderDeps): AtProvider {
         loopbackPort,
         redirectUri: `${deps.origin()}${CALLBACK_PATH}`,
       })
-      const url = await deps.client.authenticationUrl(providerOf(deps, stored), leg)
+      const url = await deps.client.authenticationUrl(providerOf(deps.snapshot, stored), leg)
       if (!url.ok) throw new Fault('unavailable', { hint: url.error })
       return { attempt: id, url: url.value }
     },
@@ -72,12 +76,12 @@ export function createAtProvider(deps: AtProviderDeps): AtProvider {
       return code.ok ? { kind: 'code', code: code.value } : { kind: 'problem', problem: code.error }
     },
     async finishAtProvider(given) {
-      const identity = await deps.attempts.finish(given)
-      return identity.ok
-        ? prove(deps, identity.value)
+      const answered = await deps.attempts.finish(given)
+      return answered.ok
+        ? prove(deps, answered.value)
         : err({
             method: 'provider',
-            reason: identity.error,
+            reason: answered.error,
             fault: new Fault('sign_in_refused', {
               hint: 'the code is not right, was used before, or is too old; begin again: castellan login',
             }),
@@ -86,42 +90,28 @@ export function createAtProvider(deps: AtProviderDeps): AtProvider {
   }
 }
 
-const providerNamed = ({ snapshot }: AtProviderDeps, name: string): Stored | undefined =>
-  snapshot.state().resources.get('IdentityProvider')?.get(keyOf('', name))
-
-function providerOf({ snapshot }: AtProviderDeps, { resource }: Stored): SignInProvider {
-  const spec = resource.spec as IdentityProviderSpec
-  const { issuer, clientId, clientSecret, scopes } = spec
-  const secret =
-    clientSecret === undefined
-      ? undefined
-      : snapshot.secretValue(clientSecret.secretRef.name, clientSecret.secretRef.key)
-  if (clientSecret !== undefined && secret === undefined)
-    throw new Fault('unavailable', {
-      hint: 'the Secret with the client secret of the identity provider is gone',
-    })
-  return { issuer, clientId, clientSecret: secret, scopes, wanted: wantedClaims(spec) }
-}
-
 /** Asks the provider who it is, and keeps that for whoever has the code. */
 async function codeFor(
   deps: AtProviderDeps,
   begun: Begun,
   identify: (provider: SignInProvider) => ReturnType<SignInClient['identify']>,
 ): Promise<Result<string, string>> {
-  const stored = providerNamed(deps, begun.provider)
+  const stored = providerNamed(deps.snapshot, begun.provider)
   if (stored === undefined || stored.resource.metadata.uid !== begun.providerUid)
     return err('the identity provider was removed in the meantime')
-  const claims = await identify(providerOf(deps, stored))
-  if (!claims.ok) return claims
-  const identity = readIdentity(begun.provider, stored.resource.spec as IdentityProviderSpec, claims.value)
+  const found = await identify(providerOf(deps.snapshot, stored))
+  if (!found.ok) return found
+  const spec = stored.resource.spec as IdentityProviderSpec
+  const identity = readIdentity(begun.provider, spec, found.value.claims)
   if (!identity.ok) return identity
-  const code = await deps.attempts.keep(begun, identity.value)
+  const issuance = spec.keepTokens ? issuanceOf(found.value) : undefined
+  const code = await deps.attempts.keep(begun, { identity: identity.value, issuance })
   return code === undefined ? err('this sign-in was answered before; begin again') : ok(code)
 }
 
-function prove(deps: AtProviderDeps, identity: Identity): Result<Proven, SignInRefusal> {
+function prove(deps: AtProviderDeps, { identity, issuance }: Answered): Result<Proven, SignInRefusal> {
   const { provider, subject, username } = identity
+  const afterwards = issuance && ((user: Stored): Promise<void> => deps.keepTokens(user, identity, issuance))
   const refuse = (reason: string, hint: string): Result<never, SignInRefusal> =>
     err({ method: provider, reason, fault: new Fault('sign_in_refused', { hint }) })
   const linked = userLinkedTo(deps.snapshot, provider, subject)
@@ -134,9 +124,10 @@ function prove(deps: AtProviderDeps, identity: Identity): Result<Proven, SignInR
       method: provider,
       isFirst: false,
       settle: (tx) => settleLinked(tx, uid, identity),
+      afterwards,
     })
   }
-  const stored = providerNamed(deps, provider)
+  const stored = providerNamed(deps.snapshot, provider)
   if (stored === undefined)
     return refuse('provider-gone', 'the identity provider was removed in the meantime')
   const link = `an administrator can link one: spec.identity of the User with provider ${provider} and subject ${JSON.stringify(subject)}`
@@ -153,6 +144,7 @@ function prove(deps: AtProviderDeps, identity: Identity): Result<Proven, SignInR
     method: provider,
     isFirst: true,
     settle: (tx) => settleFirst(tx, uid, identity),
+    afterwards,
   })
 }
 

@@ -6,6 +6,7 @@ import { createCarrier } from '../../secrets/carried.ts'
 import type { Sealer } from '../../secrets/sealing.ts'
 import { insertAttempt, tryAttempt, useAttempt } from '../../store/sign-in-attempts.ts'
 import type { SignInAttemptRow, StateDb } from '../../store/tables.ts'
+import { packIssuance, unpackIssuance, type Issuance, type PlainIssuance } from '../exchange/issuance.ts'
 import type { Identity } from './identity.ts'
 
 /**
@@ -23,9 +24,16 @@ export interface Attempts {
   /** What a state stands for, at whichever daemon it arrives; undefined: of nothing, or too late. */
   open(state: string): { readonly begun: Begun; readonly leg: SignInLeg } | undefined
   /** @returns the code for the browser; undefined: there has been one for this attempt */
-  keep(begun: Begun, identity: Identity): Promise<string | undefined>
+  keep(begun: Begun, answered: Answered): Promise<string | undefined>
   /** Once. @returns for the record, why not */
-  finish(given: { attempt: string; code: string; verifier: string }): Promise<Result<Identity, string>>
+  finish(given: { attempt: string; code: string; verifier: string }): Promise<Result<Answered, string>>
+}
+
+/** What a provider has said. */
+export interface Answered {
+  readonly identity: Identity
+  /** Only where it is to be kept. */
+  readonly issuance: Issuance | undefined
 }
 
 /** What is known of an attempt from its beginning. */
@@ -80,9 +88,10 @@ export function createAttempts({ db, sealer, key, nowMs }: AttemptsDeps): Attemp
         ? undefined
         : { begun, leg: legOf(state, begun) }
     },
-    async keep({ id, challenge }, identity) {
+    async keep({ id, challenge }, { identity, issuance }) {
       const code = mintRandom()
-      const sealed = sealer.seal(placeOfAttempt(id), new SecretValue(JSON.stringify({ challenge, identity })))
+      const plain: Plain = { challenge, identity, issuance: issuance && packIssuance(issuance) }
+      const sealed = sealer.seal(placeOfAttempt(id), new SecretValue(JSON.stringify(plain)))
       const isKept = await insertAttempt(
         db,
         Object.assign({}, sealed, {
@@ -101,21 +110,26 @@ export function createAttempts({ db, sealer, key, nowMs }: AttemptsDeps): Attemp
       if (row.tries > MAX_TRIES) return err('throttled')
       if (row.expires_at_ms <= nowMs()) return err('expired')
       if (row.state !== 'ready') return err('used')
-      const { challenge, identity } = openRow(sealer, row)
+      const { challenge, identity, issuance } = openRow(sealer, row)
       // Both are looked at always: which of them was wrong takes no time to tell apart.
       const goodCode = same(digest(code), row.code_digest)
       const goodVerifier = same(hash('sha256', verifier, 'base64url'), challenge)
       if (!goodCode || !goodVerifier) return err('wrong-code')
-      return (await useAttempt(db, attempt)) ? ok(identity) : err('used')
+      if (!(await useAttempt(db, attempt))) return err('used')
+      return ok({ identity, issuance: issuance && unpackIssuance(issuance) })
     },
   }
 }
 
-const openRow = (
-  sealer: AttemptsDeps['sealer'],
-  row: SignInAttemptRow,
-): { readonly challenge: string; readonly identity: Identity } =>
-  JSON.parse(sealer.open(placeOfAttempt(row.id), row).reveal()) as { challenge: string; identity: Identity }
+/** As it is sealed. */
+interface Plain {
+  readonly challenge: string
+  readonly identity: Identity
+  readonly issuance?: PlainIssuance | undefined
+}
+
+const openRow = (sealer: AttemptsDeps['sealer'], row: SignInAttemptRow): Plain =>
+  JSON.parse(sealer.open(placeOfAttempt(row.id), row).reveal()) as Plain
 
 const digest = (text: string): string => hash('sha256', text, 'hex')
 

@@ -31,11 +31,11 @@ export const createIssue = (deps: IssueDeps): Pick<SignIns, 'signIn' | 'signOut'
 /** The credential, its digest, and what was seen of the user: all of it or nothing. */
 async function signIn(
   { changes, snapshot, nowMs, lifeMs }: IssueDeps,
-  { method, settle }: Proven,
+  { method, settle, afterwards }: Proven,
   from: string | undefined,
 ): Promise<SignedIn> {
   const { secret, digest, prefix } = mintSignInCredential()
-  return changes.bySystem(async (tx) => {
+  const done = await changes.bySystem(async (tx) => {
     const user = await settle(tx)
     const { name, uid } = user.resource.metadata
     const expiresAtMs = nowMs() + lifeMs
@@ -53,8 +53,10 @@ async function signIn(
       credential: { digest, prefix, expiresAtMs },
     })
     await tx.observe(user, { lastSignInAt: new Date(nowMs()).toISOString() })
-    return { credential: secret, expiresAt, user: name }
+    return { user, signedIn: { credential: secret, expiresAt, user: name } }
   })
+  await afterwards?.(done.user)
+  return done.signedIn
 }
 
 /** Ends those whose time is over. */

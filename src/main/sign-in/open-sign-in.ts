@@ -8,6 +8,7 @@ import type { Clock } from '../../lib/clock.ts'
 import { createSignInClient } from '../../oauth/client/sign-in.ts'
 import type { Sealer } from '../../secrets/sealing.ts'
 import type { Store } from '../../store/store.ts'
+import type { KeepTokens } from '../exchange/kept-sign-ins.ts'
 import { createAtProvider, type AtProvider } from './at-provider.ts'
 import { createAttempts } from './attempts.ts'
 import { createIssue } from './issue.ts'
@@ -24,6 +25,7 @@ export interface SignInDeps {
   readonly signInKey: Buffer
   /** How long a sign-in lasts; undefined: 12. */
   readonly signInHours: number | undefined
+  readonly keepTokens: KeepTokens
   /** Where browsers reach us. */
   readonly origin: () => string
 }
@@ -40,7 +42,7 @@ const DEFAULT_HOURS = 12
 export function openSignIn(deps: SignInDeps): SignInService {
   const { store, sealer, snapshot, changes, clock, signInKey: key } = deps
   const { nowMs } = clock
-  const client = createSignInClient(clock.tickMs)
+  const client = createSignInClient(clock)
   const passwords = createPasswords({
     db: store.control,
     sealer,
@@ -51,7 +53,14 @@ export function openSignIn(deps: SignInDeps): SignInService {
     key,
   })
   const attempts = createAttempts({ db: store.state, sealer, key, nowMs })
-  const atProvider = createAtProvider({ snapshot, client, attempts, origin: deps.origin, nowMs })
+  const atProvider = createAtProvider({
+    snapshot,
+    client,
+    attempts,
+    origin: deps.origin,
+    nowMs,
+    keepTokens: deps.keepTokens,
+  })
   const issue = createIssue({
     snapshot,
     changes,

@@ -10,6 +10,14 @@ export interface Issued {
   readonly tokens: Tokens
   /** Undefined: as they were asked for (RFC 6749, 5.1). */
   readonly scopes: readonly string[] | undefined
+  /** Only of a sign-in: who signed in, as its provider says. */
+  readonly idToken?: IdToken | undefined
+}
+
+/** An id_token (OpenID Connect Core 1.0, section 2) whose claims and signature are good. */
+export interface IdToken {
+  readonly value: SecretValue
+  readonly expiresAtMs: number
 }
 
 export interface TokenFailure {
@@ -19,6 +27,8 @@ export interface TokenFailure {
   readonly final: boolean
   /** The `error` of the answer, where it is one that is known here. */
   readonly code: string | undefined
+  /** It could not be reached at all. */
+  readonly isAway?: boolean
 }
 
 /** Ten years: more is a mistake, or means that it does not end. */
@@ -35,9 +45,15 @@ const READ = ['access_token', 'token_type', 'refresh_token', 'scope', 'issued_to
  * The answer of a token endpoint as RFC 6749, 5 has it, of one that may not keep to that: an error with the status 200
  * is an error, `null` is nothing, and a life that cannot be is none.
  */
-export const readTokenAnswer = (answer: Response): Promise<Response> =>
+export const readTokenAnswer = (answer: Response): Promise<Response> => readFields(answer, READ)
+
+/** The same of a provider at which people sign in: who it is, is what was asked. */
+export const readSignInAnswer = (answer: Response): Promise<Response> =>
+  readFields(answer, [...READ, 'id_token'])
+
+const readFields = (answer: Response, fields: readonly string[]): Promise<Response> =>
   readAnswer(answer, 'access_token', (body) => {
-    const kept = READ.flatMap((name) => (body[name] === null ? [] : [[name, body[name]] as const]))
+    const kept = fields.flatMap((name) => (body[name] === null ? [] : [[name, body[name]] as const]))
     const life = lifeOf(body['expires_in'])
     return Object.fromEntries(life === undefined ? kept : [...kept, ['expires_in', life] as const])
   })
@@ -132,6 +148,7 @@ export function failureOf(thrown: unknown): TokenFailure {
       message: `the authorization server was asked for a token: ${thrown.message}`,
       final: false,
       code: undefined,
+      isAway: true,
     }
   const { error, code, name } = thrown as { error?: unknown; code?: unknown; name?: unknown }
   if (typeof error === 'string') {
