@@ -7,6 +7,7 @@ import { writeNewKeyFile } from '../secrets/keys/key-file.ts'
 
 export const keysNew = defineCommand({
   options: { out: text('--out <file>', 'the file to make; only you can read it') },
+  globals: [],
   about:
     'No daemon knows it yet: put it where a daemon has its key from, or give it with castellan keys rotate --to FILE.',
   examples: ['castellan keys new --out next.key'],

@@ -41,6 +41,7 @@ mkdirSync(join(cwd, 'manifests'))
 for (const file of ['servers.yaml', 'manifests/a.yaml'])
   writeFileSync(join(cwd, file), 'kind: Project\nmetadata: {name: a}\n')
 writeFileSync(join(cwd, 'github.token'), 'x')
+writeFileSync(join(cwd, 'next.key'), 'x', { mode: 0o600 })
 
 const runLine = (line: string, env: Record<string, string>) =>
   runInMemory(wordsOf(line).slice(1), { stdin: 'kind: Project\n', verbs: COMMANDS, env, cwd })
