@@ -17,6 +17,7 @@ import { resumeAtOther } from './peers/peer-connection.ts'
 import { createSessionPeers } from './peers/session-peers.ts'
 import { createSessionService } from './peers/session-service.ts'
 import { createRunner } from './pipeline.ts'
+import { createInjectionRecord } from './record/injections.ts'
 import { createRecord } from './record/record.ts'
 import type { Traffic } from './record/traffic.ts'
 import { createAnnouncer, type Announcer } from './reply/listen/announce.ts'
@@ -52,6 +53,7 @@ export function assemble(deps: GatewayDeps, traffic: Traffic): Parts {
     runtime: deps.runtime,
     openSecret: (secret, key) => snapshot.secretValue(secret, key),
     grants: deps.grants,
+    injections: createInjectionRecord({ recorder: deps.recorder, clock, epoch }),
     sessions: deps.upstreamSessions,
     us,
     ids: createWireIds(epoch),

@@ -35,6 +35,8 @@ export interface ServerView {
   readonly ofOneCaller?: boolean
   /** Whose grants it is reached with; absent: those that all share. */
   readonly holder?: string
+  /** As people call them, where they have a name. */
+  readonly holderName?: string | undefined
 }
 
 export interface SnapshotSource {

@@ -8,7 +8,10 @@ import type { ServerSpec } from '../kinds/server.ts'
  * lists and failures of two holders never meet, since everything that the gateway keeps it keeps for one Server.
  */
 export function createPersonalViews(snapshot: ControlSnapshot): SnapshotSource {
-  const servers = createDerived((server: ServerView, holder) => ofHolder(server, holder))
+  const servers = createDerived((server: ServerView, holder) => ({
+    ...ofHolder(server, holder),
+    holderName: snapshot.state().byUid.get(holder.slice(holder.indexOf(':') + 1))?.resource.metadata.name,
+  }))
   const projects = createDerived((project: ProjectView, person) => ({
     ...project,
     servers: project.servers.map((server) => {

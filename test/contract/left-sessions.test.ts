@@ -80,6 +80,7 @@ beforeEach(async () => {
     runtime: NO_RUNTIME,
     openSecret: (_secret, key) => (key === 'there' ? new SecretValue('secret-value') : undefined),
     grants: NO_GRANTS,
+    injections: { sent: () => Promise.resolve(true), withheld() {} },
     us: { name: 'castellan', version: '0' },
     ids: createWireIds(mintBootEpoch()),
     clock,

@@ -53,8 +53,20 @@ export interface GrantUse {
   readonly source: GrantSource
   readonly grant: WantedGrant
   readonly purpose: Purpose
+  readonly injection: Injection
   /** Puts it where this server takes it. */
   readonly place: (request: Sent, credential: SecretValue) => Sent
+}
+
+/** What the record says of it: whose credential goes to which Server, and where in the request. */
+export interface Injection {
+  readonly grant: string
+  /** '': everybody's. */
+  readonly holder: string
+  readonly holderName: string | undefined
+  readonly server: string
+  /** `authorization`, `?api_key` */
+  readonly place: string
 }
 
 /** What of a request a credential can be put into. */
@@ -79,6 +91,13 @@ export function grantUse(source: GrantSource, server: ServerView, spec: HttpSpec
       whose: auth.whose ?? 'shared',
     },
     purpose: { server: server.name, origin: new URL(spec.url).origin },
+    injection: {
+      grant: auth.grant,
+      holder,
+      holderName: server.holderName,
+      server: server.name,
+      place: placeName(auth),
+    },
     place: placeFor(auth),
   }
 }

@@ -14,6 +14,7 @@ import {
   type OpenSecret,
 } from '../../inject/credentials.ts'
 import { grantUse, type GrantSource } from '../../inject/grants.ts'
+import type { InjectionRecord } from '../../record/injections.ts'
 import type { ServerView } from '../../snapshot.ts'
 import { detectHttp, detectStdio } from './detect.ts'
 import { granted, redactorFor } from './granted.ts'
@@ -34,6 +35,7 @@ export interface DialDeps {
   readonly runtime: Runtime
   readonly openSecret: OpenSecret
   readonly grants: GrantSource
+  readonly injections: InjectionRecord
   readonly us: Implementation
   readonly ids: WireIds
   readonly clock: Clock
@@ -100,7 +102,11 @@ export function createDial(deps: DialDeps): Dial {
   async function targetOf(server: ServerView, spec: HttpSpec): Promise<Result<HttpTarget, UpstreamFailure>> {
     const unfit = unfitFor(spec.headers)
     if (unfit !== undefined) return err(unfit)
-    const dispatchers = granted(await originOf(spec.url), grantUse(deps.grants, server, spec))
+    const dispatchers = granted(
+      await originOf(spec.url),
+      grantUse(deps.grants, server, spec),
+      deps.injections,
+    )
     return ok(httpTarget(spec, dispatchers, () => injectHeaders(spec, deps.openSecret)))
   }
 

@@ -1,11 +1,12 @@
 import { createServer, type IncomingHttpHeaders, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { Pool } from 'undici'
+import { Pool, type Dispatcher } from 'undici'
 import { Server as ServerKind } from '../../../kinds/server.ts'
 import { err, ok } from '../../../lib/result.ts'
 import { SecretValue } from '../../../lib/secret-value.ts'
 import { grantUse, type GrantSource, type RefusedGrant } from '../../inject/grants.ts'
+import type { InjectionRecord } from '../../record/injections.ts'
 import type { ServerView } from '../../snapshot.ts'
 import { granted, redactorFor } from './granted.ts'
 import { httpExchange } from '../http/http-exchange.ts'
@@ -18,8 +19,19 @@ let server: Server
 let pool: Pool
 let origin: string
 let seen: IncomingHttpHeaders[]
+let said: string[]
+let isWritten: boolean
+const record: InjectionRecord = {
+  sent({ grant, server, place }) {
+    said.push(`${grant} to ${server} in ${place}, after ${seen.length} requests`)
+    return Promise.resolve(isWritten)
+  },
+  withheld: (_, why) => void said.push(`withheld: ${why}`),
+}
 beforeEach(async () => {
   seen = []
+  said = []
+  isWritten = true
   server = createServer((request, response) => {
     seen.push(request.headers)
     const good = request.headers.authorization === `Bearer ${NEW.reveal()}`
@@ -74,9 +86,17 @@ function ask(
   { source }: Play,
   path = '/',
 ): Promise<{ status: number | undefined; failure: UpstreamFailure | undefined }> {
+  const { calls } = connect(source)
+  return askOver(calls, path)
+}
+
+function connect(source: GrantSource): ReturnType<typeof granted> {
   const { spec } = view()
   if (spec.transport === 'stdio') throw new TypeError('over HTTP')
-  const { calls } = granted({ calls: pool, streams: pool }, grantUse(source, view(), spec))
+  return granted({ calls: pool, streams: pool }, grantUse(source, view(), spec), record)
+}
+
+function askOver(calls: Dispatcher, path = '/'): ReturnType<typeof ask> {
   return new Promise((resolve) => {
     let status: number | undefined
     httpExchange(
@@ -135,6 +155,44 @@ test('a grant that cannot be looked up is a failure, not silence', async () => {
     refused: again,
   }
   expect((await ask({ source, refused: [] })).failure).toMatchObject({ kind: 'unreachable' })
+})
+
+test('what goes over a connection for the first time is on the record before: once for all, and after each renewal', async () => {
+  const tokens: (SecretValue | undefined)[] = [NEW]
+  const { calls, streams } = connect(play(tokens, again).source)
+  await Promise.all([askOver(calls), askOver(streams), askOver(calls)])
+  tokens[0] = new SecretValue(NEW.reveal())
+  await askOver(calls)
+  const first = 'oauth:x to x in authorization, after 0 requests'
+  expect([said, seen.length]).toEqual([[first], 4])
+  tokens.splice(0, 1, OLD, NEW)
+  expect((await askOver(calls)).status).toBe(200)
+  const after = (count: number): string => `oauth:x to x in authorization, after ${count} requests`
+  expect(said).toEqual([first, after(4), after(5)])
+  await ask(play([NEW], again))
+  expect(said).toHaveLength(4)
+})
+
+test('what cannot be recorded is not sent', async () => {
+  isWritten = false
+  const { calls } = connect(play([NEW], again).source)
+  expect((await askOver(calls)).failure?.message).toContain('record')
+  expect(seen).toEqual([])
+  isWritten = true
+  expect((await askOver(calls)).status).toBe(200)
+})
+
+test('what is withheld is on the record, each reason once; that somebody has no account is not', async () => {
+  const { calls } = connect(play([], again).source)
+  await askOver(calls)
+  await askOver(calls)
+  expect(said).toEqual(['withheld: run this'])
+  const unconnected: GrantSource = {
+    ...play([], again).source,
+    ready: () => Promise.resolve(err({ message: 'connect', connect: true })),
+  }
+  await askOver(connect(unconnected).calls)
+  expect(said).toHaveLength(1)
 })
 
 test('what a server repeats of its token is taken out, also of the one before', () => {

@@ -3,7 +3,9 @@ import type { SecretValue } from '../../../lib/secret-value.ts'
 import { createJsonRedactor } from '../../../secrets/redact.ts'
 import { secretsIn, type OpenSecret } from '../../inject/credentials.ts'
 import { grantUse, type GrantSource, type GrantUse } from '../../inject/grants.ts'
+import type { InjectionRecord } from '../../record/injections.ts'
 import type { ServerView } from '../../snapshot.ts'
+import { FirstSends } from './first-sends.ts'
 import { withGrant } from './with-grant.ts'
 import type { Redact } from './without-secrets.ts'
 
@@ -13,10 +15,15 @@ interface Dispatchers {
 }
 
 /** The ways to a Server's origin, with its grant put into whatever takes them. */
-export const granted = ({ calls, streams }: Dispatchers, use: GrantUse | undefined): Dispatchers =>
-  use === undefined
-    ? { calls, streams }
-    : { calls: calls.compose(withGrant(use)), streams: streams.compose(withGrant(use)) }
+export function granted(
+  { calls, streams }: Dispatchers,
+  use: GrantUse | undefined,
+  record: InjectionRecord,
+): Dispatchers {
+  if (use === undefined) return { calls, streams }
+  const grant = withGrant(use, new FirstSends(use.injection, record))
+  return { calls: calls.compose(grant), streams: streams.compose(grant) }
+}
 
 /** What the server was given may not come back from it. The token of a grant is another after each refresh. */
 export function redactorFor(

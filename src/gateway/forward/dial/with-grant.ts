@@ -1,6 +1,7 @@
 import type { Dispatcher } from 'undici'
 import type { SecretValue } from '../../../lib/secret-value.ts'
 import type { GrantProblem, GrantUse } from '../../inject/grants.ts'
+import type { FirstSends } from './first-sends.ts'
 import { GrantRefused } from './grant-refused.ts'
 
 type Headers = Readonly<Record<string, string>>
@@ -8,20 +9,23 @@ type Headers = Readonly<Record<string, string>>
 /**
  * The last thing that happens to a request before it leaves: it gets the token of the Server's grant. One that the
  * server refuses for its token was not processed (RFC 6750, 3.1), so it is sent once more when there is another token.
+ *
+ * @param first of the connection that this is for
  */
 export const withGrant =
-  (use: GrantUse): Dispatcher.DispatcherComposeInterceptor =>
+  (use: GrantUse, first: FirstSends): Dispatcher.DispatcherComposeInterceptor =>
   (dispatch) =>
   (options, handler) => {
     const token = use.source.current(use.grant, use.purpose.origin)
-    const request = new GrantedRequest({ use, dispatch, options, handler })
-    if (token !== undefined) return request.send(token)
+    const request = new GrantedRequest({ use, first, dispatch, options, handler })
+    if (token !== undefined && first.has(token)) return request.send(token)
     void request.sendWhenReady()
     return true
   }
 
 interface About {
   readonly use: GrantUse
+  readonly first: FirstSends
   readonly dispatch: Dispatcher['dispatch']
   readonly options: Dispatcher.DispatchOptions
   readonly handler: Dispatcher.DispatchHandler
@@ -50,11 +54,14 @@ class GrantedRequest implements Dispatcher.DispatchHandler {
   }
 
   async sendWhenReady(): Promise<void> {
-    const { use } = this.#about
+    const { use, first } = this.#about
     try {
       const token = await use.source.ready(use.grant, use.purpose)
-      if (token.ok) this.send(token.value)
-      else this.#fail(new GrantRefused(token.error, undefined))
+      if (!token.ok) {
+        first.withheld(token.error)
+        this.#fail(new GrantRefused(token.error, undefined))
+      } else if (await first.say(token.value)) this.send(token.value)
+      else this.#fail(new GrantRefused(UNRECORDED, undefined))
     } catch (thrown) {
       this.#fail(thrown as Error)
     }
@@ -119,6 +126,11 @@ class GrantedRequest implements Dispatcher.DispatchHandler {
   #fail(error: Error): void {
     this.#about.handler.onResponseError?.(NO_CONTROLLER, error)
   }
+}
+
+const UNRECORDED: GrantProblem = {
+  message: 'the record of calls cannot be written (castellan status says why); its grant was not sent',
+  connect: false,
 }
 
 const refusedWith = (status: number): GrantProblem => ({
