@@ -243,6 +243,7 @@ describe('what only few may do', () => {
       'src/control/change/plan.ts':            'compares what is applied with what is stored',
       'src/control/change/kept-answers.ts':    'answers a request that is repeated as it was answered first',
       'src/control/api/change-routes.ts':      'answers the creation of a Token, once',
+      'src/control/api/grants/reveal-grant.ts': 'shows what a grant sends to the administrator of the host, on the record',
       'src/control/api/reveal-route.ts':       'shows the values of a Secret to who may see them, on the record',
       'src/gateway/inject/credentials.ts':     'puts it into a header for the Server that it belongs to',
       'src/edge/bearer.ts':                     'sends the credential of a caller to the control plane that issued it',

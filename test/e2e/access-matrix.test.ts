@@ -301,6 +301,7 @@ const ROUTES: Readonly<Record<string, 'everybody' | 'known' | 'right'>> = {
   'get /api/v1/grants/attempts/{name}': 'known',
   'post /api/v1/grants/attempts/{name}/paste': 'known',
   'get /api/v1/grants/{name}': 'right',
+  'get /api/v1/grants/{name}/values': 'right',
   'post /api/v1/grants/{name}/test': 'right',
   'post /api/v1/grants/{name}/refresh': 'right',
   'post /api/v1/grants/{name}/bind': 'right',

@@ -362,6 +362,19 @@ describe('OAuth', () => {
   })
 })
 
+test('the administrator of the host sees what is sent, on the record; a refresh token nobody', async () => {
+  const value = secret('shown', 'sk-ant-oat01-')
+  const login = { accessToken: value, refreshToken: secret('never', 'sk-ant-ort01-') }
+  put('.claude/.credentials.json', JSON.stringify({ claudeAiOauth: login }))
+  expect(await castellan('grant claude --profile seen --no-test')).toMatchObject({ code: 0 })
+  const line = 'grant show claude --profile seen --show-token'
+  expect(await castellan(`${line} --yes`)).toEqual({ code: 0, out: `${value}\n`, err: '' })
+  expect(await castellan(line)).toMatchObject({ code: 2, out: '' })
+  const asAda = await castellan(`${line} --yes --as User:ada`)
+  expect(asAda).toMatchObject({ code: 1, out: '' })
+  expect((await castellan('audit --limit 50')).out).toMatch(/run reveal-secret .*claude/)
+})
+
 test('a user connects themselves to a server that calls with the grant of each user', async () => {
   const password = secret('password')
   await castellan('set-password ada', { stdin: `${password}\n` })
@@ -382,6 +395,6 @@ test('a user connects themselves to a server that calls with the grant of each u
 
 test('no value was on a screen, in an answer, or in a file of the daemon', () => {
   for (const value of authorization.secrets) scanner.plant('issued', value)
-  expect(screens.flatMap((screen) => scanner.look('screen', screen, ['issued']))).toEqual([])
+  expect(screens.flatMap((screen) => scanner.look('screen', screen, ['issued', 'shown']))).toEqual([])
   expect(scanner.lookBelow(gate.daemon.home, [])).toEqual([])
 })

@@ -171,6 +171,7 @@ const FIXED: Readonly<Record<string, () => Sending>> = {
   'put-grants-one': () => ({ path: { name: 'mcp:notes' }, body: { values: { token: 'abc' } }, status: 400 }),
   'get-grants-providers': () => ({}),
   'get-grants-one': () => ({ path: { name: 'oauth:nope' }, status: 404 }),
+  'get-grants-values-one': () => ({ path: { name: 'oauth:nope' }, status: 404 }),
   'post-grants-test-one': () => ({ path: { name: 'oauth:nope' }, status: 404 }),
   'post-grants-refresh-one': () => ({ path: { name: 'oauth:nope' }, status: 404 }),
   'post-grants-bind-one': () => ({

@@ -13,7 +13,7 @@ export const grantShow = defineCommand({
   options: {
     showToken: flag(
       '--show-token',
-      'print what is sent, which is on the record; needs the operation reveal-secret',
+      'print what is sent: for the administrator of the host, and on the record',
     ),
     ...HOLDER_OPTIONS,
     yes: flag('-y, --yes', 'do not ask'),

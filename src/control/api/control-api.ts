@@ -19,6 +19,7 @@ import { edgeRoutes } from './edge-routes.ts'
 import { kindFor } from './find.ts'
 import { giveRoutes } from './grants/give-routes.ts'
 import { grantRoutes, type GrantRouteDeps } from './grants/grant-routes.ts'
+import { revealGrantRoute } from './grants/reveal-grant.ts'
 import { keyRoutes, type KeyRouteDeps } from './keys-routes.ts'
 import { introspectRoutes, type IntrospectDeps } from './introspect-routes.ts'
 import { instanceRoutes } from './instance-routes.ts'
@@ -74,6 +75,7 @@ export function controlRoutes(deps: ControlApiDeps, record: ApiRecord): readonly
     ...auditRoutes(all),
     ...grantRoutes(all),
     ...giveRoutes(all),
+    revealGrantRoute(all),
     ...keyRoutes(all),
     ...accessRoutes(all),
     ...signInRoutes(all),
