@@ -38,7 +38,7 @@ export function createControlListener(deps: ControlListenerDeps): ControlListene
   const signIns = openSignIn({ ...deps, changes })
   const answers = createKeptAnswers(deps)
   const providers = openProviders(join(deps.home, 'providers'))
-  const tester = createGrantTester({ grants: deps.grants, providers, env: deps.env })
+  const tester = createGrantTester({ grants: deps.grants, snapshot: deps.snapshot, providers, env: deps.env })
   const api = createControlApi({ ...deps, changes, answers, signIns, providers, tester })
   const listener = getRequestListener(
     (request, env) => api.fetch(request, { source: env.incoming.socket.remoteAddress ?? 'unknown' }),
@@ -48,6 +48,8 @@ export function createControlListener(deps: ControlListenerDeps): ControlListene
     handle: (request, response) => void listener(request, response),
     signInAnswered: async (answer) => browserPage(await signIns.answered(answer)),
     endExpired: () => endExpired({ changes, snapshot: deps.snapshot, nowMs: deps.clock.nowMs }),
-    close: () => signIns.close(),
+    async close() {
+      await Promise.all([signIns.close(), tester.close()])
+    },
   }
 }

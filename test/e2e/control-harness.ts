@@ -154,7 +154,7 @@ export async function openControl(home: string): Promise<Control> {
     },
     grants,
     providers,
-    tester: createGrantTester({ grants, providers, env: {} }),
+    tester: createGrantTester({ grants, snapshot, providers, env: {} }),
     tokenUses: async () =>
       new Map((await listUses(store.state)).map(({ uid, used_at_ms }) => [uid, used_at_ms])),
     version: { version: '0.1.0', commit: 'abc', buildDate: '2026-01-01', node: process.version },
