@@ -15,7 +15,7 @@ import { createKeeper, type Keeper } from './keeper.ts'
 import { createOAuthFlow, type OAuthFlow, type OAuthFlowDeps } from './oauth-flow.ts'
 import type { Holder } from './holder.ts'
 import { isBoundTo } from './origins.ts'
-import { createRenewal, type RenewalDeps } from './renewal.ts'
+import { canRenew, createRenewal, type RenewalDeps } from './renewal.ts'
 import { reportOf, type GrantReport } from './report.ts'
 import { isSignIn } from './sign-in-grant.ts'
 import { createGrantSource, type GrantSource } from './source.ts'
@@ -152,7 +152,7 @@ export function createGrants(deps: GrantsDeps): Grants {
     async refresh(key) {
       const grant = await keeper.reload(key)
       if (grant === undefined) return undefined
-      if (grant.oauth?.tokens?.refresh === undefined)
+      if (!canRenew(grant))
         throw new Fault('conflict', {
           hint: 'this grant cannot be renewed; give it again when it has run out',
         })
@@ -217,12 +217,22 @@ function createFetchers(): {
       const known = made.get(key)
       if (known !== undefined) return known
       const fetcher = createFetcher({ loopback: hosts.some(isLoopbackHost), hosts: new Set(hosts) })
+      const [oldest] = made
+      if (made.size >= MAX_FETCHERS && oldest !== undefined) {
+        made.delete(oldest[0])
+        // What it is doing comes to its end.
+        setTimeout(() => void oldest[1].close(), CLOSE_AFTER_MS).unref()
+      }
       made.set(key, fetcher)
       return fetcher
     },
     close: async () => void (await Promise.all([...made.values()].map((one) => one.close()))),
   }
 }
+
+/** Of those that are used at one time. */
+const MAX_FETCHERS = 500
+const CLOSE_AFTER_MS = 60_000
 
 /** Of a bound origin; a pattern stands for nobody in particular. */
 const hostOf = (origin: string): string =>
