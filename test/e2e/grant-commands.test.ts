@@ -239,6 +239,11 @@ describe('providers', () => {
     writeFileSync(join(folder, 'broken.yaml'), 'name: broken\nhsots: [a.example]\n')
     const listed = await castellan('grant providers')
     expect(listed.out).toMatch(/^acme +\S.* ACME_KEY, a prompt$/m)
+    const words = (await castellan(['__complete', '--', 'grant', ''])).out
+      .split('\n')
+      .map((line) => line.split('\t')[0])
+    expect(words).toEqual(expect.arrayContaining(['list', 'mcp', 'github', 'acme']))
+    expect(new Set(words).size).toBe(words.length)
     expect(listed.err).toMatch(/broken\.yaml:2:1.*hosts/)
     const ran = await castellan('grant acme --no-test', { env: { ACME_KEY: secret('acme') } })
     expect(ran).toEqual({ code: 0, out: 'acme stored\n', err: 'token from ACME_KEY\n' })

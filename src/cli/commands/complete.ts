@@ -66,10 +66,10 @@ async function candidatesFor(
   if (last.startsWith('-'))
     return options.flatMap(({ flags, help }) => names(flags).map((word): Candidate => [word, help]))
   const { positional, project } = split(found.rest, options)
-  return [
-    ...(positional.length === 0 ? nested : []),
-    ...(await forArgument(command, { positional, project }, where)),
-  ]
+  const verbs = positional.length === 0 ? nested : []
+  const taken = new Set(verbs.map(([word]) => word))
+  const others = await forArgument(command, { positional, project }, where)
+  return [...verbs, ...others.filter(([word]) => !taken.has(word))]
 }
 
 /** Words that lead from what is typed to a verb below it. */

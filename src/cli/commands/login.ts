@@ -1,4 +1,3 @@
-import { isLoopback } from '../../lib/loopback.ts'
 import { callApi } from '../api.ts'
 import { printLines } from '../context.ts'
 import { stronger } from '../contexts/stronger.ts'
@@ -8,6 +7,7 @@ import { signInByBrowser } from '../login/by-browser.ts'
 import { signInByPassword } from '../login/by-password.ts'
 import { keepSignIn } from '../login/keep-sign-in.ts'
 import { loginPlace } from '../login/login-place.ts'
+import { warnIfNotEncrypted } from '../not-encrypted.ts'
 import { type Target } from '../target.ts'
 
 export const login = defineCommand({
@@ -39,8 +39,7 @@ export const login = defineCommand({
       throw usage('a password and a provider are two ways to sign in', 'give either --user or --provider')
     const place = loginPlace(context, { url: given.url, globals })
     const target = { url: new URL(place.url), credential: undefined }
-    if (target.url.protocol === 'http:' && !isLoopback(target.url.hostname))
-      printLines(context.stderr, [NOT_ENCRYPTED])
+    warnIfNotEncrypted(target, context)
     const provider = given.provider ?? (given.user === undefined ? await providerOf(target) : undefined)
     const signedIn =
       provider === undefined
@@ -56,9 +55,6 @@ export const login = defineCommand({
     return 0
   },
 })
-
-const NOT_ENCRYPTED =
-  'warning: this address is not encrypted; whoever is on the way can read what signs you in'
 
 interface Ways {
   readonly providers: readonly { readonly name: string }[]

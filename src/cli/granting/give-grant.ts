@@ -1,6 +1,7 @@
 import { callApi, jsonBody } from '../api.ts'
 import { printLines, type CliContext } from '../context.ts'
 import { unavailable } from '../failure.ts'
+import { warnIfNotEncrypted } from '../not-encrypted.ts'
 import type { Target } from '../target.ts'
 import type { Acquired } from './form.ts'
 import { holderWords, type HolderQuery } from './holder-options.ts'
@@ -35,6 +36,7 @@ export async function giveGrant(
   given: { readonly context: CliContext; readonly test: boolean; readonly json: boolean },
 ): Promise<Kept> {
   const { context, test, json } = given
+  warnIfNotEncrypted(target, context)
   const { name, acquired, holder, server, origins, force } = grant
   const values = Object.fromEntries([...acquired.values].map(([field, value]) => [field, value.reveal()]))
   const about = { server, origins, profile: holder.profile, for: holder.for, expiresAt: acquired.expiresAt }

@@ -1,10 +1,11 @@
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { Readable } from 'node:stream'
+import { Readable, Writable } from 'node:stream'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { listen, runInMemory, type Answer, type Asked, type Ran } from '../../../test/e2e/cli-in-memory.ts'
 import type { CliContext } from '../context.ts'
+import { warnIfNotEncrypted } from '../not-encrypted.ts'
 import { consent } from './consent.ts'
 import type { Provider, ProviderField } from './provider.ts'
 
@@ -207,6 +208,14 @@ describe('where a value comes from', () => {
     await expect(consent('GH_TOKEN', true, at('https://castellan.example.com'))).resolves.toBeUndefined()
     await expect(consent('GH_TOKEN', false, at('http://[::1]:7411'))).resolves.toBeUndefined()
   })
+})
+
+test('an address that is not encrypted is warned of, but on this machine', () => {
+  const written: string[] = []
+  const stderr = new Writable({ write: (chunk, _encoding, done) => (written.push(String(chunk)), done()) })
+  for (const url of ['http://castellan.example.com', 'https://castellan.example.com', 'http://127.0.0.2:1'])
+    warnIfNotEncrypted({ url: new URL(url) }, { stderr })
+  expect(written).toEqual([expect.stringContaining('not encrypted')])
 })
 
 describe('which grant it becomes', () => {

@@ -1,5 +1,6 @@
 import { callApi, jsonBody } from '../api.ts'
 import { printLines, type CliContext } from '../context.ts'
+import { warnIfNotEncrypted } from '../not-encrypted.ts'
 import { alignColumns } from '../table.ts'
 import type { Target } from '../target.ts'
 import { authorize, showAddress, type Started } from './authorize.ts'
@@ -41,6 +42,7 @@ export async function giveOAuthGrant(
   },
 ): Promise<void> {
   const { context, target, detach } = given
+  if (request.clientSecret !== undefined) warnIfNotEncrypted(target, context)
   const answer = await callApi(target, ['grants'], { method: 'POST', body: jsonBody(request) })
   const started = JSON.parse(answer) as Started
   printLines(context.stderr, headOf(started))
