@@ -1,4 +1,5 @@
 import { homedir } from 'node:os'
+import { dirname } from 'node:path'
 import { createAuthenticator } from '../access/authenticate.ts'
 import { createAuthorizer, type Authorizer } from '../access/authorize.ts'
 import { openLocalAdmin } from '../access/local-admin.ts'
@@ -63,6 +64,7 @@ export async function openParts(config: ServeConfig, log: Log, closers: Closers)
     openStore({ home, databaseUrl: database }, log),
     openRuntime({
       home,
+      kept: keyFile === undefined ? [] : [dirname(keyFile)],
       userHome: homedir(),
       log,
       env: process.env,

@@ -21,6 +21,8 @@ import { createServerLogs, type ServerLogs } from './server-log-writer.ts'
 export interface RuntimeOptions {
   /** The Castellan home: exists, 0700. */
   readonly home: string
+  /** Other folders that no server may see, whatever its manifest says. */
+  readonly kept?: readonly string[]
   /** The home of the user who runs the daemon. */
   readonly userHome: string
   readonly log: Log
@@ -69,6 +71,7 @@ async function chooseSandbox(
       const asRoot = process.getuid?.() === 0
       const host = readHost({
         home,
+        kept: options.kept ?? [],
         userHome: options.userHome,
         runtimeFolder: env['XDG_RUNTIME_DIR'],
         asRoot,

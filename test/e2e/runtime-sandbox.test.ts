@@ -1,4 +1,4 @@
-import { lstatSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { lstatSync, mkdirSync, readFileSync, renameSync, symlinkSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
@@ -80,6 +80,32 @@ describe.runIf(bubblewrapWorks)('what a server in bubblewrap can see', () => {
     const probe = await startProbe(runtime, specOf('stdio-probe.js', { cwd: place.userHome, mounts }))
     expect(await probe.ask('list', { path: place.userHome })).toMatchObject({ ok: [] })
     expect(await probe.ask('list', { path: place.home })).toMatchObject({ ok: [] })
+  })
+
+  test('a folder that is kept stays closed, also when a mount holds it and when its files are replaced', async () => {
+    const keys = join(place.base, 'keys')
+    mkdirSync(join(keys, 'data'), { recursive: true })
+    writeFileSync(join(keys, 'master.key'), 'old')
+    writeFileSync(join(keys, 'data', 'a'), 'text')
+    await runtime.close()
+    runtime = await openAt(place, { kept: [keys, '/etc'] })
+    const { mounts } = specOf('stdio-probe.js')
+    const around = { path: place.base, access: 'write' as const }
+    const probe = await startProbe(runtime, specOf('stdio-probe.js', { mounts: [...mounts, around] }))
+    expect(await probe.ask('list', { path: keys })).toMatchObject({ ok: [] })
+    writeFileSync(join(keys, 'draft'), 'new')
+    renameSync(join(keys, 'draft'), join(keys, 'master.key'))
+    expect(await probe.ask('read', { path: join(keys, 'master.key') })).toMatchObject({ error: 'ENOENT' })
+    expect(await probe.ask('read', { path: '/etc/hosts' })).not.toHaveProperty('error')
+    await probe.instance.stop()
+    const within = { path: join(keys, 'data'), access: 'read' as const }
+    const below = await startProbe(runtime, specOf('stdio-probe.js', { mounts: [...mounts, within] }))
+    expect(await below.ask('read', { path: join(keys, 'data', 'a') })).toMatchObject({ ok: 'text' })
+    expect(await below.ask('read', { path: join(keys, 'master.key') })).toMatchObject({ error: 'ENOENT' })
+    await below.instance.stop()
+    const itself = { path: keys, access: 'read' as const }
+    const refused = await startProbe(runtime, specOf('stdio-probe.js', { mounts: [...mounts, itself] }))
+    expect(await refused.ended).toMatchObject({ why: 'spawn', message: expect.stringContaining('its key') })
   })
 
   test('a mount inside the home of Castellan is refused', async () => {

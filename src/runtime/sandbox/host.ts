@@ -5,6 +5,8 @@ import { isWithin, kindOf, linkChain, realPath } from './paths.ts'
 export interface Host {
   /** Real path of the Castellan home: never visible to a server, whatever its manifest says. */
   readonly castellanHome: string
+  /** Real paths of other folders with something of Castellan that no server may see, such as its key. */
+  readonly kept: readonly string[]
   /** Where a server finds its own home: the user's home, or a folder of the private `/tmp` where that cannot be covered. */
   readonly insideHome: string
   /** Folders shown empty. */
@@ -27,6 +29,8 @@ const SYSTEM =
 
 export function readHost(options: {
   readonly home: string
+  /** See `Host.kept`; a folder that programs need stays visible. */
+  readonly kept: readonly string[]
   readonly userHome: string
   readonly runtimeFolder: string | undefined
   readonly asRoot: boolean
@@ -45,6 +49,7 @@ export function readHost(options: {
   )
   return {
     castellanHome,
+    kept: existing(options.kept).filter((path) => !isSystem(path) && path !== castellanHome),
     insideHome: userHome ?? '/tmp/home',
     shadows: options.asRoot ? [...shadows, ...rootOnly()] : shadows,
     scratches,

@@ -6,6 +6,9 @@ import { neededPaths } from './needed-paths.ts'
 import { isWithin, kindOf, linkChain, realPath } from './paths.ts'
 import { createView, type View } from './view.ts'
 
+/** What is in a folder below it can be mounted all the same. */
+const KEPT = 'is where Castellan has its key, which no server may see; put the key into a folder of its own'
+
 /** Kernel interfaces: the sandbox has its own, and the host's cannot be given away. */
 const KERNEL = ['/proc', '/sys', '/dev']
 
@@ -36,7 +39,8 @@ export function planView(
   for (const path of socketFiles()) {
     if (view.over(path) === undefined) view.add({ kind: 'shadow', path, of: 'file' })
   }
-  if (view.shows(host.castellanHome)) view.add({ kind: 'shadow', path: host.castellanHome, of: 'directory' })
+  for (const path of [host.castellanHome, ...host.kept])
+    if (view.shows(path)) view.add({ kind: 'shadow', path, of: 'directory' })
   return ok({ view, cwd: cwd.value })
 }
 
@@ -44,6 +48,7 @@ function addMount(view: View, host: Host, mount: InstanceSpec['mounts'][number])
   const path = realPath(mount.path)
   if (path === undefined) return 'does not exist on this machine; make it, or take the mount out'
   if (isWithin(path, host.castellanHome)) return 'lies in the home of Castellan, which no server may see'
+  if (host.kept.includes(path)) return KEPT
   if (path === '/' || KERNEL.some((dir) => isWithin(path, dir))) {
     return 'may not be the root folder, nor lie in /proc, /sys or /dev'
   }
@@ -63,6 +68,7 @@ function addCwd(view: View, host: Host, cwd: string | undefined): Result<string,
   if (path === undefined) return err('does not exist; make it, or take it out to use the server’s own home')
   if (kindOf(path) !== 'directory') return err('is not a directory')
   if (isWithin(path, host.castellanHome)) return err('lies in the home of Castellan, which no server may see')
+  if (host.kept.includes(path)) return err(KEPT)
   const opened = !isWithin(host.insideHome, path) && !KERNEL.some((dir) => isWithin(path, dir))
   if (opened) view.add({ kind: 'host', path, source: path, write: true })
   return ok(path)
@@ -84,6 +90,7 @@ export function openProgram(
   if ([...linkChain(program), ...needed].some((path) => isWithin(path, host.castellanHome))) {
     return err('spec.command lies in the home of Castellan, which no server may see')
   }
+  if (needed.some((path) => host.kept.includes(path))) return err(`spec.command ${KEPT}`)
   for (const path of needed) openForReading(view, path)
   for (const path of search.trust.flatMap(linkChain)) {
     if (!isWithin(path, host.castellanHome)) openForReading(view, path)
