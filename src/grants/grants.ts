@@ -8,6 +8,7 @@ import { createFetcher, type Fetcher } from '../oauth/client/guarded-fetch.ts'
 import { revokeToken } from '../oauth/client/revocation.ts'
 import { createAttempts, type Attempts, type AttemptStore } from './attempts.ts'
 import { createExchange, type SignInSource } from './exchange.ts'
+import { prepareExchange, type PreparedExchange, type PrepareRequest } from './exchange-preparation.ts'
 import type { Grant, GrantFilter, GrantKey, GrantStore, Source } from './grant.ts'
 import { openClient } from './authorized-grant.ts'
 import { justIssued } from './held-secret.ts'
@@ -35,6 +36,8 @@ export interface Given {
 export interface Grants extends GrantSource, Omit<OAuthFlow, 'close'>, Pick<Attempts, 'find'> {
   list(filter?: GrantFilter): Promise<readonly GrantReport[]>
   report(key: GrantKey): Promise<GrantReport | undefined>
+  /** @throws Fault `invalid`, `upstream_invalid` */
+  prepareExchange(request: PrepareRequest): Promise<PreparedExchange>
   /** As it is kept. */
   stored(key: GrantKey): Promise<Grant | undefined>
   /** Keeps a credential, in place of what was there by that key. */
@@ -124,6 +127,11 @@ export function createGrants(deps: GrantsDeps): Grants {
     ready: source.ready,
     refused: source.refused,
     start: (request) => flow.start(request),
+    async prepareExchange(request) {
+      const prepared = await prepareExchange({ ...deps, keeper, fetcherFor: fetchers.of }, request)
+      changed(request.key)
+      return prepared
+    },
     finish: (qualifier, answer) => flow.finish(qualifier, answer),
     paste: (text) => flow.paste(text),
     find: (id, waitMs) => attempts.find(id, waitMs),

@@ -27,12 +27,16 @@ export interface GrantReport {
   readonly problem: string | undefined
 }
 
+/** Nobody authorizes it: sign-ins of callers are exchanged with what it holds. */
+const isForExchange = ({ settings }: Pick<Grant, 'settings'>): boolean => settings['exchange'] !== undefined
+
 export function reportOf(grant: Grant, nowMs: number, usedAtMs: number | undefined): GrantReport {
   const { oauth, trouble, refreshed } = grant
   const expiresAtMs = oauth === undefined ? grant.expiresAtMs : oauth.tokens?.expiresAtMs
   const expired = expiresAtMs !== undefined && expiresAtMs <= nowMs
   const renewable = canRenew(grant)
-  const unusable = (oauth !== undefined && oauth.tokens === undefined) || (expired && !renewable)
+  const waits = oauth !== undefined && oauth.tokens === undefined && !isForExchange(grant)
+  const unusable = waits || (expired && !renewable)
   return {
     name: grant.name,
     profile: grant.profile,
@@ -55,14 +59,14 @@ export function reportOf(grant: Grant, nowMs: number, usedAtMs: number | undefin
 }
 
 function stateOf(
-  { oauth, trouble }: Grant,
+  { oauth, trouble, settings }: Grant,
   { expired, renewable }: { readonly expired: boolean; readonly renewable: boolean },
 ): GrantReport['state'] {
   if (trouble?.kind === 'login') return 'needs-login'
   if (trouble?.kind === 'scope') return 'needs-scope'
   if (trouble?.kind === 'refused') return 'refused'
   if (oauth === undefined) return expired ? (renewable ? 'expired' : 'needs-login') : 'ready'
-  if (oauth.tokens === undefined) return 'waiting'
+  if (oauth.tokens === undefined) return isForExchange({ settings }) ? 'ready' : 'waiting'
   if (!expired) return 'ready'
   return renewable ? 'expired' : 'needs-login'
 }

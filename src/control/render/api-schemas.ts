@@ -160,12 +160,11 @@ export const FIXED_SCHEMAS: Readonly<Record<string, FixedSchemas>> = {
         scopes: list(text),
         device: yes,
         allowWithoutPkceAdvertised: yes,
+        exchange: object({}, { subject: one('id_token', 'access_token'), audience: text }),
       },
     ),
     answer: object(
       {
-        attempt: text,
-        redirectUri: text,
         issuer: text,
         scopes: list(text),
         from: map(one('flag', 'file', 'discovery')),
@@ -173,6 +172,8 @@ export const FIXED_SCHEMAS: Readonly<Record<string, FixedSchemas>> = {
         usedByServer: yes,
       },
       {
+        attempt: text,
+        redirectUri: text,
         authorizeUrl: text,
         device: object(
           { userCode: text, verificationUrl: text, expiresInSeconds: whole },

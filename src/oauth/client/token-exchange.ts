@@ -12,7 +12,7 @@ const TOKEN_TYPES = {
   jwt: 'urn:ietf:params:oauth:token-type:jwt',
 } as const
 
-const GRANT_TYPE = 'urn:ietf:params:oauth:grant-type:token-exchange'
+export const EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange'
 
 /** On whose behalf a token is wanted. */
 export interface Subject {
@@ -35,7 +35,7 @@ export async function exchangeToken(
   let issuedType: unknown
   const issued = await requestTokens(
     source,
-    GRANT_TYPE,
+    EXCHANGE,
     {
       subject_token: token,
       subject_token_type: TOKEN_TYPES[type],
@@ -55,4 +55,4 @@ export async function exchangeToken(
 
 /** Whether an authorization server says that it exchanges tokens; RFC 8414 has no default that includes it. */
 export const exchangesTokens = ({ grant_types_supported }: TokenSource['authorizationServer']): boolean =>
-  grant_types_supported?.includes(GRANT_TYPE) === true
+  grant_types_supported?.includes(EXCHANGE) === true

@@ -222,10 +222,17 @@ const Flags = {
   allowWithoutPkceAdvertised: z.boolean().optional(),
 }
 
+/** For servers with `whose: caller`: nobody authorizes it, and sign-ins of callers are exchanged as this client. */
+const Exchange = z.strictObject({
+  subject: z.enum(['id_token', 'access_token']).default('id_token'),
+  audience: z.string().min(1).max(2048).optional(),
+})
+
 const Start = z
   .strictObject({
     ...Whose,
     ...Flags,
+    exchange: Exchange.optional(),
     name: Name,
     server: Name.optional(),
     url: z
@@ -233,13 +240,18 @@ const Start = z
       .max(2048)
       .optional(),
   })
+  .refine(({ exchange, for: whose }) => exchange === undefined || whose === undefined, {
+    path: ['exchange'],
+    message: 'is of the grant that all share, and of nobody else',
+  })
   .refine(({ server, url }) => (server === undefined) !== (url === undefined), {
     path: ['server'],
     message: 'give one of server and url',
   })
 
 async function startAuthorization(deps: GrantRouteDeps, call: Call): Promise<Response> {
-  const { for: whose, profile, name, server, url: address, ...rest } = await readJson(call.request, Start)
+  const given = await readJson(call.request, Start)
+  const { for: whose, profile, name, server, url: address, exchange, ...rest } = given
   const key = reachGrant(deps.snapshot.state(), call, 'create', {
     name: `oauth:${name}`,
     for: whose,
@@ -253,19 +265,16 @@ async function startAuthorization(deps: GrantRouteDeps, call: Call): Promise<Res
   const namesHosts = address !== undefined || NAMES_HOSTS.some((field) => rest[field] !== undefined)
   if (whose === 'me' && namesHosts) call.access.demand({ verb: 'create', kind: 'grants', name: key.name })
   return deps.record.act(call, { verb: 'create', kind: 'grants', name: key.name }, async () => {
-    const { clientSecret, ...flags } = rest
-    const started = await deps.grants.start({
-      key,
-      server,
-      url,
-      flags: {
-        ...flags,
-        ...(clientSecret === undefined ? {} : { clientSecret: new SecretValue(clientSecret) }),
-      },
-      startedBy: call.principal.key,
-    })
-    const usedByServer = spec?.auth?.grant === key.name
-    return json({ ...started, name: key.name, usedByServer }, 202)
+    const { clientSecret, ...others } = rest
+    const secret = clientSecret === undefined ? {} : { clientSecret: new SecretValue(clientSecret) }
+    const request = { key, server, url, flags: { ...others, ...secret } }
+    const about = { name: key.name, usedByServer: spec?.auth?.grant === key.name }
+    if (exchange !== undefined) {
+      const { subject, audience } = exchange
+      return json({ ...(await deps.grants.prepareExchange({ ...request, subject, audience })), ...about })
+    }
+    const started = await deps.grants.start({ ...request, startedBy: call.principal.key })
+    return json({ ...started, ...about }, 202)
   })
 }
 

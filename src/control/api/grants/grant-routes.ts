@@ -13,7 +13,17 @@ import { holderText, reachGrant, reachHolder, WHOSE_QUERY } from './whose-grant.
 export interface GrantRouteDeps extends Pick<ReadDeps, 'snapshot' | 'clock'> {
   readonly grants: Pick<
     Grants,
-    'list' | 'report' | 'start' | 'find' | 'paste' | 'stored' | 'revoke' | 'give' | 'bind' | 'refresh'
+    | 'list'
+    | 'report'
+    | 'start'
+    | 'prepareExchange'
+    | 'find'
+    | 'paste'
+    | 'stored'
+    | 'revoke'
+    | 'give'
+    | 'bind'
+    | 'refresh'
   >
   readonly providers: ProviderRegistry
   readonly tester: GrantTester
