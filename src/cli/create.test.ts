@@ -102,6 +102,16 @@ test.each([
     { servers: ['a'], tools: { deny: ['*'] } },
   ],
   [
+    'create server s --url https://x --grant mcp:s --grant-header X-Api-Key --whose per-user'.split(' '),
+    'servers',
+    {
+      transport: 'http',
+      url: 'https://x',
+      headers: [],
+      auth: { grant: 'mcp:s', header: 'X-Api-Key', whose: 'per-user' },
+    },
+  ],
+  [
     ['create', 'secret', 's', '--backend', 'file', '--ref', 'token=/run/secrets/a=b', '--ref', 'pem=tls/key'],
     'secrets',
     { backend: 'file', refs: { token: '/run/secrets/a=b', pem: 'tls/key' } },
@@ -122,6 +132,8 @@ test.each([
   [['create', 'template', 'x', '--example', 'a=b', '--', 'x'], 'add: --param NAME'],
   [['create', 'server', 'x', '--set', 'a=b', '--', 'x'], 'add: --from-template TEMPLATE'],
   [['create', 'server', 'x', '--from-template', 't', '--', 'x'], '--from-template TEMPLATE --set NAME=VALUE'],
+  [['create', 'server', 'x', '--url', 'https://x', '--whose', 'per-user'], 'say which one: --grant NAME'],
+  [['create', 'server', 'x', '--grant', 'github', '--', 'x'], '--env-from NAME=SECRET/KEY'],
   [['create', 'token', 'x', '-p', 'demo', '--bind', 'servers'], 'write: --bind role:view,resource:servers'],
   [['create', 'token', 'x', '-p', 'demo', '--for', 'nightly'], 'write: --for User:ada'],
   [['attach', 'memory'], 'add: -p PROJECT'],

@@ -22,6 +22,14 @@ export const serverOptions = {
     'per-principal',
     'per-session',
   ]),
+  grant: text('--grant <name>', 'reach it with this grant (http), such as oauth:notion', 'grants'),
+  grantHeader: text('--grant-header <name>', 'the header for the grant (http); default: Authorization'),
+  whose: choice('--whose <whose>', 'whose grant it is reached with (http); default: shared', [
+    'shared',
+    'per-user',
+    'per-project',
+    'caller',
+  ]),
 } as const
 
 export interface ServerOptions {
@@ -33,6 +41,9 @@ export interface ServerOptions {
   readonly mount: readonly string[]
   readonly cwd: string | undefined
   readonly instances: string | undefined
+  readonly grant: string | undefined
+  readonly grantHeader: string | undefined
+  readonly whose: string | undefined
 }
 
 /**
@@ -53,6 +64,11 @@ function stdioSpec([command, ...args]: readonly string[], options: ServerOptions
   const { env, envFrom, cwd, instances, mount } = options
   if (options.header.length + options.headerFrom.length > 0)
     throw usage('--header and --header-from belong to --url', 'use --env or --env-from for a command')
+  if (authOf(options) !== undefined)
+    throw usage(
+      '--grant, --grant-header and --whose belong to --url',
+      'give a command its credential from a secret: --env-from NAME=SECRET/KEY',
+    )
   return {
     transport: 'stdio',
     command,
@@ -73,7 +89,14 @@ function httpSpec(url: string, options: ServerOptions): object {
       '--env, --env-from, --cwd, --mount and --instances belong to a command',
       'use --header or --header-from with --url',
     )
-  return { transport: 'http', url, headers: named(options.header, options.headerFrom) }
+  const auth = authOf(options)
+  return { transport: 'http', url, headers: named(options.header, options.headerFrom), auth }
+}
+
+function authOf({ grant, grantHeader, whose }: ServerOptions): object | undefined {
+  if (grant === undefined && (grantHeader !== undefined || whose !== undefined))
+    throw usage('--grant-header and --whose are about a grant', 'say which one: --grant NAME')
+  return grant === undefined ? undefined : { grant, header: grantHeader, whose }
 }
 
 function named(pairs: readonly string[], froms: readonly string[]): object[] {

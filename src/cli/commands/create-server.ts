@@ -14,9 +14,10 @@ export const createServer = defineCommand({
     description: text('--description <text>', 'for people'),
   },
   about:
-    'Give --url, or a command with its arguments after --, or --from-template. Credentials come from secrets, never from an argument.',
+    'Give --url, or a command with its arguments after --, or --from-template. Credentials come from grants and secrets, never from an argument.',
   examples: [
     'castellan create server context7 --url https://mcp.context7.com/mcp --header-from X-Api-Key=context7/key',
+    'castellan create server notion --url https://mcp.notion.com/mcp --grant oauth:notion',
     'castellan create server memory -- npx -y @modelcontextprotocol/server-memory',
     'castellan create server files --from-template filesystem --set path=/srv/files',
   ],
