@@ -5,6 +5,7 @@ import { printLines, type CliContext } from '../context.ts'
 import { CliFailure, unavailable } from '../failure.ts'
 import { hasBrowser, openBrowser } from '../login/open-browser.ts'
 import type { Target } from '../target.ts'
+import { plain } from './plain.ts'
 
 /** An authorization that the daemon has begun. */
 export interface Started {
@@ -73,14 +74,11 @@ export function showAddress({ authorizeUrl, device }: Started, { stdout, stderr 
   printLines(stderr, [
     device === undefined
       ? 'open this address in a browser, and authorize it there:'
-      : `open this address in any browser, and enter the code ${printable(device.userCode)}:`,
+      : `open this address in any browser, and enter the code ${plain(device.userCode)}:`,
   ])
   printLines(stdout, [url.href])
   return url
 }
-
-/** Words of an authorization server: nothing in them moves a cursor. */
-const printable = (text: string): string => text.replaceAll(/[^\x20-\x7e]/g, '?').slice(0, 60)
 
 /** A redirect to loopback reaches the daemon from its own machine only. */
 const canComeBack = ({ redirectUri }: Started, { url }: Target): boolean =>

@@ -2,6 +2,7 @@ import { nearest } from '../../lib/nearest.ts'
 import { callApi } from '../api.ts'
 import { usage } from '../failure.ts'
 import type { Target } from '../target.ts'
+import { plain } from './plain.ts'
 import type { Provider } from './provider.ts'
 
 /** What the daemon can keep grants of: those that come with it, and those of files in its home. */
@@ -11,8 +12,17 @@ export interface Providers {
   readonly problems: readonly string[]
 }
 
-export const listProviders = async (target: Target): Promise<Providers> =>
-  JSON.parse(await callApi(target, ['grants', 'providers'])) as Providers
+export async function listProviders(target: Target): Promise<Providers> {
+  const { items, problems } = JSON.parse(await callApi(target, ['grants', 'providers'])) as Providers
+  return { items: items.map(forScreen), problems: problems.map(plain) }
+}
+
+/** What a person is shown of it may have been written by anybody. */
+const forScreen = (provider: Provider): Provider => ({
+  ...provider,
+  title: plain(provider.title),
+  fields: provider.fields.map((field) => ({ ...field, prompt: plain(field.prompt) })),
+})
 
 /** @throws CliFailure when there is none by that name or alias */
 export async function findProvider(target: Target, word: string): Promise<Provider> {

@@ -4,6 +4,7 @@ import { warnIfNotEncrypted } from '../not-encrypted.ts'
 import { alignColumns } from '../table.ts'
 import type { Target } from '../target.ts'
 import { authorize, showAddress, type Started } from './authorize.ts'
+import { plain } from './plain.ts'
 import { authSnippet } from './server-auth.ts'
 
 /** Body of `POST /api/v1/grants`. */
@@ -73,7 +74,7 @@ function headOf({ issuer, scopes, redirectUri, device, from = {} }: Started): st
   ]
   return alignColumns(
     rows.flatMap(([label, value, source]) =>
-      value === undefined ? [] : [[label, source === undefined ? value : `${value}  (${source})`]],
+      value === undefined ? [] : [[label, plain(source === undefined ? value : `${value}  (${source})`)]],
     ),
   )
 }

@@ -46,7 +46,7 @@ const STARTED = {
 
 async function start(more: (asked: Asked) => Answer | undefined = () => undefined): Promise<void> {
   daemon = await listen((asked) => {
-    if (asked.path === '/api/v1/grants/providers') return { body: { items: [META] } }
+    if (asked.path === '/api/v1/grants/providers') return { body: { items: [META], problems: [] } }
     return more(asked) ?? { body: {} }
   })
 }

@@ -3,6 +3,7 @@ import { hash } from 'node:crypto'
 import { SecretValue } from '../../lib/secret-value.ts'
 import { unavailable, usage } from '../failure.ts'
 import { chooseOne, isTerminal } from '../ask.ts'
+import { plain } from './plain.ts'
 import type { Reader } from './provider.ts'
 
 /** A key that the agent holds. */
@@ -114,9 +115,5 @@ function textAt(message: Buffer, at: number): Buffer {
   return message.subarray(at + 4, end)
 }
 
-/** Words of a file that anybody may have made: nothing in them moves a cursor. */
-const printable = (bytes: Buffer): string =>
-  bytes
-    .toString('latin1')
-    .replaceAll(/[^\x20-\x7e]/g, '?')
-    .slice(0, 100)
+/** A comment may have been made by anybody. */
+const printable = (bytes: Buffer): string => plain(bytes.toString('utf8')).slice(0, 100)
