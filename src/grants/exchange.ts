@@ -11,6 +11,7 @@ import type { Grant, HeldClient, OAuthState } from './grant.ts'
 import type { HeldSecret } from './held-secret.ts'
 import { SHARED, type Holder } from './holder.ts'
 import type { Keeper } from './keeper.ts'
+import type { Recorded } from './recorded.ts'
 import { boundElsewhere, hopeless } from './mend.ts'
 import { isBoundTo } from './origins.ts'
 import { MARGIN_MS, type Renewal } from './renewal.ts'
@@ -35,6 +36,7 @@ export interface ExchangeDeps {
   readonly renewal: Pick<Renewal, 'renew'>
   readonly clock: Clock
   readonly fetcherFor: (origin: string, hosts?: readonly string[]) => Fetcher
+  readonly recorded: Recorded
   readonly signIns: SignInSource
 }
 
@@ -44,17 +46,9 @@ export interface SignInSource {
   readonly of: (holder: Holder) => LiveSignIn | undefined
   /** Sealed in memory, for a grant that is not stored. */
   readonly seal: (uid: string, field: string, value: SecretValue) => HeldSecret
-  /** Does it with its record, which is durable before anything is sent. @throws Fault `unavailable` */
-  readonly recorded: <T>(about: ExchangeAbout, work: () => Promise<Exchanged<T>>) => Promise<Exchanged<T>>
 }
 
 type Exchanged<T> = Result<T, TokenFailure>
-
-export interface ExchangeAbout {
-  readonly holder: Holder
-  readonly grant: string
-  readonly server: string
-}
 
 /** Requests to one authorization server at one time. */
 const AT_ONCE = 8
@@ -182,11 +176,16 @@ export function createExchange(deps: ExchangeDeps): Exchange {
       fetcher: deps.fetcherFor(shared.origins[0] ?? '', hosts),
       nowMs: clock.nowMs,
     }
-    const about = { holder: wanted.holder, grant: wanted.name, server: purpose.server }
+    const about = {
+      doing: 'exchange',
+      holder: wanted.holder,
+      grant: wanted.name,
+      server: purpose.server,
+    } as const
     return turns.take(place, async () => {
       const known = away.get(place)
       if (known !== undefined && clock.tickMs() < known.untilTick) return err(known.failure)
-      const issued = await signIns.recorded(about, async () => {
+      const issued = await deps.recorded(about, async () => {
         const answer = await exchangeToken(source, subject)
         return answer.ok ? checked(answer.value, [subject.token, ...secretsOf(kept)]) : answer
       })

@@ -2,10 +2,12 @@ import type { Clock } from '../lib/clock.ts'
 import { Fault } from '../lib/fault.ts'
 import { mintUid } from '../lib/id.ts'
 import type { Log } from '../lib/log.ts'
+import { err, ok } from '../lib/result.ts'
 import type { SecretValue } from '../lib/secret-value.ts'
 import { isLoopbackHost } from '../oauth/client/addresses.ts'
 import { createFetcher, type Fetcher } from '../oauth/client/guarded-fetch.ts'
 import { revokeToken } from '../oauth/client/revocation.ts'
+import type { TokenFailure } from '../oauth/client/token-answer.ts'
 import { createAttempts, type Attempts, type AttemptStore } from './attempts.ts'
 import { createExchange, type SignInSource } from './exchange.ts'
 import { prepareExchange, type PreparedExchange, type PrepareRequest } from './exchange-preparation.ts'
@@ -18,6 +20,7 @@ import type { Holder } from './holder.ts'
 import { isBoundTo } from './origins.ts'
 import { canRenew, createRenewal, type RenewalDeps } from './renewal.ts'
 import { reportOf, type GrantReport } from './report.ts'
+import type { Recorded } from './recorded.ts'
 import { isSignIn } from './sign-in-grant.ts'
 import { createGrantSource, type GrantSource } from './source.ts'
 
@@ -76,6 +79,7 @@ export interface GrantsDeps {
   /** Who is signed in at an identity provider, and what that has issued with it. */
   readonly signIns: SignInSource & RenewalDeps['signIns']
   readonly fileOf: OAuthFlowDeps['fileOf']
+  readonly recorded: Recorded
   /** When grants were last sent. */
   readonly uses: {
     readonly note: (uid: string) => void
@@ -106,6 +110,7 @@ export function createGrants(deps: GrantsDeps): Grants {
     clock,
     fetcherFor: fetchers.of,
     signIns: deps.signIns,
+    recorded: deps.recorded,
   })
   const source = createGrantSource({
     keeper,
@@ -171,7 +176,8 @@ export function createGrants(deps: GrantsDeps): Grants {
     async revoke(key) {
       const grant = await keeper.reload(key)
       if (grant === undefined) return undefined
-      const revoked = await revokeBoth(grant, fetchers.of(grant.origins[0] ?? '', grant.oauth?.hosts), clock)
+      const fetcher = fetchers.of(grant.origins[0] ?? '', grant.oauth?.hosts)
+      const revoked = await revokeBoth(grant, { fetcher, clock, recorded: deps.recorded })
       await keeper.remove(key)
       changed(key)
       return { revoked }
@@ -246,8 +252,13 @@ const CLOSE_AFTER_MS = 60_000
 const hostOf = (origin: string): string =>
   URL.canParse(origin) && !origin.includes('*') ? new URL(origin).hostname : 'invalid'
 
+const NOT_TAKEN_BACK: TokenFailure = { message: 'it was not taken back', final: true, code: undefined }
+
 /** RFC 7009: the refresh token first, since it could make others. What an authorization server has not issued it cannot take back. */
-async function revokeBoth({ oauth }: Grant, fetcher: Fetcher, clock: Clock): Promise<boolean> {
+async function revokeBoth(
+  { holder, name, server, oauth }: Grant,
+  { fetcher, clock, recorded }: Pick<GrantsDeps, 'clock' | 'recorded'> & { readonly fetcher: Fetcher },
+): Promise<boolean> {
   const client = oauth?.clients[oauth.authorizationServer.issuer]
   if (oauth === undefined) return false
   if (oauth.tokens === undefined || client === undefined) return true
@@ -260,9 +271,14 @@ async function revokeBoth({ oauth }: Grant, fetcher: Fetcher, clock: Clock): Pro
       fetcher,
       nowMs: clock.nowMs,
     }
-    const refresh =
-      tokens.refresh === undefined || (await revokeToken(source, tokens.refresh.open(), 'refresh_token'))
-    return (await revokeToken(source, tokens.access.open(), 'access_token')) && refresh
+    const done = await recorded({ doing: 'revoke', holder, grant: name, server }, async () => {
+      const refresh =
+        tokens.refresh === undefined || (await revokeToken(source, tokens.refresh.open(), 'refresh_token'))
+      return (await revokeToken(source, tokens.access.open(), 'access_token')) && refresh
+        ? ok(undefined)
+        : err(NOT_TAKEN_BACK)
+    })
+    return done.ok
   } catch (thrown) {
     // What does not open cannot be shown to anybody; it goes all the same.
     if (thrown instanceof Fault) return false

@@ -68,14 +68,14 @@ test('a login that is renewed has both new tokens, and knows until when', async 
     expires_in: 3600,
   })
   const done = await renewLogin(one, refresh, { sender, clock })
-  if (!done.ok) throw new Error(done.message)
+  if (!done.ok) throw new Error(done.error.message)
   expect(asked).toHaveLength(1)
   expect(asked[0]?.url).toBe(refresh.tokenEndpoint)
   expect(asked[0]?.body).toContain('old-refresh')
-  const opened = Object.entries(done.change.values).map(([field, held]) => [field, held.open().reveal()])
+  const opened = Object.entries(done.value.values).map(([field, held]) => [field, held.open().reveal()])
   expect(Object.fromEntries(opened)).toEqual({ token: 'new-access', refreshToken: 'new-refresh' })
-  expect(done.change).toMatchObject({ expiresAtMs: NOW + 3_600_000, renewedAtMs: NOW })
-  expect(loginLife({ ...one, ...done.change }, refresh)).toEqual({ fromMs: NOW, toMs: NOW + 3_600_000 })
+  expect(done.value).toMatchObject({ expiresAtMs: NOW + 3_600_000, renewedAtMs: NOW })
+  expect(loginLife({ ...one, ...done.value }, refresh)).toEqual({ fromMs: NOW, toMs: NOW + 3_600_000 })
 })
 
 // oxfmt-ignore
@@ -89,7 +89,7 @@ test.each([
   const refresh = loginRefresh(one)
   if (refresh === undefined) throw new Error('claude is renewed')
   const done = await renewLogin(one, refresh, { sender: provider(status, answer).sender, clock })
-  expect(done).toMatchObject({ ok: false, final })
+  expect(done).toMatchObject({ ok: false, error: { final } })
 })
 
 test('an address that cannot be asked is a failure that passes', async () => {
@@ -97,5 +97,8 @@ test('an address that cannot be asked is a failure that passes', async () => {
   const refresh = loginRefresh(one)
   if (refresh === undefined) throw new Error('claude is renewed')
   const sender = { send: () => Promise.reject(new Error('away')) }
-  expect(await renewLogin(one, refresh, { sender, clock })).toMatchObject({ ok: false, final: false })
+  expect(await renewLogin(one, refresh, { sender, clock })).toMatchObject({
+    ok: false,
+    error: { final: false },
+  })
 })

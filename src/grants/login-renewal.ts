@@ -1,5 +1,7 @@
 import type { Clock } from '../lib/clock.ts'
+import { err, ok, type Result } from '../lib/result.ts'
 import type { SecretValue } from '../lib/secret-value.ts'
+import type { TokenFailure } from '../oauth/client/token-answer.ts'
 import { readGrantId } from './grant-id.ts'
 import type { Grant } from './grant.ts'
 import { justIssued } from './held-secret.ts'
@@ -30,37 +32,36 @@ export function loginLife(
   return toMs === undefined ? undefined : { fromMs, toMs }
 }
 
-export type LoginRenewed =
-  | { readonly ok: true; readonly change: Pick<Grant, 'values' | 'expiresAtMs' | 'renewedAtMs'> }
-  /** `final`: trying again would not help. */
-  | { readonly ok: false; readonly message: string; readonly final: boolean }
+export type LoginRenewed = Pick<Grant, 'values' | 'expiresAtMs' | 'renewedAtMs'>
 
 /** @throws Fault `unavailable` when the grant does not open */
 export async function renewLogin(
   grant: Grant,
   refresh: Refresh,
   { sender, clock }: { readonly sender: RefreshSender; readonly clock: Clock },
-): Promise<LoginRenewed> {
+): Promise<Result<LoginRenewed, TokenFailure>> {
   const secret: Record<string, SecretValue> = {}
   for (const [field, held] of Object.entries(grant.values)) secret[field] = held.open()
   const done = await refreshValues(refresh, { shown: grant.settings, secret }, sender).catch(() => AWAY)
   if (done.outcome === 'refused')
-    return { ok: false, message: 'its provider does not renew it any more', final: true }
-  if (done.outcome === 'failed')
-    return { ok: false, message: 'its provider could not be reached, or gave no answer', final: false }
+    return err({ message: 'its provider does not renew it any more', final: true, code: undefined })
+  if (done.outcome === 'failed') return err(UNREACHED)
   const nowMs = clock.nowMs()
   const values = Object.entries(done.values.secret).map(
     ([field, value]) => [field, justIssued(value)] as const,
   )
   const { expiresInSeconds } = done
-  return {
-    ok: true,
-    change: {
-      values: Object.fromEntries(values),
-      expiresAtMs: expiresInSeconds === undefined ? undefined : nowMs + expiresInSeconds * 1000,
-      renewedAtMs: nowMs,
-    },
-  }
+  return ok({
+    values: Object.fromEntries(values),
+    expiresAtMs: expiresInSeconds === undefined ? undefined : nowMs + expiresInSeconds * 1000,
+    renewedAtMs: nowMs,
+  })
 }
 
 const AWAY = { outcome: 'failed' } as const
+const UNREACHED: TokenFailure = {
+  message: 'its provider could not be reached, or gave no answer',
+  final: false,
+  code: undefined,
+  isAway: true,
+}

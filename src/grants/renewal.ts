@@ -10,6 +10,7 @@ import type { Keeper } from './keeper.ts'
 import { loginLife, loginRefresh, renewLogin } from './login-renewal.ts'
 import { loginNeeded } from './mend.ts'
 import type { Refresh } from './providers/define-provider.ts'
+import type { Recorded } from './recorded.ts'
 import { idTokenIn, isSignIn } from './sign-in-grant.ts'
 import { createTurns } from './turns.ts'
 import { forgetUnknownClient } from './unknown-client.ts'
@@ -33,6 +34,7 @@ export interface RenewalDeps {
   readonly clock: Clock
   readonly log: Log
   readonly fetcherFor: (origin: string, hosts: readonly string[]) => Fetcher
+  readonly recorded: Recorded
   /** What came with a sign-in is renewed by whoever knows its provider. */
   readonly signIns: { readonly renew: (grant: Grant) => Promise<Result<Issued, TokenFailure>> }
   /** Boot epoch of this process. */
@@ -95,7 +97,7 @@ export function createRenewal(deps: RenewalDeps): Renewal {
     if (login !== undefined) return renewLoginOf(grant, login)
     const source = sourceOf(grant)
     if (source === undefined) return err(await trouble(grant, loginNeeded(grant, NOT_TAKEN)))
-    const issued = await turns.take(new URL(source.authorizationServer.token_endpoint).origin, () =>
+    const issued = await inTurn(grant, source.authorizationServer.token_endpoint, () =>
       refreshTokens(
         {
           authorizationServer: source.authorizationServer,
@@ -113,18 +115,28 @@ export function createRenewal(deps: RenewalDeps): Renewal {
   }
 
   async function renewLoginOf(grant: Grant, refresh: Refresh): Promise<Result<Grant, string>> {
-    const { origin } = new URL(refresh.tokenEndpoint)
-    const sender = deps.fetcherFor(origin, [])
-    const done = await turns.take(origin, () => renewLogin(grant, refresh, { sender, clock }))
-    if (!done.ok) return err(await failed(grant, done))
-    return ok(await kept(grant, (stored) => ({ ...stored, ...done.change })))
+    const sender = deps.fetcherFor(new URL(refresh.tokenEndpoint).origin, [])
+    const done = await inTurn(grant, refresh.tokenEndpoint, () =>
+      renewLogin(grant, refresh, { sender, clock }),
+    )
+    if (!done.ok) return err(await failed(grant, done.error))
+    return ok(await kept(grant, (stored) => ({ ...stored, ...done.value })))
   }
 
   async function renewSignIn(grant: Grant): Promise<Result<Grant, string>> {
-    const { origin } = new URL(grant.oauth?.authorizationServer.token_endpoint ?? '')
-    const issued = await turns.take(origin, () => deps.signIns.renew(grant))
+    const endpoint = grant.oauth?.authorizationServer.token_endpoint ?? ''
+    const issued = await inTurn(grant, endpoint, () => deps.signIns.renew(grant))
     return issued.ok ? ok(await keep(grant, issued.value)) : err(await failed(grant, issued.error))
   }
+
+  const inTurn = <T>(
+    { holder, name, server }: Grant,
+    endpoint: string,
+    work: () => Promise<Result<T, TokenFailure>>,
+  ): Promise<Result<T, TokenFailure>> =>
+    turns.take(new URL(endpoint).origin, () =>
+      deps.recorded({ doing: 'refresh', holder, grant: name, server }, work),
+    )
 
   async function failed(
     grant: Grant,

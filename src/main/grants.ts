@@ -6,9 +6,9 @@ import type { Store } from '../store/store.ts'
 import type { SnapshotSource } from '../control/snapshot/snapshot.ts'
 import { createSignInClient } from '../oauth/client/sign-in.ts'
 import { createKeptSignIns, type KeptSignIns } from './exchange/kept-sign-ins.ts'
-import { createExchangeRecord, type ExchangeRecordDeps } from './exchange/record-exchange.ts'
 import { inMemory } from './exchange/in-memory.ts'
 import { createGrantAttemptStore } from './grant-attempt-store.ts'
+import { createGrantRecord, type GrantRecordDeps } from './grant-record.ts'
 import { createGrantStore } from './grant-store.ts'
 import { createOAuthFiles } from './oauth-files.ts'
 import type { FrontDeps } from './http-front.ts'
@@ -18,7 +18,7 @@ export interface GrantsDeps {
   readonly store: Pick<Store, 'control' | 'state' | 'watch'>
   readonly sealer: Pick<Sealer, 'seal' | 'open' | 'keyId'>
   readonly snapshot: Pick<SnapshotSource, 'state' | 'subscribe' | 'secretValue'>
-  readonly recorder: ExchangeRecordDeps['recorder']
+  readonly recorder: GrantRecordDeps['recorder']
   readonly uses: Pick<TokenUses, 'note' | 'all'>
   readonly clock: Clock
   readonly log: Log
@@ -67,8 +67,8 @@ export function openGrants({ store, sealer, snapshot, url, home, ...deps }: Gran
       of: (holder) => kept.of(holder),
       renew: (grant) => kept.renew(grant),
       seal: inMemory(sealer),
-      recorded: createExchangeRecord({ ...deps, snapshot }),
     },
+    recorded: createGrantRecord({ ...deps, snapshot }),
     changed(key) {
       const [profile = '', holder = '', name = ''] = key.split('/', 3)
       for (const { name: server, spec } of snapshot.state().servers.values())

@@ -44,6 +44,7 @@ beforeAll(async () => {
       changed() {},
       fileOf: () => Promise.resolve(undefined),
       signIns: NO_SIGN_INS,
+      recorded: (_what, work) => work(),
       uses: { note() {}, all: () => Promise.resolve(new Map()) },
     })
   two = [open('one'), open('other')]

@@ -1,11 +1,12 @@
-import type { Recorder } from '../../audit/entry.ts'
-import type { SnapshotSource } from '../../control/snapshot/snapshot.ts'
-import type { ExchangeAbout, SignInSource } from '../../grants/exchange.ts'
-import type { Clock } from '../../lib/clock.ts'
-import { err } from '../../lib/result.ts'
-import type { TokenFailure } from '../../oauth/client/token-answer.ts'
+import type { Recorder } from '../audit/entry.ts'
+import type { SnapshotSource } from '../control/snapshot/snapshot.ts'
+import { SHARED } from '../grants/holder.ts'
+import type { Doing, Recorded } from '../grants/recorded.ts'
+import type { Clock } from '../lib/clock.ts'
+import { err } from '../lib/result.ts'
+import type { TokenFailure } from '../oauth/client/token-answer.ts'
 
-export interface ExchangeRecordDeps {
+export interface GrantRecordDeps {
   readonly recorder: Pick<Recorder, 'accepts' | 'intent' | 'outcome'>
   readonly snapshot: Pick<SnapshotSource, 'state'>
   /** Boot epoch of this process. */
@@ -13,24 +14,28 @@ export interface ExchangeRecordDeps {
   readonly clock: Clock
 }
 
-/** Who has shown a sign-in, for which grant and server, and what came of it: on the record before it leaves. */
-export function createExchangeRecord(deps: ExchangeRecordDeps): SignInSource['recorded'] {
+/**
+ * What is shown to those who issue grants (a sign-in in exchange, a refresh token, what is taken back), for whom, and
+ * what came of it: on the record before it leaves.
+ */
+export function createGrantRecord(deps: GrantRecordDeps): Recorded {
   const { recorder, clock } = deps
   let counter = 0
 
-  async function isRecorded(id: string, { holder, grant, server }: ExchangeAbout): Promise<boolean> {
+  async function isRecorded(id: string, { doing, holder, grant, server }: Doing): Promise<boolean> {
     if (!recorder.accepts()) return false
     const user = deps.snapshot.state().byUid.get(holder.slice(holder.indexOf(':') + 1))?.resource.metadata
     const segment = recorder.intent({
       type: 'intent',
       id,
       atMs: clock.nowMs(),
-      event: 'exchange grants',
-      principal: holder,
-      principalName: user?.name ?? holder,
-      user: user?.name,
+      event: `${doing} grants`,
+      principal: holder === SHARED ? 'system' : holder,
+      principalName: holder === SHARED ? 'system' : (user?.name ?? holder),
+      user: holder.startsWith('user:') ? user?.name : undefined,
       server,
       target: grant,
+      grant,
       decision: 'allow',
     })
     return segment.committed || segment.durable
@@ -55,7 +60,8 @@ export function createExchangeRecord(deps: ExchangeRecordDeps): SignInSource['re
 }
 
 const UNRECORDED: TokenFailure = {
-  message: 'the audit record cannot be written, so nothing was exchanged for it; castellan status says more',
+  message:
+    'the audit record cannot be written, so nothing was asked of its issuer; castellan status says more',
   final: false,
   code: undefined,
 }
