@@ -202,6 +202,7 @@ describe('the key of an MCP server', () => {
     const key = secret('piped')
     const ran = await castellan('grant mcp mcp-keyed --stdin', { stdin: `${key}\n` })
     expect(ran).toMatchObject({ code: 0, out: 'mcp:keyed stored\n' })
+    expect(ran.err).toMatch(/^tested: /)
     expect(await callKeyed()).toBe(key)
     expect(await shown('mcp:keyed')).toMatchObject({ source: 'stdin', server: 'keyed', state: 'ready' })
   })
@@ -348,7 +349,13 @@ describe('OAuth', () => {
       out: 'oauth:notes renewed\n',
     })
     expect(authorization.count('refresh')).toBe(before + 1)
-    expect(await castellan('grant test oauth:notes')).toMatchObject({ code: 0 })
+    expect(await castellan('grant test oauth:notes')).toMatchObject({
+      code: 0,
+      out: expect.stringMatching(/^oauth:notes valid: /) as string,
+    })
+    authorization.expire()
+    authorization.forget()
+    expect(await castellan('grant test oauth:notes')).toMatchObject({ code: 1 })
     expect(await castellan('grant bind oauth:notes https://notes.example.com')).toMatchObject({ code: 2 })
     expect(await castellan('grant bind oauth:notes https://notes.example.com --yes --only')).toMatchObject({
       code: 0,
