@@ -282,4 +282,27 @@ describe('two daemons on PostgreSQL', () => {
       expect(provider.count('refresh')).toBe(round)
     }
   })
+
+  test('a grant that is given anew at one while the other calls, and the old token ends: no call fails', async () => {
+    const answers: Who[] = []
+    const done = new AbortController()
+    const call = async (): Promise<void> => {
+      while (!done.signal.aborted) answers.push(await whoamiAt(atB))
+    }
+    const calling = Array.from({ length: 8 }, call)
+    // As it gives out the new token, all others end.
+    provider.hook({ committed: (asked) => void (asked.has('code') && provider.expire()) })
+    await authorize(fleet.a, 'notes', 'bob')
+    provider.hook()
+    await until('the other calls as bob', () => {
+      const last = answers.at(-1)
+      return typeof last === 'object' && last.subject === 'bob'
+    })
+    done.abort()
+    await Promise.all(calling)
+    expect(answers.filter((who) => typeof who === 'string')).toEqual([])
+    expect(new Set(answers.map((who) => (typeof who === 'string' ? who : who.subject)))).toEqual(
+      new Set(['ada', 'bob']),
+    )
+  })
 })
