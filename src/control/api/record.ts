@@ -16,8 +16,8 @@ export interface ApiRecordDeps {
 
 /** One thing that is done, or refused: `create servers` of a name. */
 interface Act {
-  /** A role, or what happened to a sign-in. */
-  readonly verb: Verb | 'sign-in' | 'sign-out'
+  /** A right, what happened to a sign-in, or what is done with a grant that is there. */
+  readonly verb: Verb | 'sign-in' | 'sign-out' | 'bind' | 'refresh' | 'test'
   /** Plural of the kind, or one of the daemon's own words. */
   readonly kind: string
   readonly name?: string | undefined

@@ -56,9 +56,11 @@ export const giveRoutes = (deps: GrantRouteDeps): readonly FixedRoute[] => [
     query: WHOSE_QUERY,
     permission: SIGNED_IN,
     answer: JSON_ANSWER,
-    async handle(call) {
+    handle(call) {
       const key = keyIn(deps, call, 'view')
-      return json((await deps.tester.test(key)) ?? refuseUnknown())
+      return deps.record.act(call, { verb: 'test', kind: 'grants', name: key.name }, async () =>
+        json((await deps.tester.test(key)) ?? refuseUnknown()),
+      )
     },
   },
   {
@@ -70,7 +72,7 @@ export const giveRoutes = (deps: GrantRouteDeps): readonly FixedRoute[] => [
     answer: JSON_ANSWER,
     handle(call) {
       const key = keyIn(deps, call, 'create')
-      return deps.record.act(call, { verb: 'create', kind: 'grants', name: key.name }, async () =>
+      return deps.record.act(call, { verb: 'refresh', kind: 'grants', name: key.name }, async () =>
         json(shownGrant(deps, (await deps.grants.refresh(key)) ?? refuseUnknown())),
       )
     },
@@ -86,7 +88,7 @@ export const giveRoutes = (deps: GrantRouteDeps): readonly FixedRoute[] => [
     async handle(call) {
       const key = keyIn(deps, call, 'create')
       const { origins } = await readJson(call.request, z.strictObject({ origins: Origins }))
-      return deps.record.act(call, { verb: 'create', kind: 'grants', name: key.name }, async () =>
+      return deps.record.act(call, { verb: 'bind', kind: 'grants', name: key.name }, async () =>
         json(shownGrant(deps, (await deps.grants.bind(key, origins)) ?? refuseUnknown())),
       )
     },
