@@ -3,7 +3,7 @@ import { Fault } from '../lib/fault.ts'
 import type { Clock } from '../lib/clock.ts'
 import { err, ok, type Result } from '../lib/result.ts'
 import type { OwnerEntry } from './access-view.ts'
-import type { LocalAdmin, Principal, TokenOwner } from './principal.ts'
+import type { LocalAdmin, Principal, TokenOwner, UserPrincipal } from './principal.ts'
 
 /** What is known of a Token, without its secret. */
 export interface TokenEntry {
@@ -197,6 +197,9 @@ export function tokenOf({ uid, name, project, owner }: TokenEntry, digest: strin
   return { kind: 'token', key: `token:${uid}`, uid, name, project, owner, digest }
 }
 
-function userOf({ uid: signIn, user: { uid, name } }: SignInEntry, digest: string): Principal {
+export function userOf(
+  { uid: signIn, user: { uid, name } }: SignInEntry,
+  digest: string,
+): UserPrincipal {
   return { kind: 'user', key: `user:${uid}`, uid, name, signIn, digest }
 }

@@ -27,6 +27,15 @@ export interface Draft {
   readonly verifier: string
   /** Who has started it, by the key of the principal. */
   readonly startedBy: string
+  readonly page: StartPage | undefined
+}
+
+/** The page of ours that an authorization was started on. */
+export interface StartPage {
+  /** Its address here, to come back to. */
+  readonly at: string
+  /** Of the browser, known to it and to nobody else: whoever sends another person to the authorization server gains nothing. */
+  readonly browser: string
 }
 
 export interface AttemptRow {

@@ -137,6 +137,8 @@ export function createGrants(deps: GrantsDeps): Grants {
       changed(request.key)
       return prepared
     },
+    preview: (request) => flow.preview(request),
+    arrive: (qualifier, answer, back) => flow.arrive(qualifier, answer, back),
     finish: (qualifier, answer) => flow.finish(qualifier, answer),
     paste: (text) => flow.paste(text),
     find: (id, waitMs) => attempts.find(id, waitMs),

@@ -1,3 +1,4 @@
+import { timingSafeEqual } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Clock } from '../lib/clock.ts'
 import { Fault } from '../lib/fault.ts'
@@ -22,7 +23,8 @@ import {
 import type { Issued, TokenFailure } from '../oauth/client/token-answer.ts'
 import { exchangeCode } from '../oauth/client/token-endpoint.ts'
 import type { TokenSource } from '../oauth/client/token-source.ts'
-import type { Attempts, Draft } from './attempts.ts'
+
+import type { Attempts, Draft, StartPage } from './attempts.ts'
 import { heldClient, heldTokens, openClient, waitingGrant } from './authorized-grant.ts'
 import { readGrantId } from './grant-id.ts'
 import type { Grant, GrantKey, OAuthState, Source } from './grant.ts'
@@ -37,6 +39,24 @@ export interface StartRequest {
   readonly flags: OAuthFlags
   /** Key of the principal. */
   readonly startedBy: string
+  /** Where it was started in a browser: it ends in the same one, or not at all. */
+  readonly page?: StartPage
+}
+
+/** An answer that a browser has brought back. */
+export interface BroughtBack {
+  /** What the browser shows; it has to be what `StartPage.browser` says. */
+  readonly browser: string | undefined
+  /** Does what is left, on the record. */
+  readonly onRecord: (draft: Pick<Draft, 'key' | 'startedBy' | 'page'>, work: () => Promise<Ended>) => Promise<Ended>
+}
+
+type Ended = Result<GrantKey, string>
+
+export interface Arrival {
+  readonly ended: Ended
+  /** Where it was started. */
+  readonly at: string | undefined
 }
 
 export interface Started {
@@ -64,11 +84,19 @@ export interface OAuthFlow {
   /** @throws Fault when the server or its authorization server cannot be used, or what was given contradicts itself */
   start(request: StartRequest): Promise<Started>
   /**
-   * The answer that the browser brings back.
+   * Whom an authorization would go to and what it would ask for, with nothing started.
+   *
+   * @throws Fault as `start`
+   */
+  preview(request: Pick<StartRequest, 'key' | 'url' | 'flags'>): Promise<Pick<Started, 'issuer' | 'scopes'>>
+  /**
+   * The answer to an authorization that was started on a command line.
    *
    * @param qualifier of the callback address; undefined: it came another way
    */
-  finish(qualifier: string | undefined, answer: URLSearchParams): Promise<Result<GrantKey, string>>
+  finish(qualifier: string | undefined, answer: URLSearchParams): Promise<Ended>
+  /** The answer that the browser brings back. */
+  arrive(qualifier: string, answer: URLSearchParams, back: BroughtBack): Promise<Arrival>
   /** The address at which the browser of the user ended, where it could not reach us. */
   paste(text: string): Promise<Result<GrantKey, string>>
   close(): void
@@ -97,6 +125,12 @@ interface Prepared {
   readonly known: OAuthState | undefined
 }
 
+/** What is found before anybody is told of us. */
+interface Looked extends Pick<Prepared, 'found' | 'known'>, Pick<Draft, 'hosts' | 'origins' | 'scopes'> {
+  readonly name: string
+  readonly fetcher: Fetcher
+}
+
 export function createOAuthFlow(deps: OAuthFlowDeps): OAuthFlow {
   const { keeper, attempts, clock, log } = deps
   const ending = new AbortController()
@@ -116,7 +150,7 @@ export function createOAuthFlow(deps: OAuthFlowDeps): OAuthFlow {
     }
   }
 
-  async function prepare({ key, server, url, flags, startedBy }: StartRequest): Promise<Prepared> {
+  async function look({ key, url, flags }: Pick<StartRequest, 'key' | 'url' | 'flags'>): Promise<Looked> {
     const { origin } = new URL(url)
     const name = readGrantId(key.name).qualifier ?? ''
     const file = await deps.fileOf(name)
@@ -128,8 +162,14 @@ export function createOAuthFlow(deps: OAuthFlowDeps): OAuthFlow {
     const resolved = await resolve({ serverUrl: url, flags, file, preferred }, fetcher)
     if (!resolved.ok) throw refusal(resolved.error)
     const found = resolved.value
+    const origins = known === undefined ? [origin] : (before?.origins ?? [origin])
+    return { name, hosts, fetcher, known, found, origins, scopes: scopesFor(found, known) }
+  }
+
+  async function prepare(request: StartRequest): Promise<Prepared> {
+    const { key, server, flags, startedBy, page } = request
+    const { name, hosts, fetcher, known, found, origins, scopes } = await look(request)
     const { authorizationServer, resource } = found
-    const scopes = scopesFor(found, known)
     const redirectUri = `${deps.publicOrigin()}/oauth/callback/${name}`
     const remembered = known?.clients[authorizationServer.issuer]
     const client = await identifyClient(
@@ -146,8 +186,7 @@ export function createOAuthFlow(deps: OAuthFlowDeps): OAuthFlow {
     )
     if (!client.ok) throw refusal([client.error])
     const { clientId } = client.value
-    const origins = known === undefined ? [origin] : (before?.origins ?? [origin])
-    const about = { key, server, origins, hosts, startedBy, resource, authorizationServer }
+    const about = { key, server, origins, hosts, startedBy, page, resource, authorizationServer }
     const draft: Draft = { ...about, clientId, scopes, redirectUri, verifier: '' }
     return { draft, client: client.value, found, known }
   }
@@ -213,24 +252,34 @@ export function createOAuthFlow(deps: OAuthFlowDeps): OAuthFlow {
     })
   }
 
-  async function finish(
+  async function arrive(
     qualifier: string | undefined,
     answer: URLSearchParams,
-  ): Promise<Result<GrantKey, string>> {
+    { browser, onRecord }: BroughtBack,
+  ): Promise<Arrival> {
     const attempt = await attempts.take(answer.get('state') ?? '')
     const isHere =
       qualifier === undefined || qualifier === readGrantId(attempt?.draft.key.name ?? '').qualifier
     if (attempt === undefined || !isHere)
-      return err('this answer belongs to no authorization that is under way; start it again')
+      return {
+        ended: err('this answer belongs to no authorization that is under way; start it again'),
+        at: undefined,
+      }
     const { id, draft } = attempt
-    return settled(id, draft, () => complete(draft, answer))
+    const isSameBrowser = draft.page === undefined || same(draft.page.browser, browser)
+    const finished = async (): Promise<Ended> =>
+      settled(id, draft, () => (isSameBrowser ? complete(draft, answer) : Promise.resolve(err(ELSEWHERE))))
+    return { ended: await onRecord(draft, finished), at: isSameBrowser ? draft.page?.at : undefined }
   }
+
+  const finish: OAuthFlow['finish'] = async (qualifier, answer) =>
+    (await arrive(qualifier, answer, { browser: undefined, onRecord: (_draft, work) => work() })).ended
 
   async function settled(
     id: string,
     { key }: Draft,
     work: () => Promise<Result<void, string>>,
-  ): Promise<Result<GrantKey, string>> {
+  ): Promise<Ended> {
     const done = await work().catch(async (thrown: unknown) => {
       await attempts.settle(id, {
         state: 'failed',
@@ -285,6 +334,11 @@ export function createOAuthFlow(deps: OAuthFlowDeps): OAuthFlow {
 
   return {
     start,
+    async preview(request) {
+      const { found, scopes } = await look(request)
+      return { issuer: found.authorizationServer.issuer, scopes }
+    },
+    arrive,
     finish,
     async paste(text) {
       const callback = `${deps.publicOrigin()}/oauth/callback/`
@@ -298,6 +352,9 @@ export function createOAuthFlow(deps: OAuthFlowDeps): OAuthFlow {
   }
 }
 
+const ELSEWHERE = 'it was started in another browser, and ends in that one only; start it again in this one'
+const same = (wanted: string, shown = ''): boolean =>
+  wanted.length === shown.length && timingSafeEqual(Buffer.from(wanted), Buffer.from(shown))
 const GONE = 'the grant was taken back or started anew meanwhile; start it again'
 
 function scopesFor(

@@ -1,5 +1,5 @@
-import { isActiveOwner, refusalOf, tokenOf } from '../access/authenticate.ts'
-import type { Principal } from '../access/principal.ts'
+import { isActiveOwner, refusalOf, tokenOf, userOf } from '../access/authenticate.ts'
+import type { Principal, UserPrincipal } from '../access/principal.ts'
 import type { SnapshotSource } from '../control/snapshot/snapshot.ts'
 import type { SignInSpec } from '../kinds/sign-in.ts'
 
@@ -21,6 +21,17 @@ function activeUser(
   const name = state().byUid.get(uid)?.resource.metadata.name
   if (name === undefined || !isActiveOwner(credentials, { kind: 'User', name, uid })) return undefined
   return { kind: 'user', key: `user:${uid}`, uid, name, signIn: '', digest: '' }
+}
+
+/** Who is signed in by a credential that nobody shows here, as it would authenticate now. @param digest of it */
+export function activeUserOf(
+  { credentials }: Pick<SnapshotSource, 'credentials'>,
+  digest: string,
+  nowMs: number,
+): UserPrincipal | undefined {
+  const signIn = credentials.byDigest(digest)
+  if (signIn?.kind !== 'sign-in') return undefined
+  return refusalOf(signIn, credentials, nowMs) === undefined ? userOf(signIn, digest) : undefined
 }
 
 function activeToken(

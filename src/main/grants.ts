@@ -11,7 +11,6 @@ import { createGrantAttemptStore } from './grant-attempt-store.ts'
 import { createGrantRecord, type GrantRecordDeps } from './grant-record.ts'
 import { createGrantStore } from './grant-store.ts'
 import { createOAuthFiles } from './oauth-files.ts'
-import type { FrontDeps } from './http-front.ts'
 import type { TokenUses } from './token-uses.ts'
 
 export interface GrantsDeps {
@@ -97,28 +96,4 @@ export function browserOrigin(text: string): string {
   if (url.hostname === '0.0.0.0' || url.hostname === '[::]' || url.hostname === 'localhost')
     url.hostname = '127.0.0.1'
   return url.origin
-}
-
-/** The page that a user sees at the end. Its address holds a code: no other page learns of it. */
-export const createCallback =
-  (grants: Pick<Grants, 'finish'>): FrontDeps['callback'] =>
-  async (qualifier, answer) => {
-    const done = await grants.finish(qualifier, answer)
-    const text = done.ok
-      ? `The grant ${done.value.name} is authorized. This page can be closed.\n`
-      : // Whoever makes up an address does not find a part of it on a page of ours.
-        `This grant is not authorized: ${done.error}.\n`
-    return {
-      status: done.ok ? 200 : 400,
-      type: 'text/plain; charset=utf-8',
-      body: text,
-      headers: PAGE_HEADERS,
-    }
-  }
-
-const PAGE_HEADERS = {
-  'cache-control': 'no-store',
-  'referrer-policy': 'no-referrer',
-  'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
-  'x-content-type-options': 'nosniff',
 }

@@ -2,6 +2,7 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import { createHostCheck } from '../gateway/listen/allowed-hosts.ts'
 import { isMcpPath } from '../gateway/listen/handler.ts'
 import { asFault, Fault, toHttp } from '../lib/fault.ts'
+import { CONNECT_PATH } from './connect/connect-path.ts'
 import { CALLBACK_PATH } from './sign-in/callback-path.ts'
 
 // An `import` of this module would read every export of it and so load the built-in fetch, which nothing here uses.
@@ -15,9 +16,11 @@ export interface FrontDeps {
   readonly ready: () => boolean
   readonly metrics: (request: IncomingMessage) => Promise<Answer>
   /** The answer of an authorization server, which a browser brings back. */
-  readonly callback: (grant: string, answer: URLSearchParams) => Promise<Answer>
+  readonly callback: (grant: string, answer: URLSearchParams, request: IncomingMessage) => Promise<Answer>
   /** The answer of an identity provider, the same; undefined: nobody signs in here. */
-  readonly signInCallback?: (answer: URLSearchParams) => Promise<Answer>
+  readonly signInCallback?: (answer: URLSearchParams, request: IncomingMessage) => Promise<Answer>
+  /** The pages on which people connect accounts of theirs; undefined: nobody does that here. */
+  readonly connect?: (request: IncomingMessage) => Promise<Answer>
   readonly hostNames: readonly string[]
   /** What an edge tells everybody of itself, at `/edge-info`. */
   readonly about?: () => object
@@ -65,12 +68,14 @@ async function other(deps: FrontDeps, url: string, request: IncomingMessage): Pr
   const grant = /^\/oauth\/callback\/([a-z0-9-]{1,40})$/.exec(path)?.[1]
   if (grant !== undefined && request.method === 'GET')
     return deps
-      .callback(grant, new URLSearchParams(query))
+      .callback(grant, new URLSearchParams(query), request)
       .catch((thrown: unknown) => faultAnswer(asFault(thrown)))
   if (path === CALLBACK_PATH && request.method === 'GET' && deps.signInCallback !== undefined)
     return deps
-      .signInCallback(new URLSearchParams(query))
+      .signInCallback(new URLSearchParams(query), request)
       .catch((thrown: unknown) => faultAnswer(asFault(thrown)))
+  if (path.startsWith(CONNECT_PATH) && deps.connect !== undefined)
+    return deps.connect(request).catch((thrown: unknown) => faultAnswer(asFault(thrown)))
   // Clients look for OAuth metadata below /.well-known and for /register; they understand a JSON 404 only.
   return faultAnswer(
     new Fault('no_endpoint', { hint: 'MCP endpoints are below /projects, the API below /api/v1' }),

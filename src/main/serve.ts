@@ -5,7 +5,7 @@ import type { ServeConfig } from './config.ts'
 import { openDaemonLog } from './daemon-log.ts'
 import { auditState, createLogSource, createStatusSource, databaseLabel } from './daemon-sources.ts'
 import type { ControlListenerDeps } from './control-listener.ts'
-import { browserOrigin, createCallback, openGrants } from './grants.ts'
+import { browserOrigin, openGrants } from './grants.ts'
 import { createFront, type FrontDeps } from './http-front.ts'
 import { createMetrics } from './metrics.ts'
 import { housekeeping } from './housekeeping.ts'
@@ -14,7 +14,7 @@ import { createInstanceSource } from './instance-source.ts'
 import { createLeases } from './leases/leases.ts'
 import { createLeftSessions } from './left-sessions.ts'
 import { createConnectDesk } from './connect/desk.ts'
-import { createCarrier } from '../secrets/carried.ts'
+import { createTickets } from './connect/ticket.ts'
 import { createPersonalViews } from './personal-views.ts'
 import { endFront, listenOn } from './listening.ts'
 import { openPeers } from './peers/open-peers.ts'
@@ -76,7 +76,7 @@ export async function serve(config: ServeConfig): Promise<Daemon> {
     const desk = createConnectDesk({
       grants,
       server: (name) => snapshot.current().server(name)?.spec,
-      carrier: createCarrier(parts.signInKey, 'cco1.'),
+      tickets: createTickets(parts.signInKey, clock),
       clock,
       origin: () => config.publicUrl ?? browserOrigin(url),
     })
@@ -188,8 +188,9 @@ export async function serve(config: ServeConfig): Promise<Daemon> {
       api,
       metrics,
       hostNames,
-      callback: createCallback(grants),
-      signInCallback: async (answer) => (await control()).signInAnswered(answer),
+      callback: async (...came) => (await control()).pages.callback(...came),
+      signInCallback: async (...came) => (await control()).signInAnswered(...came),
+      connect: async (request) => (await control()).pages.handle(request),
       ready: () => state === 'ready',
     })
     await listenOn(front, config)

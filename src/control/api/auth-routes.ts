@@ -1,5 +1,4 @@
 import { z } from 'zod'
-import type { UserPrincipal } from '../../access/principal.ts'
 import { Name } from '../../kinds/define-kind.ts'
 import type { User } from '../../kinds/user.ts'
 import { Fault } from '../../lib/fault.ts'
@@ -8,6 +7,7 @@ import type { SnapshotSource } from '../snapshot/snapshot.ts'
 import type { Stored } from '../stored.ts'
 import { kindFor, reachStored } from './find.ts'
 import { readJson } from './read-json.ts'
+import { agentText, recordSignIn } from './record-sign-in.ts'
 import type { ApiRecord, ApiRecordDeps } from './record.ts'
 import { json, type Call, type FixedRoute, type PublicRoute } from './route.ts'
 import type { Proven, SignInRefusal, SignIns } from './sign-ins.ts'
@@ -109,42 +109,17 @@ export const signedInRoutes = (deps: AuthRouteDeps): readonly FixedRoute[] => [
   },
 ]
 
-/** What signs in, as it calls itself: for people, so what could move a cursor is left out. */
-function fromOf({ headers }: Request): string | undefined {
-  const text = (headers.get('user-agent') ?? '').replaceAll(/[^\x20-\x7e]/g, '').slice(0, 100)
-  return text === '' ? undefined : text
-}
-
-async function enter(
-  { signIns, record, recorder }: AuthRouteDeps,
+const enter = (
+  deps: AuthRouteDeps,
   { request, source }: Pick<Call, 'request' | 'source'>,
   proven: Result<Proven, SignInRefusal>,
-): Promise<Response> {
-  if (!proven.ok) {
-    const { method, reason, account, fault } = proven.error
-    recorder.refused(source, reason, { event: `sign-in ${method}`, account })
-    throw fault
-  }
-  const { user, method, isFirst } = proven.value
-  const by = { principal: principalOf(user) }
-  const signIn = (): Promise<Response> =>
-    record.act(by, { verb: 'sign-in', kind: method, name: user.name }, async () => {
-      const { credential, ...rest } = await signIns.signIn(proven.value, fromOf(request))
-      // The one place where it leaves; it is kept nowhere.
-      return json({ credential: credential.reveal(), ...rest })
-    })
-  return isFirst ? record.act(by, { verb: 'create', kind: 'users', name: user.name }, signIn) : signIn()
-}
-
-/** Of somebody who has just proven who they are: there is no credential yet. */
-const principalOf = ({ name, uid }: Proven['user']): UserPrincipal => ({
-  kind: 'user',
-  key: `user:${uid}`,
-  uid,
-  name,
-  signIn: '',
-  digest: '',
-})
+): Promise<Response> =>
+  recordSignIn(deps, source, proven, async (good) => {
+    const from = agentText(request.headers.get('user-agent'))
+    const { credential, ...rest } = await deps.signIns.signIn(good, from)
+    // The one place where it leaves; it is kept nowhere.
+    return json({ credential: credential.reveal(), ...rest })
+  })
 
 function logout({ signIns, record, snapshot }: AuthRouteDeps, call: Call): Promise<Response> | Response {
   const { principal } = call

@@ -63,6 +63,8 @@ interface Caller {
 export interface ControlApi {
   /** Everything below `/api/v1/`. Never rejects. */
   fetch(request: Request, caller: Caller): Promise<Response>
+  /** Its record, for what people do on pages: the ids of two would collide. */
+  readonly record: ApiRecord
 }
 
 /** The routes of the control API, in the order in which they are tried. */
@@ -112,7 +114,7 @@ export function createControlApi(given: ControlApiDeps): ControlApi {
   }
   app.notFound((context) => serveUnknown({ deps, record }, routes, context))
   app.onError((thrown) => refuse(deps.log, thrown))
-  return { fetch: async (request, caller) => app.fetch(request, caller) }
+  return { fetch: async (request, caller) => app.fetch(request, caller), record }
 }
 
 /** Kinds below which there are addresses of their own. */

@@ -1,21 +1,15 @@
-import { hash } from 'node:crypto'
 import type { ConnectDesk, ConnectionWanted } from '../../gateway/connections.ts'
 import { credentialOf } from '../../grants/grant.ts'
 import type { Grants } from '../../grants/grants.ts'
 import type { HttpSpec, ServerSpec } from '../../kinds/server.ts'
 import type { Clock } from '../../lib/clock.ts'
-import type { Carrier } from '../../secrets/carried.ts'
-
-/** What the address of a connect page says; sealed, so that nobody can make one for somebody else. */
-export interface ConnectTicket extends ConnectionWanted {
-  readonly expiresMs: number
-}
+import { CONNECT_PATH } from './connect-path.ts'
+import { ticketId, type Tickets } from './ticket.ts'
 
 export interface ConnectDeskDeps {
   readonly grants: Pick<Grants, 'stored'>
   readonly server: (name: string) => ServerSpec | undefined
-  /** The same at all daemons of a database. */
-  readonly carrier: Pick<Carrier, 'seal'>
+  readonly tickets: Pick<Tickets, 'seal'>
   readonly clock: Clock
   /** Where browsers reach this daemon, without a slash at the end. */
   readonly origin: () => string
@@ -27,10 +21,8 @@ export interface OpenDesk extends ConnectDesk {
   changed(server: string, holder: string): void
 }
 
-const PAGE_MS = 10 * 60_000
 /** What was connected at another process. */
 const LOOK_MS = 1000
-export const CONNECT_PATH = '/connect/'
 
 /** Leads people to a page where they connect an account of their own, and says when they have. */
 export function createConnectDesk(deps: ConnectDeskDeps): OpenDesk {
@@ -62,10 +54,8 @@ export function createConnectDesk(deps: ConnectDeskDeps): OpenDesk {
   return {
     link({ server, holder }) {
       if (!isPerson(holder) || authOf(deps.server(server)) === undefined) return Promise.resolve(undefined)
-      const ticket: ConnectTicket = { server, holder, expiresMs: clock.nowMs() + PAGE_MS }
-      const sealed = deps.carrier.seal(ticket)
-      const id = hash('sha256', sealed, 'base64url').slice(0, 22)
-      return Promise.resolve({ id, url: `${deps.origin()}${CONNECT_PATH}${sealed}` })
+      const ticket = deps.tickets.seal({ server, holder })
+      return Promise.resolve({ id: ticketId(ticket), url: `${deps.origin()}${CONNECT_PATH}${ticket}` })
     },
     async connected(wanted, waitMs) {
       const until = clock.tickMs() + waitMs

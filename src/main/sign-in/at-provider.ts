@@ -1,4 +1,4 @@
-import type { Proven, SignInRefusal, SignIns } from '../../control/api/sign-ins.ts'
+import type { Proven, ProviderStart, SignInRefusal, SignIns } from '../../control/api/sign-ins.ts'
 import type { SystemTransaction } from '../../control/change/by-system.ts'
 import type { SnapshotSource } from '../../control/snapshot/snapshot.ts'
 import type { Stored } from '../../control/stored.ts'
@@ -35,16 +35,27 @@ export type BrowserAnswer =
       readonly parameters: Readonly<Record<string, string>>
     }
   | { readonly kind: 'code'; readonly code: string }
+  /** It was begun on a page of ours, and goes on there: the code is for nobody else, and leaves us for nowhere. */
+  | {
+      readonly kind: 'page'
+      readonly page: string
+      readonly attempt: string
+      readonly code: Result<string, string>
+    }
   | { readonly kind: 'problem'; readonly problem: string }
 
-export interface AtProvider extends Pick<SignIns, 'startAtProvider' | 'finishAtProvider'> {
+export interface AtProvider extends Pick<SignIns, 'finishAtProvider'> {
+  /** @param wanted `page`: where it goes on, in place of a command line @throws Fault `not_found`, `unavailable` */
+  startAtProvider(
+    wanted: ProviderStart & { readonly page?: string },
+  ): ReturnType<SignIns['startAtProvider']>
   /** What a provider has sent back by the browser. */
   answered(answer: URLSearchParams): Promise<BrowserAnswer>
 }
 
 export function createAtProvider(deps: AtProviderDeps): AtProvider {
   return {
-    async startAtProvider({ provider: name, loopbackPort, challenge }) {
+    async startAtProvider({ provider: name, loopbackPort, challenge, page }) {
       const stored = providerNamed(deps.snapshot, name)
       if (stored === undefined)
         throw new Fault('not_found', {
@@ -55,6 +66,7 @@ export function createAtProvider(deps: AtProviderDeps): AtProvider {
         providerUid: stored.resource.metadata.uid,
         challenge,
         loopbackPort,
+        page,
         redirectUri: `${deps.origin()}${CALLBACK_PATH}`,
       })
       const url = await deps.client.authenticationUrl(providerOf(deps.snapshot, stored), leg)
@@ -70,7 +82,8 @@ export function createAtProvider(deps: AtProviderDeps): AtProvider {
         }
       const { begun, leg } = opened
       const code = await codeFor(deps, begun, async (provider) => deps.client.identify(provider, leg, answer))
-      const { loopbackPort: port } = begun
+      const { id: attempt, page, loopbackPort: port } = begun
+      if (page !== undefined) return { kind: 'page', page, attempt, code }
       if (port !== undefined)
         return { kind: 'redirect', port, parameters: code.ok ? { code: code.value } : { error: code.error } }
       return code.ok ? { kind: 'code', code: code.value } : { kind: 'problem', problem: code.error }
@@ -111,7 +124,8 @@ async function codeFor(
 
 function prove(deps: AtProviderDeps, { identity, issuance }: Answered): Result<Proven, SignInRefusal> {
   const { provider, subject, username } = identity
-  const afterwards = issuance && ((user: Stored): Promise<void> => deps.keepTokens(user, identity, issuance))
+  const afterwards =
+    issuance && ((user: Stored): Promise<void> => deps.keepTokens(user, identity, issuance))
   const refuse = (reason: string, hint: string): Result<never, SignInRefusal> =>
     err({ method: provider, reason, fault: new Fault('sign_in_refused', { hint }) })
   const linked = userLinkedTo(deps.snapshot, provider, subject)

@@ -44,6 +44,8 @@ export interface Begun {
   readonly providerUid: string
   readonly challenge: string
   readonly loopbackPort: number | undefined
+  /** The page of ours that it was begun on, in place of a command line. */
+  readonly page: string | undefined
   readonly redirectUri: string
   readonly nonce: string
   readonly verifier: string

@@ -16,8 +16,8 @@ const plain = (status: number, body: string): Answer => ({
   headers: PAGE_HEADERS,
 })
 
-/** What a browser sees when it comes back from an identity provider. */
-export function browserPage(answer: BrowserAnswer): Answer {
+/** What a browser sees when it comes back from an identity provider, and a command line has begun it. */
+export function browserPage(answer: Exclude<BrowserAnswer, { kind: 'page' }>): Answer {
   switch (answer.kind) {
     case 'redirect': {
       // This machine and no other, whoever has begun it: a code never travels to where somebody else may listen.

@@ -18,8 +18,27 @@ export interface IssueDeps {
 /** Of one user at once; the oldest makes room. */
 const MAX_SIGN_INS = 100
 
-export const createIssue = (deps: IssueDeps): Pick<SignIns, 'signIn' | 'signOut'> => ({
-  signIn: (proven, from) => signIn(deps, proven, from),
+/** A sign-in on a page of ours: nobody is given a credential for it. */
+export interface BriefSignIn {
+  /** SHA-256 of the credential that nobody has, as the snapshot knows it. */
+  readonly digest: string
+  readonly expiresAtMs: number
+}
+
+export interface Issue extends Pick<SignIns, 'signIn' | 'signOut'> {
+  /** @throws Fault `sign_in_refused` */
+  signInOnPage(proven: Proven, from: string | undefined, lifeMs: number): Promise<BriefSignIn>
+}
+
+export const createIssue = (deps: IssueDeps): Issue => ({
+  async signIn(proven, from) {
+    const { secret, user, expiresAtMs } = await signIn(deps, proven, { from, lifeMs: deps.lifeMs })
+    return { credential: secret, expiresAt: new Date(expiresAtMs).toISOString(), user }
+  },
+  async signInOnPage(proven, from, lifeMs) {
+    const { digest, expiresAtMs } = await signIn(deps, proven, { from, lifeMs })
+    return { digest, expiresAtMs }
+  },
   async signOut(uid) {
     await deps.changes.bySystem(async (tx) => {
       const found = await tx.findByUid(uid)
@@ -30,10 +49,10 @@ export const createIssue = (deps: IssueDeps): Pick<SignIns, 'signIn' | 'signOut'
 
 /** The credential, its digest, and what was seen of the user: all of it or nothing. */
 async function signIn(
-  { changes, snapshot, nowMs, lifeMs }: IssueDeps,
+  { changes, snapshot, nowMs }: IssueDeps,
   { method, settle, afterwards }: Proven,
-  from: string | undefined,
-): Promise<SignedIn> {
+  { from, lifeMs }: { readonly from: string | undefined; readonly lifeMs: number },
+): Promise<BriefSignIn & { readonly secret: SignedIn['credential']; readonly user: string }> {
   const { secret, digest, prefix } = mintSignInCredential()
   const done = await changes.bySystem(async (tx) => {
     const user = await settle(tx)
@@ -53,7 +72,7 @@ async function signIn(
       credential: { digest, prefix, expiresAtMs },
     })
     await tx.observe(user, { lastSignInAt: new Date(nowMs()).toISOString() })
-    return { user, signedIn: { credential: secret, expiresAt, user: name } }
+    return { user, signedIn: { secret, digest, expiresAtMs, user: name } }
   })
   await afterwards?.(done.user)
   return done.signedIn

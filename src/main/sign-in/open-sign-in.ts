@@ -11,7 +11,7 @@ import type { Store } from '../../store/store.ts'
 import type { KeepTokens } from '../exchange/kept-sign-ins.ts'
 import { createAtProvider, type AtProvider } from './at-provider.ts'
 import { createAttempts } from './attempts.ts'
-import { createIssue } from './issue.ts'
+import { createIssue, type Issue } from './issue.ts'
 import { createPasswords } from './passwords.ts'
 import { statusOf } from './users.ts'
 
@@ -31,7 +31,8 @@ export interface SignInDeps {
 }
 
 /** How people sign in, with what the way back from a provider needs. */
-export interface SignInService extends SignIns, Pick<AtProvider, 'answered'> {
+export interface SignInService
+  extends Omit<SignIns, 'startAtProvider'>, Pick<AtProvider, 'startAtProvider' | 'answered'>, Issue {
   close(): Promise<void>
 }
 
@@ -77,10 +78,11 @@ export function openSignIn(deps: SignInDeps): SignInService {
     }),
     byPassword: passwords.byPassword,
     setPassword: passwords.setPassword,
-    startAtProvider: atProvider.startAtProvider,
+    startAtProvider: (wanted) => atProvider.startAtProvider(wanted),
     finishAtProvider: atProvider.finishAtProvider,
     answered: (answer) => atProvider.answered(answer),
     signIn: issue.signIn,
+    signInOnPage: (...given) => issue.signInOnPage(...given),
     signOut: issue.signOut,
     close: () => client.close(),
   }

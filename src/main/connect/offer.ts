@@ -1,0 +1,92 @@
+import { hash } from 'node:crypto'
+import type { SnapshotSource } from '../../control/snapshot/snapshot.ts'
+import { DEFAULT_PROFILE, readGrantId } from '../../grants/grant-id.ts'
+import { credentialOf, type GrantKey } from '../../grants/grant.ts'
+import type { Grants } from '../../grants/grants.ts'
+import { isBoundTo } from '../../grants/origins.ts'
+import type { Provider } from '../../grants/providers/define-provider.ts'
+import type { ProviderRegistry } from '../../grants/providers/registry.ts'
+import { readQualifier } from '../../grants/providers/values.ts'
+import { asFault } from '../../lib/fault.ts'
+import type { ConnectTicket } from './ticket.ts'
+
+/** What somebody is asked to agree to: an account of theirs, for one Server. */
+export interface Offer {
+  readonly server: string
+  readonly description: string | undefined
+  readonly url: string
+  readonly origin: string
+  readonly key: GrantKey
+  /** It is connected, and works as far as is known here. */
+  readonly isConnected: boolean
+  /** Digest of all this: whoever agrees has seen this and nothing else. */
+  readonly id: string
+}
+
+/** How it is connected. */
+export type Way =
+  | { readonly kind: 'authorize'; readonly issuer: string; readonly scopes: readonly string[] }
+  | { readonly kind: 'give'; readonly provider: Provider }
+  /** One public sentence. */
+  | { readonly kind: 'none'; readonly why: string }
+
+export interface OfferDeps {
+  readonly snapshot: Pick<SnapshotSource, 'state'>
+  readonly grants: Pick<Grants, 'stored' | 'preview'>
+  readonly providers: ProviderRegistry
+}
+
+/** @returns undefined: the Server is not there any more, or takes no accounts of people */
+export async function offerFor(
+  { snapshot, grants }: Pick<OfferDeps, 'snapshot' | 'grants'>,
+  { server: name, holder }: Pick<ConnectTicket, 'server' | 'holder'>,
+): Promise<Offer | undefined> {
+  const server = snapshot.state().servers.get(name)
+  if (server === undefined || server.spec.transport === 'stdio') return undefined
+  const { auth, url, description } = server.spec
+  if (auth === undefined || !(auth.whose === 'per-user' || auth.whose === 'caller')) return undefined
+  const { origin } = new URL(url)
+  const key = { name: auth.grant, profile: auth.profile ?? DEFAULT_PROFILE, holder }
+  const grant = await grants.stored(key)
+  const isConnected =
+    grant !== undefined &&
+    grant.trouble === undefined &&
+    credentialOf(grant) !== undefined &&
+    isBoundTo(grant.origins, origin)
+  const id = digest([server.uid, url, key.name, key.profile, holder])
+  return { server: name, description, url, origin, key, isConnected, id }
+}
+
+/** Asks whoever has to be asked: an authorization server says what it will want. */
+export async function wayFor({ grants, providers }: OfferDeps, offer: Offer): Promise<Way> {
+  const { provider: word, qualifier } = readGrantId(offer.key.name)
+  try {
+    if (word === 'oauth')
+      return Object.assign({ kind: 'authorize' as const }, await grants.preview(asked(offer)))
+    const provider = (await providers.current()).need(word)
+    const named = readQualifier(provider, qualifier)
+    if (!named.ok) return { kind: 'none', why: named.error }
+    return provider.runsOnly
+      ? { kind: 'none', why: 'only agents that Castellan runs can use a grant of this kind' }
+      : { kind: 'give', provider }
+  } catch (thrown) {
+    const { code, hint, message } = asFault(thrown)
+    if (code === 'internal') throw thrown
+    return { kind: 'none', why: hint ?? message }
+  }
+}
+
+/** The part of a request for an authorization that the offer says. */
+export const asked = ({ key, server, url }: Offer) => ({ key, server, url, flags: {} })
+
+/** What an authorization server wants, in one word. */
+export const termsOf = ({
+  issuer,
+  scopes,
+}: {
+  readonly issuer: string
+  readonly scopes: readonly string[]
+}): string => digest([issuer, ...scopes.toSorted()])
+
+const digest = (parts: readonly string[]): string =>
+  hash('sha256', JSON.stringify(parts), 'base64url').slice(0, 22)
