@@ -124,6 +124,6 @@ export interface GrantStore {
    */
   save(grant: Grant, told: boolean): Promise<Grant | undefined>
   remove(key: GrantKey): Promise<void>
-  /** Keys of what other processes have changed since it was asked the last time. */
-  changes(): Promise<readonly string[]>
+  /** Keys of what was changed since it was asked the last time; undefined: nobody knows any more what that was. */
+  changes(): Promise<readonly string[] | undefined>
 }

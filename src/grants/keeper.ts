@@ -44,6 +44,8 @@ export interface KeeperDeps {
   readonly shared: boolean
   /** Another process has changed or removed it. */
   readonly changed: (key: string) => void
+  /** Of those that are used at one time; the rest is read again when somebody needs it. */
+  readonly maxKnown?: number
 }
 
 /** A value that is not used is not in the open for longer. */
@@ -55,7 +57,6 @@ const SWEEP_MS = 20_000
 const FOLLOW_MS = 500
 /** So long may nobody be able to say whether something was taken back. */
 const BLIND_MS = 5000
-/** Of those that are used at one time; the rest is read again when somebody needs it. */
 const MAX_KNOWN = 20_000
 
 interface Opened {
@@ -65,12 +66,13 @@ interface Opened {
 }
 
 export function createKeeper(deps: KeeperDeps): Keeper {
-  const { store, clock, log } = deps
+  const { store, clock, log, maxKnown = MAX_KNOWN } = deps
   const grants = new Map<string, Grant>()
   const opened = new Map<string, Opened>()
   const missing = new Map<string, number>()
+  const reads = createReads()
   const timers = [setInterval(forgetOpened, SWEEP_MS)]
-  if (deps.shared) timers.push(setInterval(() => void follow(), FOLLOW_MS))
+  if (deps.shared) timers.push(setInterval(look, FOLLOW_MS))
   for (const timer of timers) timer.unref()
   let following = false
   let seenTick = clock.tickMs()
@@ -79,7 +81,7 @@ export function createKeeper(deps: KeeperDeps): Keeper {
     missing.delete(key)
     grants.delete(key)
     const [oldest] = grants.keys()
-    if (grants.size >= MAX_KNOWN && oldest !== undefined) forget(oldest)
+    if (grants.size >= maxKnown && oldest !== undefined) forget(oldest)
     grants.set(key, grant)
     return grant
   }
@@ -91,10 +93,10 @@ export function createKeeper(deps: KeeperDeps): Keeper {
 
   async function reload(wanted: GrantKey): Promise<Grant | undefined> {
     const key = keyOf(wanted)
-    const stored = await store.find(wanted)
+    const stored = await reads.latest(key, () => store.find(wanted))
     if (stored === undefined) {
       forget(key)
-      if (missing.size >= MAX_KNOWN) missing.clear()
+      if (missing.size >= maxKnown) missing.clear()
       missing.set(key, clock.tickMs() + MISSING_MS)
       return undefined
     }
@@ -113,8 +115,9 @@ export function createKeeper(deps: KeeperDeps): Keeper {
       const stored = await reload(wanted)
       const changed = change(stored)
       if (changed === undefined) return stored
-      const kept = await store.save({ ...changed, version: (stored?.version ?? 0) + 1 }, told)
-      if (kept !== undefined) return put(keyOf(wanted), kept)
+      const next = { ...changed, version: (stored?.version ?? 0) + 1 }
+      const { value: kept, isLatest } = await reads.one(keyOf(wanted), () => store.save(next, told))
+      if (kept !== undefined) return isLatest ? put(keyOf(wanted), kept) : kept
     }
     throw new Fault('conflict', { hint: 'the grant is being changed by many at once; try again' })
   }
@@ -144,25 +147,38 @@ export function createKeeper(deps: KeeperDeps): Keeper {
     for (const [key, until] of missing) if (until <= now) missing.delete(key)
   }
 
+  function look(): void {
+    // What was taken back meanwhile would go on being sent: also while an answer is awaited that never comes.
+    if (clock.tickMs() - seenTick >= BLIND_MS) forgetAll()
+    if (!following) void follow()
+  }
+
   async function follow(): Promise<void> {
-    if (following) return
     following = true
+    const askedTick = clock.tickMs()
     try {
-      for (const key of await store.changes()) {
-        forget(key)
-        missing.delete(key)
-        deps.changed(key)
-      }
-      seenTick = clock.tickMs()
+      const keys = await store.changes()
+      if (keys === undefined) log.info('changes of grants were missed: all are read again')
+      for (const key of keys ?? [...grants.keys(), ...reads.keys()]) tell(key)
+      if (keys === undefined) missing.clear()
+      seenTick = askedTick
     } catch (thrown) {
       log.debug({ err: thrown }, 'changes of grants cannot be read')
-      if (clock.tickMs() - seenTick < BLIND_MS) return
-      // What was taken back meanwhile would go on being sent.
-      grants.clear()
-      opened.clear()
     } finally {
       following = false
     }
+  }
+
+  function tell(key: string): void {
+    reads.outdate(key)
+    forget(key)
+    missing.delete(key)
+    deps.changed(key)
+  }
+
+  function forgetAll(): void {
+    grants.clear()
+    opened.clear()
   }
 
   return {
@@ -178,6 +194,7 @@ export function createKeeper(deps: KeeperDeps): Keeper {
     update,
     async remove(wanted) {
       await store.remove(wanted)
+      reads.outdate(keyOf(wanted))
       forget(keyOf(wanted))
     },
     hold: (grant) => void put(keyOf(grant), grant),
@@ -187,5 +204,48 @@ export function createKeeper(deps: KeeperDeps): Keeper {
       for (const timer of timers) clearInterval(timer)
       opened.clear()
     },
+  }
+}
+
+interface Reads {
+  /** What came of it, and whether nobody has changed it meanwhile. */
+  one<T>(key: string, work: () => Promise<T>): Promise<{ readonly value: T; readonly isLatest: boolean }>
+  /** The same, again until it is so. */
+  latest<T>(key: string, work: () => Promise<T>): Promise<T>
+  /** What is under way for this key may bring what it was before. */
+  outdate(key: string): void
+  keys(): Iterable<string>
+}
+
+/** Work on the store that is under way: a slow answer must not bring back what was taken back while it travelled. */
+function createReads(): Reads {
+  const under = new Map<string, { count: number; changes: number }>()
+
+  async function one<T>(key: string, work: () => Promise<T>) {
+    const state = under.get(key) ?? { count: 0, changes: 0 }
+    under.set(key, state)
+    state.count++
+    const { changes } = state
+    try {
+      const value = await work()
+      return { value, isLatest: state.changes === changes }
+    } finally {
+      if (--state.count === 0) under.delete(key)
+    }
+  }
+
+  return {
+    one,
+    async latest(key, work) {
+      for (;;) {
+        const { value, isLatest } = await one(key, work)
+        if (isLatest) return value
+      }
+    },
+    outdate(key) {
+      const state = under.get(key)
+      if (state !== undefined) state.changes++
+    },
+    keys: () => [...under.keys()],
   }
 }

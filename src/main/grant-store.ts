@@ -43,8 +43,7 @@ export function createGrantStore({ store, sealer, clock }: GrantStoreDeps): Gran
       }
       const { seq, keys } = await grantChangesSince(store.control, seen)
       seen = seq
-      if (keys !== undefined) return keys
-      return (await listGrants(store.control)).map(({ row }) => row.key)
+      return keys
     },
   }
 }
