@@ -1,6 +1,7 @@
 import { readFile, stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { isLoopback } from '../../lib/loopback.ts'
 import { callApi, jsonBody } from '../api.ts'
 import { printLines, printText, type CliContext } from '../context.ts'
 import { defineCommand, flag, text } from '../define-command.ts'
@@ -17,7 +18,7 @@ export const keysRotate = defineCommand({
     'Nothing stops meanwhile. A daemon that keeps its key in a file or the keychain puts the new one there by itself; for any other source, give the key with --to.',
   examples: ['castellan keys rotate', 'castellan keys rotate --to next.key --keep-old'],
   async run({ options: { to, keepOld, detach }, target, context }) {
-    const key = to === undefined ? undefined : await readKey(to, context)
+    const key = to === undefined ? undefined : await readKey(to, target(), context)
     const answer = await callApi(target(), ['keys', 'rotate'], {
       method: 'POST',
       body: jsonBody({ key, keepOld }),
@@ -32,7 +33,12 @@ export const keysRotate = defineCommand({
 /** A key is one short line. */
 const MAX_BYTES = 1024
 
-async function readKey(given: string, { cwd }: CliContext): Promise<string> {
+async function readKey(given: string, { url }: Target, { cwd }: CliContext): Promise<string> {
+  if (url.protocol !== 'https:' && !isLoopback(url.hostname))
+    throw usage(
+      'a key is not sent to another machine in the clear',
+      'run this on the machine of the daemon, or name its https address',
+    )
   const path = resolve(cwd, given)
   const { mode, size } = await stat(path).catch((cause: Error) => {
     throw unavailable('the file with the key cannot be read', `check --to: ${cause.message}`)
