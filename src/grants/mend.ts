@@ -8,16 +8,29 @@ export const isPerson = ({ holder }: Pick<GrantKey, 'holder'>): boolean =>
   holder === 'local-admin' || holder.startsWith('user:')
 
 /** The command that makes a grant usable. */
-export function mendCommand(grant: GrantKey, server: string | undefined): string {
+export function mendCommand(
+  grant: GrantKey & Partial<Pick<Grant, 'oauth'>>,
+  server: string | undefined,
+): string {
   if (isSignIn(grant)) return 'castellan login'
   const { provider, qualifier } = readGrantId(grant.name)
   if (isPerson(grant) && server !== undefined) return `castellan grant connect ${server}`
   const profile = grant.profile === DEFAULT_PROFILE ? '' : ` --profile ${grant.profile}`
-  const project = grant.holder.startsWith('project:') ? ' --project PROJECT' : ''
-  const at = server === undefined ? '' : ` --server ${server}`
+  const [holder = ''] = grant.holder.split(':', 1)
+  const whose = HOLDER_FLAGS[holder] ?? ''
+  const at = server === undefined ? addressOf(grant) : ` --server ${server}`
   const which = qualifier === undefined ? '' : ` ${WITH_HOST.has(provider) ? '--host ' : ''}${qualifier}`
   const known = NAMED.has(provider) ? at : ''
-  return `castellan grant ${provider}${which}${known}${profile}${project}`
+  return `castellan grant ${provider}${which}${known}${profile}${whose}`
+}
+
+/** Of what was authorized for an address alone. */
+const addressOf = ({ oauth }: Partial<Pick<Grant, 'oauth'>>): string =>
+  oauth === undefined ? '' : ` --url ${oauth.resource.identifier}`
+
+const HOLDER_FLAGS: Readonly<Record<string, string>> = {
+  project: ' --project NAME',
+  'service-account': ' --service-account NAME',
 }
 
 const WITH_HOST: ReadonlySet<string> = new Set(['npm', 'ssh'])
