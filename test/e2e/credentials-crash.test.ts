@@ -146,7 +146,7 @@ describe('one daemon on SQLite, killed and started again', () => {
 })
 
 // Each waits for a while until the one that was killed is known to be gone; side by side, that is once.
-describe.concurrent('two daemons on PostgreSQL, one of them killed', () => {
+describe.concurrent('two daemons on PostgreSQL, one of them killed', { timeout: 120_000 }, () => {
   let fleet: Fleet
   const cleanUp = createCleanUp()
 

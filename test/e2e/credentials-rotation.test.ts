@@ -17,7 +17,7 @@ const WRITER = new URL('credentials-crash-writer.ts', import.meta.url).pathname
 const TIMES = 1000
 const TIMES_UNDISTURBED = 200
 /** So often, a process is killed somewhere in what follows; the other goes on until there is one in its place. */
-const KILL_EVERY = 40
+const KILL_EVERY = 50
 /** About what one renewal takes, so that the end comes at any step of one. */
 const STEP_MS = 40
 
@@ -142,5 +142,5 @@ describe('two processes that renew one grant', () => {
     } finally {
       await stand.close()
     }
-  }, 240_000)
+  }, 300_000)
 })
