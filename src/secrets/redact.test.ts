@@ -53,6 +53,39 @@ test('in JSON, letters beyond ASCII may be escaped', () => {
   expect(redact?.(Buffer.from('"schl\\u00fcssel-1234"')).toString()).toBe('"[redacted]"')
 })
 
+const TOKEN = 'k/9f3Zm9v+YmFyMTIz=='
+// oxfmt-ignore
+const ECHOES: readonly (readonly [how: string, spelt: string])[] = [
+  ['Base64 of the header', Buffer.from(`Bearer ${TOKEN}`).toString('base64')],
+  ['Base64 of a pair', Buffer.from(`me:${TOKEN}\n`).toString('base64')],
+  ['base64url', Buffer.from(`x=${TOKEN}`).toString('base64url')],
+  ['hex', Buffer.from(TOKEN).toString('hex')],
+  ['hex, upper', Buffer.from(TOKEN).toString('hex').toUpperCase()],
+  ['percent', encodeURIComponent(TOKEN)],
+  ['percent, lower', encodeURIComponent(TOKEN).replace(/%../g, (one) => one.toLowerCase())],
+  ['percent, with slashes', encodeURIComponent(TOKEN).replaceAll('%2F', '/')],
+]
+test.each(ECHOES)('in JSON, a value is found as %s', (_, spelt) => {
+  const text = JSON.stringify(json(TOKEN, { text: `You sent ${spelt}.` }))
+  expect(text).toContain('[redacted]')
+  expect(text.length).toBeLessThan(60)
+})
+
+// oxfmt-ignore
+test.each([
+  ['slashes',          (json: string) => json.replaceAll('/', '\\/')],
+  ['a plus',           (json: string) => json.replaceAll('+', '\\u002B')],
+  ['each character',   (json: string) => json.replace(/[a-zA-Z0-9+=/]/g, (c) => `\\u00${c.charCodeAt(0).toString(16)}`)],
+  ['those of a text',  (json: string) => JSON.stringify({ text: json.replaceAll('=', '\\u003d') })],
+])('in JSON, %s may be escaped; what is no secret keeps its escapes', (_, escape) => {
+  const redact = createJsonRedactor([new SecretValue(TOKEN)])
+  const clean = redact?.(Buffer.from(escape(JSON.stringify(TOKEN)))).toString() ?? ''
+  expect(clean).toContain('[redacted]')
+  expect(() => JSON.parse(clean) as unknown).not.toThrow()
+  const other = Buffer.from(escape('"a+b/c=d, and \\"more\\""'))
+  expect(redact?.(other)).toBe(other)
+})
+
 test('JSON without a secret in it is the same Buffer, and stays JSON whatever the secret is', () => {
   const redact = createJsonRedactor([new SecretValue('","a":"b12345')])
   const buffer = Buffer.from('{"k":"v","a":"b12345"}')

@@ -6,8 +6,8 @@ const MIN_LENGTH = 6
 
 /**
  * Takes known secrets out of text that others wrote: error messages of upstreams, logs of child processes. Finds a
- * value as it is, line by line (a key in PEM form), and as URLs, JSON and Base64 spell it. A value that was cut or
- * spelt differently is not found: this is the last line, not the first.
+ * value as it is, line by line (a key in PEM form), and as URLs, JSON, hex and Base64 (of a longer text too) spell it. A value that was cut or
+ * spelt in yet another way is not found: this is the last line, not the first.
  */
 export function createRedactor(values: Iterable<SecretValue>): (text: string) => string {
   const spellings = new Set<string>()
@@ -32,15 +32,32 @@ export function createJsonRedactor(values: Iterable<SecretValue>): ((json: Buffe
       if (!isTelling(spelling)) continue
       const once = inJson(spelling)
       // Servers like to put JSON into the text of a result. Some encoders leave nothing but ASCII.
-      for (const form of [once, inJson(once), ascii(once), inJson(ascii(once))]) spellings.add(form)
+      const escaped = once.replaceAll('/', String.raw`\/`)
+      for (const form of [once, escaped, inJson(once), ascii(once), inJson(ascii(once))]) spellings.add(form)
     }
   }
   if (spellings.size === 0) return undefined
   const needles = [...spellings].map((spelling) => Buffer.from(spelling))
   const redact = replacing(spellings)
-  return (json) =>
-    needles.some((needle) => json.includes(needle)) ? Buffer.from(redact(json.toString('utf8'))) : json
+  return (json) => {
+    const isEscaped = json.includes(ESCAPED)
+    if (!isEscaped && !needles.some((needle) => json.includes(needle))) return json
+    const text = json.toString('utf8')
+    const clean = redact(text)
+    const plain = isEscaped ? unescaped(clean) : clean
+    const cleaner = isEscaped ? redact(plain) : plain
+    const best = cleaner === plain ? clean : cleaner
+    return best === text ? json : Buffer.from(best)
+  }
 }
+
+/** Some encoders escape what needs no escape, such as `+`. */
+const ESCAPED = Buffer.from(String.raw`\u00`)
+const unescaped = (json: string): string =>
+  json.replace(/\\+u00([2-7][0-9a-f])/gi, (escape, hex: string) => {
+    const char = String.fromCharCode(Number.parseInt(hex, 16))
+    return char === '"' || char === '\\' ? escape : char
+  })
 
 /** Long, and more than a word or the frame of a PEM key: `production` may be kept in a Secret too, and must not vanish from every answer. */
 const isTelling = (text: string): boolean => text.length >= 12 && !/^(?:\p{L}*$|-----)/u.test(text)
@@ -64,8 +81,28 @@ function* spell(value: string): Generator<string> {
   yield value
   for (const line of value.split(/\r?\n/)) yield line.trim()
   yield inJson(value)
-  if (value.isWellFormed()) yield encodeURIComponent(value)
+  if (value.isWellFormed()) {
+    const percent = encodeURIComponent(value)
+    yield percent
+    yield percent.replaceAll('%2F', '/')
+    yield percent.replace(/%../g, (escape) => escape.toLowerCase())
+  }
   const bytes = Buffer.from(value)
+  const hex = bytes.toString('hex')
+  yield hex
+  yield hex.toUpperCase()
   yield bytes.toString('base64')
   yield bytes.toString('base64url')
+  yield* insideBase64(bytes)
+}
+
+/** What is for certain in the Base64 of a longer text, such as `Bearer …`: wherever the value begins in its groups of three. */
+function* insideBase64(bytes: Buffer): Generator<string> {
+  for (const before of [0, 1, 2]) {
+    const whole = Buffer.concat([Buffer.alloc(before), bytes])
+    const from = Math.ceil((before * 8) / 6)
+    const to = Math.floor((whole.length * 8) / 6)
+    yield whole.toString('base64').slice(from, to)
+    yield whole.toString('base64url').slice(from, to)
+  }
 }
