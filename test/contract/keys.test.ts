@@ -4,10 +4,17 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { sql } from 'kysely'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { createKeptAnswers } from '../../src/control/change/kept-answers.ts'
+import type { Grant } from '../../src/grants/grant.ts'
+import { justIssued } from '../../src/grants/held-secret.ts'
 import { silentLog } from '../../src/lib/log.ts'
 import { SecretValue } from '../../src/lib/secret-value.ts'
+import { createGrantAttemptStore } from '../../src/main/grant-attempt-store.ts'
+import { createGrantStore } from '../../src/main/grant-store.ts'
 import { createKeyRecord, type StoreKeyRecord } from '../../src/main/keys/key-record.ts'
 import { sealAnew } from '../../src/main/keys/seal-anew.ts'
+import { placeOfAttempt } from '../../src/main/sign-in/attempts.ts'
+import { SEALED_AS } from '../../src/main/upstream-session-log.ts'
 import { agreeOnKey, type AgreedKeys } from '../../src/secrets/agree-on-key.ts'
 import { deriveKey } from '../../src/secrets/derive-key.ts'
 import { keyInFile } from '../../src/secrets/keys/key-file.ts'
@@ -21,11 +28,32 @@ import { openStore } from '../../src/store/open.ts'
 import { insertResource } from '../../src/store/resources.ts'
 import { countSealed, SEALED_TABLES } from '../../src/store/sealed-tables.ts'
 import { listSealed, putSealed } from '../../src/store/sealed.ts'
+import { insertAttempt, tryAttempt, useAttempt } from '../../src/store/sign-in-attempts.ts'
 import type { Store } from '../../src/store/store.ts'
+import { claimUpstreamSessions, insertUpstreamSessions } from '../../src/store/upstream-sessions.ts'
 import { findEmbeddedPostgres, startPostgres, type TestPostgres } from '../fixtures/postgres.ts'
 import { resource } from './store-rows.ts'
 
 /* One master key in the place of another, statement by statement, on both databases. */
+
+const GRANT: Grant = {
+  uid: 'grt_1',
+  profile: 'default',
+  holder: '',
+  name: 'github',
+  server: undefined,
+  origins: ['https://api.example.com'],
+  source: 'prompt',
+  values: { token: justIssued(new SecretValue('g')) },
+  settings: {},
+  expiresAtMs: undefined,
+  oauth: undefined,
+  trouble: undefined,
+  refreshed: undefined,
+  givenAtMs: 1,
+  renewing: undefined,
+  version: 1,
+}
 
 let postgres: TestPostgres
 let databases = 0
@@ -132,6 +160,49 @@ describe.each(['SQLite', 'PostgreSQL'])('on %s', (database) => {
     })
     expect((await record.read()).retired).toMatchObject([{ keyId: planned.oldKey, keepOld: false }])
     expect(await record.begin(planned)).toBe(false)
+  })
+
+  test('grants, drafts of authorizations, sign-ins, answers and sessions open after it, also those that were read before', async () => {
+    const { control, state } = store
+    const sealer = keys.ring
+    const clock = { nowMs: Date.now }
+    const grants = createGrantStore({ store, sealer, clock })
+    await grants.save(GRANT, true)
+    const readBefore = await grants.find(GRANT)
+    const drafts = createGrantAttemptStore(state, sealer, clock)
+    await drafts.add(
+      { id: 'd', stateDigest: 's', expiresAtMs: Date.now() + 60_000 },
+      new SecretValue('draft'),
+    )
+    const answers = createKeptAnswers({ sealer, clock })
+    const request = { principal: 'p', key: 'k', digest: 'd' }
+    await answers.keep(control, request, { status: 201, body: 'answer' })
+    const session = sealer.seal(Object.assign({ uid: 'u' }, SEALED_AS), new SecretValue('session'))
+    const about = { uid: 'u', node: 'n', server: 's', server_uid: 's', url: 'u', protocol_version: 'v' }
+    await insertUpstreamSessions(state, [Object.assign({ opened_at_ms: 1 }, about, session)])
+    const attempt = sealer.seal(placeOfAttempt('a'), new SecretValue('identity'))
+    const expires_at_ms = Date.now() + 60_000
+    const row = { id: 'a', code_digest: 'c', state: 'ready', tries: 0, expires_at_ms } as const
+    await insertAttempt(state, Object.assign({}, row, attempt))
+    await insertAttempt(state, Object.assign({}, row, attempt, { id: 'used' }))
+    await useAttempt(state, 'used')
+    await replaceKey()
+    for (const table of SEALED_TABLES)
+      expect((await countSealed(store, table)).map(({ key_id }) => key_id)).toEqual(
+        table === 'sealed' ? [] : [next.id],
+      )
+    const fresh = await grants.find(GRANT)
+    expect([fresh, readBefore].map((grant) => grant?.values['token']?.open().reveal())).toEqual(['g', 'g'])
+    expect(await grants.save(Object.assign({}, readBefore, { version: 2 }), true)).toBeDefined()
+    expect((await drafts.take('s'))?.draft.reveal()).toBe('draft')
+    expect(await answers.find(control, request)).toMatchObject({ body: 'answer' })
+    const [left] = await claimUpstreamSessions(state, { gone: 'n', self: 'm', limit: 1 })
+    if (left === undefined) throw new Error('there is no session')
+    expect(sealer.open(Object.assign({ uid: 'u' }, SEALED_AS), left).reveal()).toBe('session')
+    const tried = await tryAttempt(state, 'a')
+    if (tried === undefined) throw new Error('there is no attempt')
+    expect(sealer.open(placeOfAttempt('a'), tried).reveal()).toBe('identity')
+    expect(await tryAttempt(state, 'used')).toMatchObject({ ciphertext: '', key_id: next.id })
   })
 
   test('what a paused process has sealed with the old key is not taken after the end', async () => {
