@@ -151,10 +151,11 @@ export function createOAuthFlow(deps: OAuthFlowDeps): OAuthFlow {
   }
 
   async function look({ key, url, flags }: Pick<StartRequest, 'key' | 'url' | 'flags'>): Promise<Looked> {
-    const { origin } = new URL(url)
+    const { origin, hostname } = new URL(url)
     const name = readGrantId(key.name).qualifier ?? ''
     const file = await deps.fileOf(name)
-    const hosts = [...new Set([...hostsOf(flags), ...(file === undefined ? [] : hostsOf(file))])]
+    // That of the server stays one of them wherever the grant may be sent later.
+    const hosts = [...new Set([hostname, ...hostsOf(flags), ...(file === undefined ? [] : hostsOf(file))])]
     const fetcher = deps.fetcherFor(origin, hosts)
     const before = await keeper.reload(key)
     const known = before?.origins.includes(origin) === true ? before.oauth : undefined

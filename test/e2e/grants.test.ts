@@ -262,7 +262,10 @@ test('castellan grant list, and grant oauth -d: the address alone on standard ou
   expect(await castellan('grant', 'oauth', 'notes', '--server', 'none')).toMatchObject({ code: 1 })
 })
 
-test('castellan grant revoke: here and at the authorization server', async () => {
+test('castellan grant revoke: here and at the authorization server, wherever it may be sent by then', async () => {
+  await gate.daemon.call('POST', '/api/v1/grants/oauth:notes/bind', {
+    origins: ['https://elsewhere.example', authorization.url],
+  })
   expect(await castellan('grant', 'revoke', 'oauth:notes')).toEqual({
     code: 0,
     out: 'oauth:notes forgotten\n',
