@@ -102,11 +102,13 @@ export function createExchange(deps: ExchangeDeps): Exchange {
     const subject = await subjectOf(means.value, wanted, purpose)
     if (!subject.ok) return subject
     const issued = await exchanged(means.value, subject.value, { wanted, purpose })
-    if (!issued.ok) return err(remember(wanted, versions, refusedExchange(wanted, purpose, issued.error)))
+    if (!issued.ok) return err(failedFor(wanted, versions, refusedExchange(wanted, purpose, issued.error)))
     failures.delete(wanted.key)
-    const grant = grantOf(wanted, means.value, issued.value)
-    // Whoever has signed out while it was under way has nothing.
+    // Whoever has signed out while it was under way has nothing, and whoever has connected an account has that.
     if (signIns.of(wanted.holder) === undefined) return err(noSignIn(wanted, purpose))
+    const own = keeper.peek(wanted.key)
+    if (own !== undefined && isConnected(own)) return ok(own)
+    const grant = grantOf(wanted, means.value, issued.value)
     keeper.hold(grant)
     note(wanted)
     return ok(grant)
@@ -223,7 +225,7 @@ export function createExchange(deps: ExchangeDeps): Exchange {
         requested,
         granted: scopes ?? requested,
         tokens: { access, refresh: undefined, expiresAtMs: endMs, obtainedAtMs: tokens.obtainedAtMs },
-        demanded: [],
+        demanded: requested.filter((scope) => !oauth.requested.includes(scope)),
       },
       trouble: undefined,
       renewing: undefined,
@@ -231,15 +233,19 @@ export function createExchange(deps: ExchangeDeps): Exchange {
     }
   }
 
-  function remember(
+  function failedFor(
     { key }: Wanted,
     versions: string,
-    failed: ReturnType<typeof refusedExchange>,
+    { problem, final }: ReturnType<typeof refusedExchange>,
   ): GrantProblem {
+    // More was asked for than there is: what there is can be asked for again.
+    if (final && (keeper.peek(key)?.oauth?.demanded.length ?? 0) > 0) {
+      keeper.drop(key)
+      return hopeless(problem.message)
+    }
     if (failures.size >= MAX_REMEMBERED) failures.clear()
-    const ms = failed.final ? REFUSED_MS : AWAY_MS
-    failures.set(key, { untilTick: clock.tickMs() + ms, versions, problem: failed.problem })
-    return failed.problem
+    failures.set(key, { untilTick: clock.tickMs() + (final ? REFUSED_MS : AWAY_MS), versions, problem })
+    return problem
   }
 
   function note({ holder, key }: Wanted): void {
@@ -259,6 +265,10 @@ export function createExchange(deps: ExchangeDeps): Exchange {
     },
   }
 }
+
+/** An account that somebody has connected, and has not only begun to. */
+export const isConnected = ({ source, oauth, trouble }: Grant): boolean =>
+  source !== 'exchange' && (oauth === undefined || oauth.tokens !== undefined || trouble !== undefined)
 
 function opened(secret: HeldSecret | undefined): SecretValue | undefined {
   try {

@@ -2,6 +2,7 @@ import type { Clock } from '../lib/clock.ts'
 import { err, ok, type Result } from '../lib/result.ts'
 import type { SecretValue } from '../lib/secret-value.ts'
 import { readChallenge, type Challenge } from '../oauth/client/challenge.ts'
+import { isConnected } from './exchange.ts'
 import { exchangedInVain } from './exchange-problems.ts'
 import type { Grant } from './grant.ts'
 import type { Keeper } from './keeper.ts'
@@ -172,10 +173,6 @@ export function createGrantSource(deps: GrantSourceDeps): GrantSource {
 
   return { current, ready, refused }
 }
-
-/** An account that somebody has connected, and has not only begun to. */
-const isConnected = ({ source, oauth, trouble }: Grant): boolean =>
-  source !== 'exchange' && (oauth === undefined || oauth.tokens !== undefined || trouble !== undefined)
 
 const none = (wanted: Wanted, { server }: Purpose): GrantProblem =>
   problemOf(

@@ -48,9 +48,8 @@ export function openGrants({ store, sealer, snapshot, url, home, ...deps }: Gran
     store: rows,
     client,
     keeper: () => grants.keeper,
+    forget: (holder) => grants.signInEnded(holder),
     changed(holder) {
-      grants.signInEnded(holder)
-      if (holder === undefined) return
       for (const { name, spec } of snapshot.state().servers.values())
         if (spec.transport !== 'stdio' && spec.auth?.whose === 'caller') deps.changed(name, holder)
     },

@@ -32,8 +32,10 @@ export interface KeptSignInsDeps {
   readonly client: Pick<SignInClient, 'renew' | 'revoke'>
   readonly clock: Clock
   readonly log: Log
-  /** What this holder may have in exchange for their sign-in is another from now on; undefined: of everybody. */
-  readonly changed: (holder: Holder | undefined) => void
+  /** Nothing that this holder has in exchange for their sign-in is sent any more; undefined: that anybody has. */
+  readonly forget: (holder: Holder | undefined) => void
+  /** What there is for this holder from now on is another. */
+  readonly changed: (holder: Holder) => void
 }
 
 /** What identity providers have issued to those who are signed in there, for as long as they are. */
@@ -49,13 +51,20 @@ export interface KeptSignIns {
 
 export function createKeptSignIns(deps: KeptSignInsDeps): KeptSignIns {
   const { snapshot, client, clock, log } = deps
-  const live = followSignIns(snapshot, (userUid) => void endQuietly(`user:${userUid}`))
+  const live = followSignIns(snapshot, (userUid) => {
+    if (isAnyKept()) void endQuietly(`user:${userUid}`)
+  })
   const close = snapshot.subscribe(({ changed }) => {
-    for (const { kind, uid } of changed) if (kind === 'User') deps.changed(`user:${uid}`)
+    for (const { kind, uid } of changed) if (kind === 'User') deps.forget(`user:${uid}`)
     if (!changed.some(({ kind, operation }) => kind === 'IdentityProvider' && operation !== 'insert')) return
-    deps.changed(undefined)
+    deps.forget(undefined)
     void sweepQuietly()
   })
+
+  function isAnyKept(): boolean {
+    const providers = [...(snapshot.state().resources.get('IdentityProvider')?.values() ?? [])]
+    return providers.some(({ resource }) => (resource.spec as IdentityProviderSpec).keepTokens)
+  }
 
   function of(holder: Holder): LiveSignIn | undefined {
     const [kind, uid = ''] = holder.split(':', 2)
@@ -74,7 +83,6 @@ export function createKeptSignIns(deps: KeptSignInsDeps): KeptSignIns {
     if (provider === undefined || !(provider.spec as IdentityProviderSpec).keepTokens) return
     const key = signInKey(`user:${user.resource.metadata.uid}`)
     const nowMs = clock.nowMs()
-
     try {
       await deps.keeper().update(key, (stored) => ({
         ...key,
@@ -100,6 +108,7 @@ export function createKeptSignIns(deps: KeptSignInsDeps): KeptSignIns {
         renewing: undefined,
         version: 0,
       }))
+      deps.changed(key.holder)
     } catch (thrown) {
       log.warn({ err: thrown, provider: identity.provider }, 'what came with a sign-in cannot be kept')
     }
@@ -117,6 +126,7 @@ export function createKeptSignIns(deps: KeptSignInsDeps): KeptSignIns {
   /** What is kept, if nobody is signed in with it. */
   async function end(holder: Holder): Promise<void> {
     if (of(holder) !== undefined) return
+    deps.forget(holder)
     deps.changed(holder)
     const grant = await deps.keeper().reload(signInKey(holder))
     if (grant === undefined || of(holder) !== undefined) return
