@@ -119,9 +119,7 @@ export function createGrants(deps: GrantsDeps): Grants {
     obtain: (wanted, purpose) => exchange.obtain(wanted, purpose),
     used: deps.uses.note,
   })
-  const sweeper = setInterval(() => {
-    for (const grant of keeper.known()) if (renewal.isDue(grant)) renewal.renewQuietly(grant)
-  }, SWEEP_MS).unref()
+  const sweeper = setInterval(() => void renewal.renewDue(keeper.known()), SWEEP_MS).unref()
 
   async function described(grant: Grant | undefined): Promise<GrantReport | undefined> {
     return grant && reportOf(grant, clock.nowMs(), (await deps.uses.all()).get(grant.uid))

@@ -10,7 +10,7 @@ import type { Keeper } from './keeper.ts'
 import { loginLife, loginRefresh, renewLogin } from './login-renewal.ts'
 import { loginNeeded } from './mend.ts'
 import type { Refresh } from './providers/define-provider.ts'
-import type { Recorded } from './recorded.ts'
+import type { Doing, Recorded } from './recorded.ts'
 import { idTokenIn, isSignIn } from './sign-in-grant.ts'
 import { createTurns } from './turns.ts'
 import { forgetUnknownClient } from './unknown-client.ts'
@@ -21,8 +21,10 @@ export interface Renewal {
   isDue(grant: Grant): boolean
   /** One at a time for each grant, however many wait for it. @returns the grant with another token, else one public sentence */
   renew(grant: Grant): Promise<Result<Grant, string>>
-  /** Without anybody waiting; not right after it has failed. */
+  /** Without anybody waiting; not right after it has failed, and not while many wait already. */
   renewQuietly(grant: Grant): void
+  /** Renews what of these is due, a few at a time. Resolves when it has been through; never rejects. */
+  renewDue(known: Iterable<Grant>): Promise<void>
   /** A server that refuses one token after the other will not take the next one either. */
   mayRenew(grant: Grant): boolean
   /** Notes what is wrong with it, once. @returns the message */
@@ -30,7 +32,7 @@ export interface Renewal {
 }
 
 export interface RenewalDeps {
-  readonly keeper: Pick<Keeper, 'update'>
+  readonly keeper: Pick<Keeper, 'update' | 'peek'>
   readonly clock: Clock
   readonly log: Log
   readonly fetcherFor: (origin: string, hosts: readonly string[]) => Fetcher
@@ -54,6 +56,10 @@ const MAX_RENEWALS = 5
 const RENEWALS_WITHIN_MS = 60_000
 /** Requests to one token endpoint at one time: thousands of grants can run out together. */
 const AT_ONCE = 8
+/** What nobody waits for and does not find room here is renewed a little later. */
+const MAX_QUIET = 64
+/** A new token that cannot be written down is tried again: the one before may be worth nothing by now. */
+const WRITE_AGAIN_MS = 500
 /** Just as much as a request may be on its way: a token is not sent in the last moments of its life. */
 export const MARGIN_MS = 2000
 /** Before its end, and no more than a quarter of its life. */
@@ -68,28 +74,53 @@ export function createRenewal(deps: RenewalDeps): Renewal {
   >()
   const renewals = new Map<string, readonly number[]>()
   const turns = createTurns(AT_ONCE)
+  /** Places at which what is due is being renewed: one that does not answer holds up nobody else. */
+  const sweeping = new Set<string>()
 
   function isDue(grant: Grant): boolean {
     const life = lifeOf(grant)
     if (life === undefined) return false
     const ahead = Math.min((life.toMs - life.fromMs) / 4, AHEAD_MS)
+    const leftMs = life.toMs - MARGIN_MS - clock.nowMs()
     // Those that were issued together are not renewed together.
-    return clock.nowMs() >= life.toMs - MARGIN_MS - ahead * (1 - spreadOf(grant.uid) / 2)
+    return leftMs <= ahead && leftMs <= ahead * (1 - spreadOf(grant.uid) / 2)
   }
 
-  function renew(grant: Grant): Promise<Result<Grant, string>> {
+  function renew(grant: Grant, quiet = false): Promise<Result<Grant, string>> {
     const key = keyOf(grant)
     const going = running.get(key)
     if (going !== undefined) return going
     const pause = pauses.get(key)
     if (pause !== undefined && clock.tickMs() < pause.untilTick) return Promise.resolve(err(pause.problem))
-    const run = renewOnce(grant).finally(() => running.delete(key))
+    const run = renewInTurn(grant, quiet).finally(() => running.delete(key))
     running.set(key, run)
     return run
   }
 
-  async function renewOnce(known: Grant): Promise<Result<Grant, string>> {
-    const { grant, mine } = await claim(known)
+  /**
+   * Claimed when its turn has come and not before: in a long queue, what was claimed at its end would be another's long
+   * before its turn.
+   */
+  async function renewInTurn(known: Grant, quiet: boolean): Promise<Result<Grant, string>> {
+    // A process that lives no more renews nothing: what it had begun is begun again at once, while an old token may
+    // still be taken.
+    const gone = new Set<string>()
+    for (;;) {
+      const done = await turns.take(
+        placeOf(known),
+        async () => {
+          const claimed = await claim(known, gone)
+          return claimed.waitsFor === undefined ? renewClaimed(known, claimed) : claimed.waitsFor
+        },
+        quiet,
+      )
+      if (typeof done !== 'string') return done
+      if ((await deps.goneOf([done])).includes(done)) gone.add(done)
+      else await new Promise((resolve) => setTimeout(resolve, LOOK_MS))
+    }
+  }
+
+  async function renewClaimed(known: Grant, { grant, mine }: Claimed): Promise<Result<Grant, string>> {
     if (grant === undefined) return err(`the grant ${known.name} has been taken back`)
     if (!mine) return ok(grant)
     if (isSignIn(grant)) return renewSignIn(grant)
@@ -97,7 +128,7 @@ export function createRenewal(deps: RenewalDeps): Renewal {
     if (login !== undefined) return renewLoginOf(grant, login)
     const source = sourceOf(grant)
     if (source === undefined) return err(await trouble(grant, loginNeeded(grant, NOT_TAKEN)))
-    const issued = await inTurn(grant, source.authorizationServer.token_endpoint, () =>
+    const issued = await deps.recorded(refreshOf(grant), () =>
       refreshTokens(
         {
           authorizationServer: source.authorizationServer,
@@ -116,27 +147,15 @@ export function createRenewal(deps: RenewalDeps): Renewal {
 
   async function renewLoginOf(grant: Grant, refresh: Refresh): Promise<Result<Grant, string>> {
     const sender = deps.fetcherFor(new URL(refresh.tokenEndpoint).origin, [])
-    const done = await inTurn(grant, refresh.tokenEndpoint, () =>
-      renewLogin(grant, refresh, { sender, clock }),
-    )
+    const done = await deps.recorded(refreshOf(grant), () => renewLogin(grant, refresh, { sender, clock }))
     if (!done.ok) return err(await failed(grant, done.error))
     return ok(await kept(grant, (stored) => ({ ...stored, ...done.value })))
   }
 
   async function renewSignIn(grant: Grant): Promise<Result<Grant, string>> {
-    const endpoint = grant.oauth?.authorizationServer.token_endpoint ?? ''
-    const issued = await inTurn(grant, endpoint, () => deps.signIns.renew(grant))
+    const issued = await deps.recorded(refreshOf(grant), () => deps.signIns.renew(grant))
     return issued.ok ? ok(await keep(grant, issued.value)) : err(await failed(grant, issued.error))
   }
-
-  const inTurn = <T>(
-    { holder, name, server }: Grant,
-    endpoint: string,
-    work: () => Promise<Result<T, TokenFailure>>,
-  ): Promise<Result<T, TokenFailure>> =>
-    turns.take(new URL(endpoint).origin, () =>
-      deps.recorded({ doing: 'refresh', holder, grant: name, server }, work),
-    )
 
   async function failed(
     grant: Grant,
@@ -144,6 +163,7 @@ export function createRenewal(deps: RenewalDeps): Renewal {
   ): Promise<string> {
     const key = keyOf(grant)
     const ms = Math.min((pauses.get(key)?.ms ?? FIRST_PAUSE_MS / 2) * 2, MAX_PAUSE_MS)
+    if (pauses.size > MAX_REMEMBERED) pauses.clear()
     pauses.set(key, { untilTick: clock.tickMs() + ms, ms, problem: message })
     log.warn({ grant: grant.name, reason: message }, 'a grant could not be refreshed')
     await keeper.update(
@@ -156,28 +176,22 @@ export function createRenewal(deps: RenewalDeps): Renewal {
   }
 
   /** A refresh token may be good for one use: of all processes on the database, one uses it. */
-  async function claim(known: Grant): Promise<{ readonly grant: Grant | undefined; readonly mine: boolean }> {
-    // A process that lives no more renews nothing: what it had begun is begun again at once, while an old token may
-    // still be taken.
-    const gone = new Set<string>()
-    for (;;) {
-      let mine = false
-      let waitsFor: string | undefined
-      const grant = await keeper.update(
-        known,
-        (stored) => {
-          waitsFor = stored === undefined ? undefined : renewerOf(stored, gone)
-          mine = stored !== undefined && hasTokensOf(stored, known) && waitsFor === undefined
-          return mine && stored !== undefined
-            ? { ...stored, renewing: { by: deps.self, untilMs: clock.nowMs() + LEASE_MS } }
-            : undefined
-        },
-        false,
-      )
-      if (mine || grant === undefined || !hasTokensOf(grant, known)) return { grant, mine }
-      if (waitsFor !== undefined && (await deps.goneOf([waitsFor])).includes(waitsFor)) gone.add(waitsFor)
-      else await new Promise((resolve) => setTimeout(resolve, LOOK_MS))
-    }
+  async function claim(known: Grant, gone: ReadonlySet<string>): Promise<Claimed> {
+    let mine = false
+    let waitsFor: string | undefined
+    const grant = await keeper.update(
+      known,
+      (stored) => {
+        const isWanted = stored !== undefined && hasTokensOf(stored, known)
+        waitsFor = isWanted ? renewerOf(stored, gone) : undefined
+        mine = isWanted && waitsFor === undefined
+        return mine && stored !== undefined
+          ? { ...stored, renewing: { by: deps.self, untilMs: clock.nowMs() + LEASE_MS } }
+          : undefined
+      },
+      false,
+    )
+    return { grant, mine, waitsFor }
   }
 
   /** Which other process renews it at this moment. */
@@ -195,23 +209,66 @@ export function createRenewal(deps: RenewalDeps): Renewal {
     }))
 
   async function kept(grant: Grant, renew: (stored: Grant) => Grant): Promise<Grant> {
-    const after = await keeper.update(
-      grant,
-      (stored) => {
-        // Taken back, or authorized anew, while its issuer was asked.
-        if (stored === undefined || !hasTokensOf(stored, grant)) return undefined
-        return {
-          ...renew(stored),
-          trouble: stored.trouble?.kind === 'login' ? undefined : stored.trouble,
-          refreshed: { atMs: clock.nowMs(), problem: undefined },
-          renewing: undefined,
-        }
-      },
-      false,
+    const after = await written(() =>
+      keeper.update(
+        grant,
+        (stored) => {
+          // Taken back, or authorized anew, while its issuer was asked.
+          if (stored === undefined || !hasTokensOf(stored, grant)) return undefined
+          return {
+            ...renew(stored),
+            trouble: stored.trouble?.kind === 'login' ? undefined : stored.trouble,
+            refreshed: { atMs: clock.nowMs(), problem: undefined },
+            renewing: undefined,
+          }
+        },
+        false,
+      ),
     )
     pauses.delete(keyOf(grant))
     log.info({ grant: grant.name }, 'a grant was refreshed')
     return after ?? grant
+  }
+
+  /** As long as nobody else may try, whatever becomes of the database meanwhile. */
+  async function written<T>(write: () => Promise<T>): Promise<T> {
+    const untilTick = clock.tickMs() + LEASE_MS
+    for (;;) {
+      try {
+        return await write()
+      } catch (thrown) {
+        if (clock.tickMs() >= untilTick) throw thrown
+        log.warn({ err: thrown }, 'a refreshed grant cannot be written yet')
+      }
+      await new Promise((resolve) => setTimeout(resolve, WRITE_AGAIN_MS))
+    }
+  }
+
+  const isPaused = (grant: Grant): boolean => clock.tickMs() < (pauses.get(keyOf(grant))?.untilTick ?? 0)
+
+  /** Nobody waits for it. Never rejects. */
+  async function renewUnasked(grant: Grant): Promise<void> {
+    if (isPaused(grant)) return
+    try {
+      await renew(grant, true)
+    } catch (thrown) {
+      // The database is away, or it does not open.
+      log.warn({ err: thrown, grant: grant.name }, 'a grant could not be refreshed ahead of its end')
+    }
+  }
+
+  async function renewDueAt(place: string, due: readonly Grant[]): Promise<void> {
+    const left = due.values()
+    const work = async (): Promise<void> => {
+      for (const grant of left) {
+        // What has become of it while the others had their turn.
+        const known = keeper.peek(keyOf(grant))
+        if (known !== undefined && isDue(known)) await renewUnasked(known)
+      }
+    }
+    sweeping.add(place)
+    await Promise.all(Array.from({ length: AT_ONCE }, work))
+    sweeping.delete(place)
   }
 
   async function trouble(grant: Grant, { kind, message }: Omit<Trouble, 'atMs'>): Promise<string> {
@@ -229,12 +286,16 @@ export function createRenewal(deps: RenewalDeps): Renewal {
 
   return {
     isDue,
-    renew,
+    renew: (grant) => renew(grant),
     renewQuietly(grant) {
-      if (clock.tickMs() < (pauses.get(keyOf(grant))?.untilTick ?? 0)) return
-      renew(grant).catch((thrown: unknown) =>
-        log.error({ err: thrown, grant: grant.name }, 'refresh met a bug'),
-      )
+      if (running.has(keyOf(grant)) || turns.quietAt(placeOf(grant)) >= MAX_QUIET) return
+      void renewUnasked(grant)
+    },
+    async renewDue(known) {
+      const due = [...known].filter(isDue)
+      const places = Map.groupBy(due, placeOf)
+      const idle = [...places].filter(([place]) => !sweeping.has(place))
+      await Promise.all(idle.map(([place, grants]) => renewDueAt(place, grants)))
     },
     mayRenew(grant) {
       const key = keyOf(grant)
@@ -250,6 +311,26 @@ export function createRenewal(deps: RenewalDeps): Renewal {
 }
 
 const MAX_REMEMBERED = 10_000
+
+interface Claimed {
+  readonly grant: Grant | undefined
+  readonly mine: boolean
+  /** Another process renews it at this moment. */
+  readonly waitsFor: string | undefined
+}
+
+const refreshOf = ({ holder, name, server }: Grant): Doing => ({
+  doing: 'refresh',
+  holder,
+  grant: name,
+  server,
+})
+
+/** Where it is renewed. */
+function placeOf(grant: Grant): string {
+  const endpoint = grant.oauth?.authorizationServer.token_endpoint ?? loginRefresh(grant)?.tokenEndpoint
+  return endpoint === undefined ? '' : new URL(endpoint).origin
+}
 
 export const NOT_TAKEN = 'its token is no longer taken'
 
