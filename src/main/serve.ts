@@ -12,6 +12,7 @@ import { housekeeping } from './housekeeping.ts'
 import { runJobs } from './leases/jobs.ts'
 import { createInstanceSource } from './instance-source.ts'
 import { createLeases } from './leases/leases.ts'
+import { createLeftGrants } from './left-grants.ts'
 import { createLeftSessions } from './left-sessions.ts'
 import { createConnectDesk } from './connect/desk.ts'
 import { createTickets } from './connect/ticket.ts'
@@ -219,6 +220,7 @@ export async function serve(config: ServeConfig): Promise<Daemon> {
     })
     runJobs(leases, log, jobs)
     leases.withLease('replace-keys', (signal) => parts.keys.lead(signal))
+    leases.withLease('left-grants', createLeftGrants({ db: store.control, grants, snapshot, log }))
     // Not before: who has sessions and is not to be found is taken for one that is gone.
     upstreamSessions.begin()
     const served = {

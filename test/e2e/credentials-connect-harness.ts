@@ -9,7 +9,7 @@ import {
 import type { Browser, Page } from 'playwright-core'
 import type { Daemon } from '../fixtures/daemon.ts'
 import type { ResourceProvider } from '../fixtures/resource-provider.ts'
-import { createToken, endpoint, httpServer, project, type Access, type Json } from './gateway-harness.ts'
+import { at, createToken, endpoint, httpServer, project, type Access, type Json } from './gateway-harness.ts'
 
 /* People with accounts of their own at one server, their agents, and their browsers. */
 
@@ -66,11 +66,16 @@ export interface Agent {
   watchTools(): Promise<void>
   /** Addresses that it was asked to open. */
   readonly opened: string[]
+  /** Pages that an error wants to be opened. */
+  elicitations(error: unknown): Wanted
   /** Elicitations that it was told are complete. */
   readonly completed: string[]
   changes: number
   close(): Promise<void>
 }
+
+type Wanted = readonly [{ readonly url: string; readonly elicitationId: string }]
+const wantedIn = (error: unknown): Wanted => at(error, 'data.elicitations') as Wanted
 
 export type Opens = (url: string) => Promise<void>
 
@@ -93,6 +98,7 @@ export async function modernAgent(access: Access, open: Opens = () => Promise.re
   })
   const agent: Agent = {
     opened,
+    elicitations: wantedIn,
     completed: [],
     changes: 0,
     call: (name, args = {}) => client.callTool({ name, arguments: args }, { timeout: 60_000 }),
@@ -114,6 +120,7 @@ export async function legacyAgent(access: Access, opensPages = true): Promise<Ag
   if (opensPages) client.setRequestHandler(ElicitRequestSchema, () => ({ action: 'accept' }))
   const agent: Agent = {
     opened,
+    elicitations: wantedIn,
     completed,
     changes: 0,
     call: (name, args = {}) => client.callTool({ name, arguments: args }),
@@ -129,6 +136,9 @@ export async function legacyAgent(access: Access, opensPages = true): Promise<Ag
   await client.connect(new Http1(new URL(access.url), transport(access)))
   return agent
 }
+
+/** Who the server thinks is calling. */
+export const whoIn = (result: Json): Json => JSON.parse(String(at(result, 'content.0.text'))) as Json
 
 /** The link that a tool error holds for people. */
 export const linkIn = (text: string): string => /http:\/\/[^\s"\\]+\/connect\/[\w.-]+/.exec(text)?.[0] ?? ''
