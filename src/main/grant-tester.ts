@@ -96,7 +96,7 @@ export function createGrantTester(deps: GrantTesterDeps): GrantTester & { close(
       if (server !== undefined) return atServer(grant, server)
       const { provider } = readGrantId(grant.name)
       return provider === 'oauth' || provider === 'mcp'
-        ? unknown('no server names it; set spec.auth.grant of the server that it is for')
+        ? unknown('no server uses it yet; name it in spec.auth of the one that it is for')
         : atProvider(grant)
     },
     async close() {

@@ -37,7 +37,7 @@ export async function testGrant(
   const { provider, qualifier, values } = grant
   if (provider.check !== undefined) return await provider.check(values, qualifier, deps.tools)
   const calls = provider.validations.filter(({ field }) => values.secret[field] !== undefined)
-  if (calls.length === 0) return unknown(`${provider.title} has no call that tells whether it works`)
+  if (calls.length === 0) return unknown(`${provider.title} has no call that would tell`)
   const verdicts: Verdict[] = []
   for (const call of calls) {
     const verdict = await ask(call, grant, deps.sender)
