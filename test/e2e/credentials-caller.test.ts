@@ -5,6 +5,7 @@ import { makeHome, removeHome, startDaemon, type Daemon } from '../fixtures/daem
 import { startOidcProvider, type OidcProvider } from '../fixtures/oidc-provider.ts'
 import { startResourceProvider, type ResourceProvider } from '../fixtures/resource-provider.ts'
 import { createScanner } from './canary-scan.ts'
+import { runInMemory } from './cli-in-memory.ts'
 import { allAtOnce, failed, whoami, type Who } from './credentials-harness.ts'
 import {
   type Access,
@@ -100,12 +101,11 @@ const digestOf = (token: string): string => hash('sha256', token, 'base64url').s
 test('until it is prepared, whoever calls is led to a page; it is prepared without anybody authorizing anything', async () => {
   await signIn('ada')
   expect(await callAs('ada')).toContain(LINK)
-  const { clientId, secret: clientSecret } = CLIENT
-  const body = { name: 'notes', server: 'notes', clientId, clientSecret, exchange: { audience: 'urn:notes' } }
-  expect(await daemon.call('POST', '/api/v1/grants', body)).toMatchObject({
-    issuer: partner.issuer,
-    usedByServer: true,
-  })
+  const command = `grant oauth notes --server notes --client-id ${CLIENT.clientId} --client-secret-stdin --exchange --audience urn:notes`
+  const env = { CASTELLAN_HOME: home }
+  const { code, err } = await runInMemory(command.split(' '), { env, stdin: CLIENT.secret })
+  expect([code, err]).toEqual([0, expect.stringContaining('oauth:notes prepared')])
+  expect(err).not.toContain('does not use it')
   const { items } = (await daemon.call('GET', '/api/v1/grants')) as { readonly items: readonly Json[] }
   expect(items).toMatchObject([{ name: 'oauth:notes', holder: '', state: 'ready', source: 'exchange' }])
 })
@@ -155,6 +155,18 @@ test('a scope that the server demands is asked for with the next exchange', asyn
   const { text } = await modernCaller(access).ask('tools/call', { name: 'write', arguments: {} })
   expect(text).toContain('written')
   expect(partner.last('exchange').get('scope')).toContain('notes:write')
+})
+
+test('a scope that is not given to the caller costs the call that needs it, and no other', async () => {
+  const access = await accessOf('bob')
+  partner.hook({
+    instead: (asked) =>
+      asked.get('scope')?.includes('notes:write') === true ? { error: 'invalid_scope' } : undefined,
+  })
+  const { text } = await modernCaller(access).ask('tools/call', { name: 'write', arguments: {} })
+  expect(text).toContain('invalid_scope')
+  partner.hook()
+  await until('the server is tried again', async () => typeof (await callAs('bob')) !== 'string')
 })
 
 test('what came with the sign-in is renewed when it has run out, and again with what was rotated', async () => {

@@ -4,7 +4,7 @@ import { choice, defineCommand, flag, list, text } from '../define-command.ts'
 import { usage } from '../failure.ts'
 import { qualifierOf } from '../granting/grant-word.ts'
 import { HOLDER_OPTIONS, holderOf } from '../granting/holder-options.ts'
-import { giveOAuthGrant } from '../granting/oauth-request.ts'
+import { giveOAuthGrant, type OAuthRequest } from '../granting/oauth-request.ts'
 
 export const grantOauth = defineCommand({
   arguments: ['<name>'],
@@ -34,6 +34,15 @@ export const grantOauth = defineCommand({
       '--allow-without-pkce-advertised',
       'also at an authorization server that does not say that it supports PKCE with S256',
     ),
+    exchange: flag(
+      '--exchange',
+      'nobody authorizes it: what is sent is given in exchange for the sign-in of whoever calls',
+    ),
+    subject: choice('--subject <token>', 'what is shown of a sign-in; default id_token', [
+      'id_token',
+      'access_token',
+    ]),
+    audience: text('--audience <name>', 'how the authorization server calls what it is exchanged for'),
     detach: flag('-d, --detach', 'print the address and end; castellan grant list shows how it went'),
     ...HOLDER_OPTIONS,
   },
@@ -44,10 +53,12 @@ export const grantOauth = defineCommand({
     'castellan grant oauth notion --server notion --mine',
     'castellan grant oauth linear --url https://mcp.linear.app/mcp --no-browser',
     'pass show asana | castellan grant oauth asana --server asana --client-id 1207 --client-secret-stdin',
+    'castellan grant oauth notes --server notes --client-id gateway --exchange',
   ],
   async run({ args: [given = ''], options, target, context }) {
     if (options.server !== undefined && options.url !== undefined)
       throw usage('it is said twice what it is for', 'give either --server or --url')
+    const exchange = exchangeIn(options)
     const { issuer, authUrl, tokenUrl, deviceUrl, revocationUrl, tokenAuthMethod } = options
     const { server, url, clientId, clientMetadataUrl } = options
     const request = {
@@ -57,7 +68,7 @@ export const grantOauth = defineCommand({
       allowWithoutPkceAdvertised: options.allowWithoutPkce || undefined,
     } as const
     const settings = { issuer, authUrl, tokenUrl, deviceUrl, revocationUrl, tokenAuthMethod }
-    const about = { server, url, clientId, clientMetadataUrl }
+    const about = { server, url, clientId, clientMetadataUrl, exchange }
     const holder = holderOf(options)
     const clientSecret = options.clientSecretStdin ? await secretFrom(context) : undefined
     await giveOAuthGrant(Object.assign({ clientSecret }, request, about, settings, holder), {
@@ -69,6 +80,29 @@ export const grantOauth = defineCommand({
     return 0
   },
 })
+
+function exchangeIn({
+  exchange,
+  subject,
+  audience,
+  noBrowser,
+  detach,
+}: {
+  readonly exchange: boolean
+  readonly subject: string | undefined
+  readonly audience: string | undefined
+  readonly noBrowser: boolean
+  readonly detach: boolean
+}): OAuthRequest['exchange'] {
+  if (exchange) {
+    if (noBrowser || detach)
+      throw usage('with --exchange nobody opens an address', 'leave out --no-browser and --detach')
+    return { subject, audience }
+  }
+  if (subject !== undefined || audience !== undefined)
+    throw usage('--subject and --audience are about an exchange', 'add --exchange')
+  return undefined
+}
 
 const scopesIn = (given: readonly string[]): readonly string[] | undefined => {
   const scopes = given.flatMap((one) => one.split(/[ ,]+/)).filter((scope) => scope !== '')

@@ -26,6 +26,9 @@ export interface OAuthRequest {
   readonly for?: string | undefined
   readonly device?: true | undefined
   readonly allowWithoutPkceAdvertised?: true | undefined
+  readonly exchange?:
+    | { readonly subject: string | undefined; readonly audience: string | undefined }
+    | undefined
 }
 
 /**
@@ -47,7 +50,10 @@ export async function giveOAuthGrant(
   const answer = await callApi(target, ['grants'], { method: 'POST', body: jsonBody(request) })
   const started = JSON.parse(answer) as Started
   printLines(context.stderr, headOf(started))
-  if (detach) showAddress(started, context)
+  const { exchange } = request
+  if (exchange !== undefined)
+    printLines(context.stderr, [`${started.name} prepared: sign-ins of callers are exchanged with it`])
+  else if (detach) showAddress(started, context)
   else {
     await authorize(started, given)
     printLines(context.stderr, [`${started.name} authorized`])
@@ -55,7 +61,10 @@ export async function giveOAuthGrant(
   if (!started.usedByServer && request.server !== undefined)
     printLines(context.stderr, [
       `server/${request.server} does not use it; write into its manifest:`,
-      ...authSnippet(started.name, { profile: request.profile }),
+      ...authSnippet(started.name, {
+        profile: request.profile,
+        whose: exchange === undefined ? undefined : 'caller',
+      }),
     ])
 }
 

@@ -270,7 +270,8 @@ async function startAuthorization(deps: GrantRouteDeps, call: Call): Promise<Res
     const { clientSecret, ...others } = rest
     const secret = clientSecret === undefined ? {} : { clientSecret: new SecretValue(clientSecret) }
     const request = { key, server, url, flags: { ...others, ...secret } }
-    const about = { name: key.name, usedByServer: spec?.auth?.grant === key.name }
+    const isUsed = spec?.auth?.grant === key.name && (exchange === undefined || spec.auth.whose === 'caller')
+    const about = { name: key.name, usedByServer: isUsed }
     if (exchange !== undefined) {
       const { subject, audience } = exchange
       return json({ ...(await deps.grants.prepareExchange({ ...request, subject, audience })), ...about })
