@@ -66,7 +66,7 @@ export interface Attempts {
 }
 
 /** MCP, "Open redirection": short, and single use. */
-export const ATTEMPT_MS = 10 * 60_000
+const ATTEMPT_MS = 10 * 60_000
 /** An end that another process has seen. */
 const LOOK_MS = 500
 

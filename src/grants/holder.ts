@@ -7,9 +7,5 @@ export type Holder = string
 /** Everybody's who may use what names it. */
 export const SHARED: Holder = ''
 
-const HOLDER = /^(?:|local-admin|(?:user|service-account|project):[A-Za-z0-9_-]{1,64})$/
-
-export const isHolder = (text: string): text is Holder => HOLDER.test(text)
-
 /** Whose a grant is to be, when a Server says so. */
 export type Whose = 'shared' | 'per-user' | 'per-project' | 'caller'

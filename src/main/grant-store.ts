@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Clock } from '../lib/clock.ts'
 import { Fault } from '../lib/fault.ts'
 import { keyOf, type Grant, type GrantStore, type HeldClient, type OAuthState } from '../grants/grant.ts'
@@ -31,10 +32,11 @@ export function createGrantStore({ store, sealer, clock }: GrantStoreDeps): Gran
       const [stored] = await listGrants(store.control, { key: keyOf(key) })
       return stored && shelf.read(stored)
     },
-    async save(grant, told) {
-      const stored = shelf.write(grant, clock.nowMs())
-      return (await saveGrant(store, stored, told)) ? shelf.read(stored) : undefined
-    },
+    save: (grant, told) =>
+      patiently(async () => {
+        const stored = shelf.write(grant, clock.nowMs())
+        return (await saveGrant(store, stored, told)) ? shelf.read(stored) : undefined
+      }),
     remove: (key) => removeGrant(store, keyOf(key), clock.nowMs()),
     async changes() {
       if (seen === undefined) {
@@ -47,6 +49,25 @@ export function createGrantStore({ store, sealer, clock }: GrantStoreDeps): Gran
     },
   }
 }
+
+/** While a master key is replaced, what was sealed a moment ago may be sealed with the one before. */
+const TRIES = 5
+const PAUSE_MS = 500
+
+async function patiently<T>(work: () => Promise<T>): Promise<T> {
+  for (let tried = 1; ; tried++) {
+    try {
+      return await work()
+    } catch (thrown) {
+      if (tried >= TRIES || !mayPass(thrown)) throw thrown
+      await sleep(PAUSE_MS, undefined, { ref: false })
+    }
+  }
+}
+
+/** Of a database and of a key, not of us. */
+const mayPass = (thrown: unknown): boolean =>
+  thrown instanceof Fault ? thrown.code === 'unavailable' : !(thrown instanceof TypeError)
 
 const ACCESS = 'access_token'
 const REFRESH = 'refresh_token'

@@ -1,3 +1,5 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { sql } from 'kysely'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -12,6 +14,7 @@ import { loadMasterKey } from '../../src/secrets/master-key.ts'
 import { createSealer } from '../../src/secrets/sealing.ts'
 import { openStore } from '../../src/store/open.ts'
 import type { Store } from '../../src/store/store.ts'
+import { until } from './gateway-harness.ts'
 import { startAuthorizationServer, type AuthorizationServer } from '../fixtures/authorization-server.ts'
 import { NO_SIGN_INS } from '../fixtures/no-sign-ins.ts'
 
@@ -102,6 +105,23 @@ test('a renewal and an authorization at the same time lose neither', async () =>
     }),
   ])
   for (const keeper of two) expect(await keeper.ready(WANTED, purpose())).toMatchObject({ ok: true })
+})
+
+test('what was renewed is written down once the database takes it again, and not given up before', async () => {
+  const [one] = two
+  if (one === undefined) throw new Error('one')
+  await authorize(one)
+  // The claim is taken; what comes of it is not, for a while.
+  await sql`create trigger away before update on grants when new.state not like '%"renewing"%'
+    begin select raise(abort, 'away'); end`.execute(store.control)
+  const before = authorization.count('refresh')
+  const renewed = one.refresh(KEY)
+  await until('the refresh', () => authorization.count('refresh') > before)
+  await sleep(1200)
+  await sql`drop trigger away`.execute(store.control)
+  expect(await renewed).toMatchObject({ state: 'ready' })
+  expect(authorization.count('refresh')).toBe(before + 1)
+  expect(await open('fourth').ready(WANTED, purpose())).toEqual(await one.ready(WANTED, purpose()))
 })
 
 test('a secret that was changed does not open, and the grant is to be given again', async () => {

@@ -92,7 +92,7 @@ const serverOf = (x: Exchange): string => need(x.route, 'route').server.name
 const messageFor = (x: Exchange): string =>
   `To use ${serverOf(x)}, the user has to connect an account of theirs.`
 
-export function wantedBy(x: Exchange): ConnectionWanted | undefined {
+function wantedBy(x: Exchange): ConnectionWanted | undefined {
   const { name, holder } = need(x.route, 'route').server
   return holder === undefined ? undefined : { server: name, holder }
 }
