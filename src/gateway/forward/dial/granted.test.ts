@@ -36,7 +36,13 @@ beforeEach(async () => {
     seen.push(request.headers)
     const good = request.headers.authorization === `Bearer ${NEW.reveal()}`
     const headers = { 'content-type': 'application/json', 'www-authenticate': 'Bearer scope="a"' }
-    if (request.url === '/forbidden') response.writeHead(403, headers).end('{}')
+    if (request.url === '/parrot')
+      response
+        .writeHead(403, {
+          'www-authenticate': `Bearer error="insufficient_scope", scope="${request.headers.authorization?.slice(7)}"`,
+        })
+        .end()
+    else if (request.url === '/forbidden') response.writeHead(403, headers).end('{}')
     else if (good) response.end('not asked for')
     else response.writeHead(401, headers).end(Buffer.alloc(request.url === '/long' ? 1024 * 1024 : 2))
   })
@@ -146,6 +152,12 @@ test('a refusal that only a user can mend says so', async () => {
     connect: true,
   })
   expect(seen).toHaveLength(1)
+})
+
+test('a challenge that repeats the token demands nothing', async () => {
+  const one = play([NEW], () => Promise.resolve(err(undefined)))
+  expect((await ask(one, '/parrot')).failure).toMatchObject({ kind: 'refused', status: 403 })
+  expect(one.refused).toEqual([{ used: NEW, status: 403, challenge: undefined }])
 })
 
 test('a grant that cannot be looked up is a failure, not silence', async () => {

@@ -1,5 +1,6 @@
 import type { Dispatcher } from 'undici'
 import type { SecretValue } from '../../../lib/secret-value.ts'
+import { createRedactor } from '../../../secrets/redact.ts'
 import type { GrantProblem, GrantUse } from '../../inject/grants.ts'
 import type { FirstSends } from './first-sends.ts'
 import { GrantRefused } from './grant-refused.ts'
@@ -81,7 +82,7 @@ class GrantedRequest implements Dispatcher.DispatchHandler {
     if (statusCode === 401 || (statusCode === 403 && challenge !== undefined))
       this.#refusal = {
         status: statusCode,
-        challenge: Array.isArray(challenge) ? challenge.join(', ') : challenge,
+        challenge: this.#withoutOurs(Array.isArray(challenge) ? challenge.join(', ') : challenge),
       }
     else this.#about.handler.onResponseStart?.(controller, statusCode, headers, statusMessage)
   }
@@ -103,6 +104,12 @@ class GrantedRequest implements Dispatcher.DispatchHandler {
   onResponseError(controller: Dispatcher.DispatchController, error: Error): void {
     if (this.#refusal === undefined) this.#about.handler.onResponseError?.(controller, error)
     else void this.#refused()
+  }
+
+  /** What it demands is kept in the open: a challenge that repeats what was sent demands nothing. */
+  #withoutOurs(challenge: string | undefined): string | undefined {
+    if (challenge === undefined || this.#token === undefined) return challenge
+    return createRedactor([this.#token])(challenge) === challenge ? challenge : undefined
   }
 
   async #refused(): Promise<void> {
