@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { SHARED } from '../../grants/holder.ts'
 import type { ShownGrant } from '../render/grants.ts'
 import { renderStatus, type StatusReport } from '../render/status.ts'
@@ -101,13 +102,16 @@ async function statusReport(deps: DaemonRouteDeps, call: Call): Promise<StatusRe
   }
 }
 
+/** For how long what is kept of grants is waited for. */
+const GRANTS_MS = 2000
+
 /** Those that all share, for whoever may view them, and the caller's own. */
 async function grantsFor(deps: DaemonRouteDeps, { access, principal }: Call): Promise<readonly ShownGrant[]> {
   const shared = access.decide({ verb: 'view', kind: 'grants' }).allowed
   const holders = [...(shared ? [SHARED] : []), ...personOf(principal)]
   const read = holders.map((holder) => deps.grants.list({ holder }))
   // Status is asked for when something is wrong: a database that is away must not take it with it.
-  const lists = await Promise.all(read).catch(() => [])
+  const lists = await Promise.race([Promise.all(read), sleep(GRANTS_MS, [], { ref: false })]).catch(() => [])
   return lists.flat().map((report) => shownGrant(deps, report))
 }
 
