@@ -4,6 +4,7 @@ import { authorize } from './authorize.ts'
 import { bridge } from './bridge.ts'
 import { calls } from './calls.ts'
 import { peers } from './compare-peers.ts'
+import { grants } from './grants.ts'
 import { measureGrowth } from './growth.ts'
 import type { Timing } from './measure.ts'
 import type { Bench, Part } from './part.ts'
@@ -28,6 +29,7 @@ const PARTS: Readonly<Record<string, Part>> = {
   start,
   apply: applying,
   bridge,
+  grants,
   sessions,
   growth,
 }
