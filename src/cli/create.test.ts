@@ -60,6 +60,7 @@ test.each([
       's/k',
       '--users',
       'existing',
+      '--keep-tokens',
     ],
     'identityproviders',
     {
@@ -67,6 +68,7 @@ test.each([
       clientId: 'c',
       clientSecret: { secretRef: { name: 's', key: 'k' } },
       users: 'existing',
+      keepTokens: true,
     },
   ],
   [

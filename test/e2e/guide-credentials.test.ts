@@ -4,7 +4,8 @@ import { globSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, expect, test } from 'vitest'
 import { BIN } from '../fixtures/daemon.ts'
-import { startResourceProvider, type ResourceProvider } from '../fixtures/resource-provider.ts'
+import { startOidcProvider } from '../fixtures/oidc-provider.ts'
+import { startResourceProvider } from '../fixtures/resource-provider.ts'
 import { browse } from './guide-browser.ts'
 import { readPage, writePage, type Part, type Step } from './guide-page.ts'
 import {
@@ -61,9 +62,7 @@ function makeKeys(folder: string): {
 const originOf = ({ url }: { readonly url: string }): string => new URL(url).origin
 
 /** The servers of the page. */
-async function startServers(
-  folder: string,
-): Promise<{ readonly real: Real; readonly provider: ResourceProvider }> {
+async function startServers(folder: string): Promise<Real> {
   const keys = makeKeys(folder)
   const provider = await keep(startResourceProvider({ accounts: ['you', 'ada', 'grace'] }))
   const issuer = await keep(startSilentIssuer(CLIENT.id, CLIENT.secret))
@@ -72,19 +71,16 @@ async function startServers(
   const tracker = await keep(
     startKeyed({ header: 'Authorization', keys: () => issuer.issued, tool: 'tickets' }),
   )
-  return {
-    provider,
-    real: [
-      ['https://search.example.com', originOf(search)],
-      // Nobody is there, and nothing may be sent there.
-      ['https://search.example.org', `http://localhost:${await freePort()}`],
-      ['https://rockets.example.com', originOf(rockets)],
-      ['https://login.tracker.example.com', issuer.origin],
-      ['https://tracker.example.com', originOf(tracker)],
-      ['https://notes.example.com', originOf(provider)],
-      ['https://login.example.com', provider.issuer],
-    ],
-  }
+  return [
+    ['https://search.example.com', originOf(search)],
+    // Nobody is there, and nothing may be sent there.
+    ['https://search.example.org', `http://localhost:${await freePort()}`],
+    ['https://rockets.example.com', originOf(rockets)],
+    ['https://login.tracker.example.com', issuer.origin],
+    ['https://tracker.example.com', originOf(tracker)],
+    ['https://notes.example.com', originOf(provider)],
+    ['https://login.example.com', provider.issuer],
+  ]
 }
 
 const program = (name: string): string => `${process.execPath} ${join(REPOSITORY, 'test/e2e', name)}`
@@ -107,6 +103,31 @@ function stepsOf(parts: readonly Part[], store: string): Step[] {
     .filter(({ marks }) => hasTerminal || !marks.includes('typed'))
 }
 
+/** A company, and a server of somebody else that takes its word for who is calling. */
+async function startCompany(folder: string, daemonPort: string): Promise<Real> {
+  const secret = randomUUID()
+  writeFileSync(join(folder, 'wiki.secret'), `${secret}\n`)
+  const company = await keep(
+    startOidcProvider({
+      accounts: { cleo: { email: 'cleo@example.com', email_verified: true } },
+      redirectUris: [`http://127.0.0.1:${daemonPort}/oauth/sign-in/callback`],
+      offline: true,
+    }),
+  )
+  const wiki = await keep(
+    startResourceProvider({
+      accounts: ['cleo'],
+      trusts: { issuer: company.issuer, clientId: company.clientId },
+      clients: [{ clientId: 'castellan-at-wiki', secret }],
+    }),
+  )
+  return [
+    ['https://login.company.example', company.issuer],
+    ['https://wiki.example.com', originOf(wiki)],
+    ['https://login.wiki.example.com', wiki.issuer],
+  ]
+}
+
 /** What the person in front of a terminal is called. */
 const personAt = (terminal: string): string => (terminal === 'host' ? 'you' : terminal)
 
@@ -117,14 +138,15 @@ test.for(['sqlite', 'postgres'])(
     const home = makeReadersHome(FOLDER, cleanUp)
     const folder = join(home, FOLDER)
     cleanUp.later(() => endDaemons([join(folder, 'daemon')]))
-    const { real: servers } = await startServers(folder)
+    const port = String(await freePort())
     const real: Real = [
       ['/home/you', home],
-      ...servers,
+      ...(await startServers(folder)),
+      ...(await startCompany(folder, port)),
       ...(store === 'postgres'
         ? [['postgres://castellan:secret@127.0.0.1:5432/castellan', await startDatabase(cleanUp)] as const]
         : []),
-      ['7411', String(await freePort())],
+      ['7411', port],
     ]
     const page = readFileSync(PAGE, 'utf8')
     const parts = readPage(page)

@@ -1,5 +1,5 @@
 import { createObject, unlessEmpty } from '../create-object.ts'
-import { choice, defineCommand, list, text } from '../define-command.ts'
+import { choice, defineCommand, flag, list, text } from '../define-command.ts'
 import { usage } from '../failure.ts'
 import { secretRef } from '../pair-options.ts'
 
@@ -22,6 +22,7 @@ export const createIdentityProvider = defineCommand({
       'existing',
     ]),
     domain: list('--domain <domain>', 'only verified mail addresses in this domain; repeatable'),
+    keepTokens: flag('--keep-tokens', 'keep what it issues, sealed: for servers that say whose: caller'),
   },
   about:
     'People sign in there with castellan login --provider NAME. The address to register at the provider is that of the daemon with /oauth/sign-in/callback behind it.',
@@ -31,7 +32,7 @@ export const createIdentityProvider = defineCommand({
   run(given) {
     const {
       args: [name = ''],
-      options: { scope, domain, clientSecret, ...options },
+      options: { scope, domain, clientSecret, keepTokens, ...options },
     } = given
     if (options.issuer === undefined || options.clientId === undefined)
       throw usage('an issuer and a client id are needed', 'add: --issuer URL --client-id ID')
@@ -40,6 +41,7 @@ export const createIdentityProvider = defineCommand({
       clientSecret: clientSecret === undefined ? undefined : { secretRef: secretRef(clientSecret, FORM) },
       scopes: unlessEmpty(scope),
       domains: unlessEmpty(domain),
+      keepTokens: keepTokens ? true : undefined,
     }
     return createObject(given, { kind: 'IdentityProvider', plural: 'identityproviders', name, spec })
   },
