@@ -81,7 +81,7 @@ const call = async (name: string, user = 'ada'): Promise<string> =>
   (await stage.http(MCP, as(user, modern('tools/call', { name, arguments: {} })))).text
 
 beforeAll(async () => {
-  stage = await startStage({ env: { CASTELLAN_SECRET_CANARY: 'planted-below' } })
+  stage = await startStage({})
   cleanUp.later(() => stage.close())
   elsewhere = await startParrot(shown, () => '')
   cleanUp.later(() => elsewhere.close())

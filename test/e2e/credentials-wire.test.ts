@@ -65,8 +65,7 @@ async function legacyServer(req: IncomingMessage, res: ServerResponse): Promise<
     }
     return answered(res, id, result, { 'mcp-session-id': crypto.randomUUID() })
   }
-  if (req.method === 'GET')
-    return void res.writeHead(200, { 'content-type': 'text/event-stream' }).flushHeaders()
+  if (req.method === 'GET') return res.writeHead(200, { 'content-type': 'text/event-stream' }).flushHeaders()
   if (method === 'tools/list')
     return answered(res, id, { tools: [{ name: 'echo', inputSchema: { type: 'object' } }] })
   if (method === 'tools/call') return answered(res, id, { content: [{ type: 'text', text: 'here' }] })
