@@ -51,7 +51,7 @@ export const hopeless = (message: string): GrantProblem => ({ message, connect: 
 
 export const loginNeeded = (grant: Grant, why: string): Omit<Trouble, 'atMs'> => ({
   kind: 'login',
-  message: `the grant ${grant.name} has to be authorized again (${why}): ${mendCommand(grant, grant.server)}`,
+  message: `the grant ${grant.name} has to be ${grant.oauth === undefined ? 'given' : 'authorized'} again (${why}): ${mendCommand(grant, grant.server)}`,
 })
 
 export const scopeNeeded = (grant: Grant): Omit<Trouble, 'atMs'> => ({
