@@ -28,7 +28,8 @@ export interface GrantReport {
 }
 
 /** Nobody authorizes it: sign-ins of callers are exchanged with what it holds. */
-const isForExchange = ({ settings }: Pick<Grant, 'settings'>): boolean => settings['exchange'] !== undefined
+export const isForExchange = ({ settings }: Pick<Grant, 'settings'>): boolean =>
+  settings['exchange'] !== undefined
 
 export function reportOf(grant: Grant, nowMs: number, usedAtMs: number | undefined): GrantReport {
   const { oauth, trouble, refreshed } = grant

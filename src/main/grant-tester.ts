@@ -7,6 +7,7 @@ import type { Grants } from '../grants/grants.ts'
 import { isPerson } from '../grants/mend.ts'
 import { isBoundTo } from '../grants/origins.ts'
 import type { Verdict } from '../grants/providers/define-provider.ts'
+import { isForExchange } from '../grants/report.ts'
 import type { ProviderRegistry } from '../grants/providers/registry.ts'
 import { testGrant } from '../grants/providers/test-grant.ts'
 import type { HttpSpec } from '../kinds/server.ts'
@@ -92,6 +93,8 @@ export function createGrantTester(deps: GrantTesterDeps): GrantTester & { close(
     async test(key) {
       const grant = await grants.stored(key)
       if (grant === undefined) return undefined
+      if (isForExchange(grant) && grant.oauth?.tokens === undefined)
+        return unknown('nobody authorizes it: it shows itself when somebody who is signed in calls')
       const server = serverFor(deps.snapshot, grant)
       if (server !== undefined) return atServer(grant, server)
       const { provider } = readGrantId(grant.name)

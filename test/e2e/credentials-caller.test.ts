@@ -106,6 +106,11 @@ test('until it is prepared, whoever calls is led to a page; it is prepared witho
   const { code, err } = await runInMemory(command.split(' '), { env, stdin: CLIENT.secret })
   expect([code, err]).toEqual([0, expect.stringContaining('oauth:notes prepared')])
   expect(err).not.toContain('does not use it')
+  const tested = daemon.call('POST', '/api/v1/grants/oauth:notes/test')
+  expect(await tested).toMatchObject({
+    state: 'unknown',
+    message: expect.stringContaining('signed in') as string,
+  })
   const { items } = (await daemon.call('GET', '/api/v1/grants')) as { readonly items: readonly Json[] }
   expect(items).toMatchObject([{ name: 'oauth:notes', holder: '', state: 'ready', source: 'exchange' }])
 })
