@@ -165,6 +165,7 @@ export async function logInAtProvider(page: Page, name: string): Promise<void> {
 /** The whole way: signs in to Castellan, agrees, logs in at the provider, agrees there, and is back. */
 export async function connectAccount(page: Page, url: string, name: string, account = name): Promise<void> {
   await page.goto(url)
+  if (!(await says(page)).startsWith('Sign in')) throw new Error(`no page to sign in on: ${await says(page)}`)
   await signInWithPassword(page, name)
   await page.getByRole('button', { name: /^Continue to / }).click()
   await logInAtProvider(page, account)

@@ -38,7 +38,7 @@ export const createCallback =
       if (at === undefined)
         return ended.ok ? authorizedPage(ended.value.name) : notAuthorizedPage(ended.error)
       // Loaded again, it would be an answer that was used before.
-      return ended.ok ? redirect(at) : failed('Not connected', ended.error, at)
+      return ended.ok ? redirect(at) : failed('Not connected', [ended.error], { at, status: 400 })
     })
 
 type Work = Parameters<BroughtBack['onRecord']>[1]
@@ -49,17 +49,18 @@ async function onRecord(
   { key, startedBy, page }: Pick<Draft, 'key' | 'startedBy' | 'page'>,
   work: Work,
 ): ReturnType<Work> {
-  const isPerson = page !== undefined && key.holder.startsWith('user:')
-  if (isPerson && (await signedInAs(deps, visitor))?.key !== key.holder) return err(SIGNED_OUT)
+  const isTheirs = key.holder.startsWith('user:') && page !== undefined && page.browser === visitor?.id
+  const finish: Work = async () =>
+    isTheirs && (await signedInAs(deps, visitor))?.key !== key.holder ? err(SIGNED_OUT) : work()
   const principal = starterOf(deps.snapshot.state(), startedBy)
-  if (principal === undefined) return work()
+  if (principal === undefined) return finish()
   let ended: Awaited<ReturnType<Work>> | undefined
   try {
     return await deps.record.act(
       { principal },
       { verb: 'create', kind: 'grants', name: key.name },
       async () => {
-        ended = await work()
+        ended = await finish()
         if (!ended.ok) throw new Fault('upstream_invalid', { hint: ended.error })
         return ended
       },

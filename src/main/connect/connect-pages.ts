@@ -127,6 +127,20 @@ export function createConnectPages(deps: ConnectPagesDeps): ConnectPages {
       ? views.notYours(visitors.seal(before, page), signIns.ways())
       : redirect(at, { 'set-cookie': visitors.cookie(visitor) })
 
+  /** The address that the browser is at by then is no page of ours to show a form on. */
+  async function comeIn({ at }: Visit, finish: () => Promise<Visitor | undefined>): Promise<Answer> {
+    try {
+      const now = await finish()
+      return now === undefined
+        ? views.failed('This link is for somebody else', [FOR_ANOTHER], { at, status: 403 })
+        : redirect(at, { 'set-cookie': visitors.cookie(now) })
+    } catch (thrown) {
+      const fault = asFault(thrown)
+      if (fault.code === 'internal') throw thrown
+      return views.failed('You are not signed in', said(fault), { at, status: statusOf(fault) })
+    }
+  }
+
   async function signOut({ standing, at }: Visit): Promise<Answer> {
     if ('person' in standing && standing.person.kind === 'user') {
       const { person } = standing
@@ -153,13 +167,11 @@ export function createConnectPages(deps: ConnectPagesDeps): ConnectPages {
       answering(log, async () => {
         const visit = await visitOf(request, page)
         if ('body' in visit) return visit
-        if (!code.ok) return views.failed('You are not signed in', code.error, visit.at)
+        if (!code.ok)
+          return views.failed('You are not signed in', [code.error], { at: visit.at, status: 400 })
         const visitor = visit.isNew ? undefined : visit.visitor
         const back = { attempt, code: code.value, visitor }
-        const now = await entrance.finishAtProvider(visit.ticket, request, back)
-        return now === undefined
-          ? views.failed('This link is for somebody else', FOR_ANOTHER, visit.at)
-          : redirect(visit.at, { 'set-cookie': visitors.cookie(now) })
+        return comeIn(visit, () => entrance.finishAtProvider(visit.ticket, request, back))
       }),
   }
 }

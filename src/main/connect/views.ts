@@ -254,9 +254,16 @@ export const wrongMethod = (): Answer => {
   return Object.assign({}, page, { headers: Object.assign({ allow: 'GET, HEAD, POST' }, page.headers) })
 }
 
-/** @param why one public sentence @param at where to begin again */
-export const failed = (title: string, why: string, at: string): Answer =>
-  problemPage(400, title, [html`${sentence(why)}`, html`<a href="${at}">Try again</a>`])
+/** @param why public sentences @param next `at`: where to begin again */
+export const failed = (
+  title: string,
+  why: readonly string[],
+  { at, status }: { readonly at: string; readonly status: number },
+): Answer =>
+  problemPage(status, title, [
+    ...why.map((one) => html`${sentence(one)}`),
+    html`<a href="${at}">Try again</a>`,
+  ])
 
 export const faultPage = (status: number, why: readonly string[]): Answer =>
   problemPage(

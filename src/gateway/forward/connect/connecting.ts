@@ -28,6 +28,8 @@ export interface Connecting {
 const PAGE_MS = 10 * 60_000
 
 export function createConnecting({ desk, parking, mail }: ConnectingDeps): Connecting {
+  const waiting = new Set<string>()
+
   async function answer(x: Exchange, why: string): Promise<Refusal | undefined> {
     const wanted = wantedBy(x)
     const link = wanted === undefined ? undefined : await desk.link(wanted)
@@ -69,10 +71,22 @@ export function createConnecting({ desk, parking, mail }: ConnectingDeps): Conne
     const elicitation = { mode: 'url', elicitationId, url, message: messageFor(x) }
     const error = { code: -32042, message: messageFor(x), data: { elicitations: [elicitation] } }
     x.out.answer(200, [errorMessage(need(x.message?.idText, 'id'), error)])
-    void desk.connected(wanted, PAGE_MS).then((connected) => {
-      if (connected)
-        mail.send(session, notificationMessage('notifications/elicitation/complete', { elicitationId }))
-    })
+    void tellWhenDone(session, elicitationId, wanted)
+  }
+
+  /** Once for each page and session, however often it is called meanwhile. */
+  async function tellWhenDone(
+    session: Session,
+    elicitationId: string,
+    wanted: ConnectionWanted,
+  ): Promise<void> {
+    const key = `${session.id} ${elicitationId}`
+    if (waiting.has(key)) return
+    waiting.add(key)
+    const connected = await desk.connected(wanted, PAGE_MS).catch(() => false)
+    waiting.delete(key)
+    if (connected)
+      mail.send(session, notificationMessage('notifications/elicitation/complete', { elicitationId }))
   }
 
   return {
