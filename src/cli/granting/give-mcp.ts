@@ -21,18 +21,20 @@ export interface McpGrant extends HolderChoice {
 }
 
 /** What there is to ask for; the daemon has no more to say of it. */
-const KEY: Provider = {
+const keyOf = (server: string | undefined): Provider => ({
   id: 'mcp',
   aliases: [],
   title: 'the server',
   description: '',
   qualifier: { name: 'name', example: 'context7' },
-  fields: [{ name: 'token', prompt: 'Key of the server', secret: true, optional: false }],
+  fields: [
+    { name: 'token', prompt: `Key of the server ${server ?? ''}`.trimEnd(), secret: true, optional: false },
+  ],
   oneOf: [],
   sources: [{ kind: 'prompt', field: 'token' }],
   origins: [],
   runsOnly: false,
-}
+})
 
 /** @throws CliFailure */
 export async function giveMcpGrant(
@@ -51,7 +53,7 @@ export async function giveMcpGrant(
   if (server !== undefined) await readServerAuth(target, server).catch(orSayWhich)
   const from = asked.stdin ? 'stdin' : 'prompt'
   const acquired = await acquire(
-    KEY,
+    keyOf(server),
     { from, qualifier, given: new Map(), ask: [], yes: false },
     { context, target },
   )
