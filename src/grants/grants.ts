@@ -102,6 +102,7 @@ export function createGrants(deps: GrantsDeps): Grants {
     fetcherFor: fetchers.of,
     publicOrigin: deps.publicOrigin,
     fileOf: deps.fileOf,
+    recorded: deps.recorded,
     changed,
   })
   const exchange = createExchange({

@@ -29,6 +29,7 @@ import { heldClient, heldTokens, openClient, waitingGrant } from './authorized-g
 import { readGrantId } from './grant-id.ts'
 import type { Grant, GrantKey, OAuthState, Source } from './grant.ts'
 import type { Keeper } from './keeper.ts'
+import type { Recorded } from './recorded.ts'
 import { forgetUnknownClient } from './unknown-client.ts'
 
 export interface StartRequest {
@@ -48,7 +49,10 @@ export interface BroughtBack {
   /** What the browser shows; it has to be what `StartPage.browser` says. */
   readonly browser: string | undefined
   /** Does what is left, on the record. */
-  readonly onRecord: (draft: Pick<Draft, 'key' | 'startedBy' | 'page'>, work: () => Promise<Ended>) => Promise<Ended>
+  readonly onRecord: (
+    draft: Pick<Draft, 'key' | 'startedBy' | 'page'>,
+    work: () => Promise<Ended>,
+  ) => Promise<Ended>
 }
 
 type Ended = Result<GrantKey, string>
@@ -113,6 +117,7 @@ export interface OAuthFlowDeps {
   readonly publicOrigin: () => string
   /** `oauth/NAME.yaml` of the home. @throws Fault `invalid` when it cannot be read as one */
   readonly fileOf: (name: string) => Promise<OAuthSettings | undefined>
+  readonly recorded: Recorded
   readonly changed: (grant: Grant) => void
 }
 
@@ -186,10 +191,19 @@ export function createOAuthFlow(deps: OAuthFlowDeps): OAuthFlow {
       fetcher,
     )
     if (!client.ok) throw refusal([client.error])
+    if (client.value.from === 'registration' && client.value.clientId !== remembered?.clientId)
+      await noteRegistration(key, server)
     const { clientId } = client.value
     const about = { key, server, origins, hosts, startedBy, page, resource, authorizationServer }
     const draft: Draft = { ...about, clientId, scopes, redirectUri, verifier: '' }
     return { draft, client: client.value, found, known }
+  }
+
+  /** We are known to somebody from here on. */
+  async function noteRegistration({ holder, name }: GrantKey, server: string | undefined): Promise<void> {
+    const what = { doing: 'register', holder, grant: name, server } as const
+    const noted = await deps.recorded(what, () => Promise.resolve(ok(undefined)))
+    if (!noted.ok) throw new Fault('unavailable', { hint: noted.error.message })
   }
 
   async function beginBrowser(

@@ -4,7 +4,7 @@ import type { Holder } from './holder.ts'
 
 /** What the daemon does with a grant without being asked for that very thing. */
 export interface Doing {
-  readonly doing: 'exchange' | 'refresh' | 'revoke'
+  readonly doing: 'exchange' | 'refresh' | 'register' | 'revoke'
   readonly holder: Holder
   readonly grant: string
   readonly server: string | undefined

@@ -355,6 +355,7 @@ describe('grants that others issued', () => {
     for (const event of [
       'inject grants',
       'refresh grants',
+      'register grants',
       'revoke grants',
       'create grants',
       'delete grants',

@@ -118,12 +118,20 @@ export async function issuedFrom(
         expiresAtMs: expires_in === undefined ? undefined : obtainedAtMs + expires_in * 1000,
         obtainedAtMs,
       },
-      scopes: scope === undefined ? undefined : readScopes(scope),
+      // They are shown to people: what repeats a token is no scope.
+      scopes:
+        scope === undefined ? undefined : readScopes(scope).filter(without(access_token, refresh_token)),
     })
   } catch (thrown) {
     return err(failureOf(thrown))
   }
 }
+
+const MIN_TOKEN_LENGTH = 12
+const without =
+  (...tokens: readonly (string | undefined)[]) =>
+  (scope: string): boolean =>
+    !tokens.some((token) => token !== undefined && token.length >= MIN_TOKEN_LENGTH && scope.includes(token))
 
 /** Nothing is known of the grant then: the next try may go well. */
 export const unusable = (why: string): { readonly ok: false; readonly error: TokenFailure } =>

@@ -78,6 +78,16 @@ test('who the user is, is not asked: an id_token that would not hold is not look
   })
 })
 
+test('a scope that repeats a token is none: scopes are shown', async () => {
+  const [access_token, refresh_token] = ['access-0123456789', 'refresh-0123456789']
+  const scope = `notes:read ${access_token} x${refresh_token}y`
+  const issued = await refreshTokens(
+    source(() => json({ ...GOOD, access_token, refresh_token, scope })).made,
+    OLD,
+  )
+  expect(issued).toMatchObject({ ok: true, value: { scopes: ['notes:read'] } })
+})
+
 test.each([
   ['client_secret_basic', `Basic ${btoa('a-client%3A1:s+e-c')}`, undefined],
   ['client_secret_post', undefined, 's e-c'],
