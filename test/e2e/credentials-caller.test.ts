@@ -1,8 +1,10 @@
 import { hash } from 'node:crypto'
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { makeHome, removeHome, startDaemon, type Daemon } from '../fixtures/daemon.ts'
-import { startOidcProvider, type OidcProvider } from '../fixtures/oidc-provider.ts'
+import { signInAtProvider, startOidcProvider, type OidcProvider } from '../fixtures/oidc-provider.ts'
 import { startResourceProvider, type ResourceProvider } from '../fixtures/resource-provider.ts'
 import { createScanner } from './canary-scan.ts'
 import { runInMemory } from './cli-in-memory.ts'
@@ -35,7 +37,7 @@ const accesses = new Map<string, Access>()
 beforeAll(async () => {
   const person = (name: string) => ({ email: `${name}@example.com`, email_verified: true })
   company = await startOidcProvider({
-    accounts: { ada: person('ada'), bob: person('bob'), cy: person('cy') },
+    accounts: Object.fromEntries(['ada', 'bob', 'cy', 'dora', 'eve'].map((name) => [name, person(name)])),
     offline: true,
   })
   partner = await startResourceProvider({
@@ -210,6 +212,49 @@ test('without a sign-in at the company there is a page to connect an account, an
   expect(await callAs('cy')).toMatchObject({ subject: 'cy' })
 })
 
+test('an account that somebody connects is what their calls carry, whatever their sign-in would give', async () => {
+  for (const name of ['pat', 'ada']) {
+    const owner = name === 'pat' ? name : 'ada@example.com'
+    const { authorizeUrl } = (await daemon.call('POST', '/api/v1/grants', {
+      name: 'notes',
+      server: 'notes',
+      for: `user:${owner}`,
+    })) as { readonly authorizeUrl: string }
+    // Until it is done, nothing changes for whoever has only begun.
+    expect(await callAs(name)).toEqual(
+      name === 'pat' ? expect.stringContaining(LINK) : expect.objectContaining({ subject: 'ada' }),
+    )
+    expect((await fetch(await signInAtProvider(authorizeUrl, 'cy'))).status).toBe(200)
+    expect(await callAs(name)).toMatchObject({ subject: 'cy' })
+    partner.expire()
+    expect(await exchanges(async () => expect(await callAs(name)).toMatchObject({ subject: 'cy' }))).toBe(0)
+    await daemon.call('DELETE', `/api/v1/grants/oauth:notes?for=user:${owner}`)
+  }
+  expect(await callAs('pat')).toContain(LINK)
+  expect(await callAs('ada')).toMatchObject({ subject: 'ada' })
+})
+
+test('with a User, and with an IdentityProvider, goes what came with their sign-ins', async () => {
+  const kept = (): number => {
+    const database = new DatabaseSync(join(home, 'control.db'), { readOnly: true })
+    const row = database.prepare(`select count(*) as count from grants where name = '@sign-in'`).get()
+    database.close()
+    return Number(row?.['count'])
+  }
+  const before = kept()
+  await signIn('dora')
+  expect(kept()).toBe(before + 1)
+  const revoked = company.count('/token/revocation')
+  await daemon.call('DELETE', '/api/v1/users/dora@example.com')
+  await until('it is gone', () => kept() === before)
+  await until('it is taken back', () => company.count('/token/revocation') === revoked + 1)
+  await connectProvider(daemon, company, { keepTokens: true }, 'other')
+  await signInBy(daemon.origin, 'other', 'eve')
+  expect(kept()).toBe(before + 1)
+  await daemon.call('DELETE', '/api/v1/identityproviders/other')
+  await until('it is gone', () => kept() === before)
+})
+
 const STRANGE: readonly (readonly [string, object])[] = [
   ['an error with the status 200', { error: 'invalid_target' }],
   ['a refresh token', { issued_token_type: 'urn:ietf:params:oauth:token-type:refresh_token' }],
@@ -275,6 +320,7 @@ test('every exchange is on the record, and so is each injection, without what wa
 })
 
 test('a provider that keeps nothing any more: what it had given is gone, for everybody', async () => {
+  await signIn('ada')
   expect(await callAs('ada')).toMatchObject({ subject: 'ada' })
   await connectProvider(daemon, company, { keepTokens: false })
   await until('nothing is sent', async () => JSON.stringify(await callAs('ada')).includes(LINK))
