@@ -73,6 +73,34 @@ async function createToken(owner?: string): Promise<string> {
   return secret
 }
 
+/** Somebody's way over the page of a link: what they type is wrong first. */
+async function connectOnPage(ticket: string): Promise<void> {
+  const at = `/connect/${ticket}`
+  let cookie = ''
+  const visit = async (fields?: Readonly<Record<string, string>>): Promise<string> => {
+    const type = { 'content-type': 'application/x-www-form-urlencoded' }
+    const posted = { method: 'POST', body: new URLSearchParams(fields).toString() }
+    const shows = ['ticket', 'cookie', 'mark']
+    const sending = { headers: { cookie, ...(fields && type) }, ...(fields && posted) }
+    const { status, headers, text } = await stage.http(at, sending, shows)
+    cookie = headers['set-cookie']?.[0]?.split(';', 1)[0] ?? cookie
+    stage.scanner.plant('cookie', cookie.slice(cookie.indexOf('=') + 1))
+    const mark = /name="mark" value="([^"]+)"/.exec(text)?.[1] ?? ''
+    if (mark !== '') stage.scanner.plant('mark', mark)
+    return status === 303 ? visit() : mark
+  }
+  const password = stage.plant('password')
+  await stage.admin('POST', '/api/v1/users/ada/password', { password })
+  const entering = { do: 'password', user: 'ada' }
+  const again = await visit({ ...entering, mark: await visit(), password: stage.plant('wrong password') })
+  const consent = await visit({ ...entering, mark: again, password })
+  const giving = { do: 'connect', 'value.token': `${stage.plant('bad key')} é` }
+  const refused = await visit({ ...giving, mark: consent })
+  await visit({ ...giving, mark: refused, 'value.token': stage.plant('key on the page') })
+  const { text } = await stage.admin('GET', '/api/v1/grants?for=user:ada')
+  expect(text).toContain('mcp:own')
+}
+
 test('a dump of the database, at every moment of an authorization and after everything', async () => {
   const [mine, theirs] = [await createToken(), await createToken('ada')]
   const call = async (token: string, name: string, shows: readonly string[] = []): Promise<string> => {
@@ -84,7 +112,7 @@ test('a dump of the database, at every moment of an authorization and after ever
   const [, ticket] = /\/connect\/([\w.-]+)/.exec(answered) ?? []
   if (ticket === undefined) throw new Error(`no link: ${answered}`)
   stage.scanner.plant('ticket', ticket)
-  await stage.http(`/connect/${ticket}`, {}, ['ticket'])
+  await connectOnPage(ticket)
   for (const [name, server, whose] of [
     ['mcp:shared', 'shared'],
     ['mcp:own', 'own', 'user:ada'],
