@@ -28,6 +28,7 @@ import { createCleanUp } from './system-harness.ts'
 const NAME = 'docs/guides/credentials.md'
 const PAGE = join(REPOSITORY, NAME)
 const FOLDER = 'castellan-keys'
+const OPTION = /(?<![\w-])--[a-z][a-z-]+/g
 const CLIENT = { id: 'castellan', secret: 'made-by-the-tracker' }
 
 const cleanUp = createCleanUp()
@@ -189,3 +190,15 @@ test('every message that the page explains is one that is printed', () => {
   const pieces = messages.flatMap((message) => message.split('…')).filter((piece) => /\w/.test(piece))
   expect(pieces.filter((piece) => !sources.includes(piece))).toEqual([])
 })
+
+test.for([NAME, 'docs/grants.md', 'docs/cli.md', 'docs/operations.md'])(
+  'every option in %s is one that there is',
+  (file) => {
+    const help = readFileSync(join(REPOSITORY, 'test/golden/cli-help.golden.txt'), 'utf8')
+    const known = new Set(help.match(OPTION))
+    const page = readFileSync(join(REPOSITORY, file), 'utf8')
+    const named = [...page.matchAll(/```sh.*?```|`[^`\n]+`/gs)].flatMap(([code]) => code.match(OPTION) ?? [])
+    expect(named.length).toBeGreaterThan(3)
+    expect(named.filter((option) => !known.has(option))).toEqual([])
+  },
+)
