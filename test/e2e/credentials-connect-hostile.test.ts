@@ -11,7 +11,17 @@ import {
   SERVER,
   user,
 } from './credentials-connect-harness.ts'
-import { httpServer, project, send, startGate, type Access, type Gate, type Json } from './gateway-harness.ts'
+import { startEdge } from './edge-harness.ts'
+import {
+  httpServer,
+  project,
+  send,
+  startGate,
+  until,
+  type Access,
+  type Gate,
+  type Json,
+} from './gateway-harness.ts'
 import { connectProvider } from './sign-in-harness.ts'
 
 // The page on which people connect accounts, and whoever would misuse it: a browser as small as can be, in which
@@ -339,6 +349,25 @@ test('a link for the administrator of the host works on the host alone, and asks
   expect(await ready()).toEqual(expect.arrayContaining(['local-admin', 'user:mal']))
 })
 
+test('what leans on the machine of the daemon is not given on a page, also not past it', async () => {
+  const auth = { grant: 'ssh:host.example', header: 'x-key', format: 'raw', whose: 'per-user' }
+  await gate.daemon.apply([httpServer(SERVER, provider.url, { auth })])
+  const [ada, link] = [openVisitor(), linkOf('ada')]
+  await ada.signIn(link, 'ada')
+  const { text, mark } = await ada.ask(link)
+  expect(text).toContain('cannot be connected at the moment')
+  const form = { mark, do: 'connect', 'value.key': 'SHA256:abc', 'value.fingerprint': 'SHA256:abc' }
+  expect((await ada.post(link, form)).status).toBe(400)
+  expect((await grants()).map(({ name }) => name)).not.toContain('ssh:host.example')
+})
+
+test('an edge has no such pages', async () => {
+  const edge = await startEdge(gate.daemon.origin, { keeps: false })
+  const { pathname } = new URL(linkOf('ada'))
+  expect((await fetch(new URL(pathname, edge.origin))).status).toBe(404)
+  await edge.stop()
+})
+
 test('guessing passwords on the page is slowed down, as everywhere, and is on the record', async () => {
   const guesser = openVisitor()
   const link = linkOf('ada')
@@ -349,4 +378,8 @@ test('guessing passwords on the page is slowed down, as everywhere, and is on th
       (await guesser.post(link, { mark, do: 'password', user: 'ada', password: `wrong ${i}` })).status,
     )
   expect(new Set(answers)).toEqual(new Set([401, 429]))
+  await until('it is on the record', async () => {
+    const { items } = (await gate.daemon.call('GET', '/api/v1/audit?limit=500')) as { items: Json[] }
+    return items.some((item) => item['event'] === 'sign-in password' && item['user'] === undefined)
+  })
 }, 60_000)

@@ -2,11 +2,11 @@ import type { ApiRecord } from '../../control/api/record.ts'
 import { readGrantId } from '../../grants/grant-id.ts'
 import type { Grants } from '../../grants/grants.ts'
 import type { Provider } from '../../grants/providers/define-provider.ts'
-import { readQualifier, readValues } from '../../grants/providers/values.ts'
+import { readValues } from '../../grants/providers/values.ts'
 import { Fault } from '../../lib/fault.ts'
 import type { Answer } from '../http-front.ts'
 import type { Form } from './form.ts'
-import { asked, offerFor, termsOf, type Offer, type OfferDeps } from './offer.ts'
+import { asked, givable, offerFor, termsOf, type Offer, type OfferDeps } from './offer.ts'
 import { redirect } from './page.ts'
 import type { Person } from './person.ts'
 import { leadOn } from './views.ts'
@@ -64,11 +64,8 @@ async function give(
   { form, visit }: Agreed,
 ): Promise<Answer> {
   const { key, server, origin } = offer
-  const { provider: word, qualifier } = readGrantId(key.name)
-  const provider = (await providers.current()).need(word)
-  const named = readQualifier(provider, qualifier)
+  const provider = await givable({ providers }, offer)
   const values = readValues(provider, given(form))
-  if (!named.ok) throw new Fault('invalid', { problems: [named.error] })
   if (!values.ok)
     throw new Fault('invalid', { problems: values.error.map((problem) => forPeople(problem, provider)) })
   await grants.give({

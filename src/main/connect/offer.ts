@@ -7,7 +7,7 @@ import { isBoundTo } from '../../grants/origins.ts'
 import type { Provider } from '../../grants/providers/define-provider.ts'
 import type { ProviderRegistry } from '../../grants/providers/registry.ts'
 import { readQualifier } from '../../grants/providers/values.ts'
-import { asFault } from '../../lib/fault.ts'
+import { asFault, Fault } from '../../lib/fault.ts'
 import type { ConnectTicket } from './ticket.ts'
 
 /** What somebody is asked to agree to: an account of theirs, for one Server. */
@@ -59,21 +59,35 @@ export async function offerFor(
 
 /** Asks whoever has to be asked: an authorization server says what it will want. */
 export async function wayFor({ grants, providers }: OfferDeps, offer: Offer): Promise<Way> {
-  const { provider: word, qualifier } = readGrantId(offer.key.name)
   try {
-    if (word === 'oauth')
+    if (readGrantId(offer.key.name).provider === 'oauth')
       return Object.assign({ kind: 'authorize' as const }, await grants.preview(asked(offer)))
-    const provider = (await providers.current()).need(word)
-    const named = readQualifier(provider, qualifier)
-    if (!named.ok) return { kind: 'none', why: named.error }
-    return provider.runsOnly
-      ? { kind: 'none', why: 'only agents that Castellan runs can use a grant of this kind' }
-      : { kind: 'give', provider }
+    return { kind: 'give', provider: await givable({ providers }, offer) }
   } catch (thrown) {
     const { code, hint, message } = asFault(thrown)
     if (code === 'internal') throw thrown
     return { kind: 'none', why: hint ?? message }
   }
+}
+
+/**
+ * Whose credential people give on a page.
+ *
+ * @throws Fault `not_found`, `invalid` when it is none that a person gives for themselves
+ */
+export async function givable(
+  { providers }: Pick<OfferDeps, 'providers'>,
+  { key }: Offer,
+): Promise<Provider> {
+  const { provider: word, qualifier } = readGrantId(key.name)
+  const provider = (await providers.current()).need(word)
+  const named = readQualifier(provider, qualifier)
+  // What is checked on the machine of the daemon uses its identity there: no user may take that for their own.
+  if (named.ok && !provider.runsOnly && provider.check === undefined && provider.id !== 'oauth')
+    return provider
+  throw new Fault('invalid', {
+    hint: named.ok ? 'a grant of this kind is given on the command line, by an administrator' : named.error,
+  })
 }
 
 /** The part of a request for an authorization that the offer says. */
