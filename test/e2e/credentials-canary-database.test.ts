@@ -13,6 +13,7 @@ let postgres: TestPostgres
 let authorization: AuthorizationServer
 let parrot: Parrot
 let stage: Stage
+let tokens: { readonly mine: string; readonly theirs: string }
 
 beforeAll(async () => {
   postgres = await startPostgres(await findEmbeddedPostgres())
@@ -42,6 +43,7 @@ beforeAll(async () => {
     },
   )
   expect(await stage.run(['apply', '-f', '-'], { input })).toMatchObject({ status: 0 })
+  tokens = { mine: await createToken(), theirs: await createToken('ada') }
 })
 afterAll(() => cleanUp.run())
 
@@ -101,13 +103,14 @@ async function connectOnPage(ticket: string): Promise<void> {
   expect(text).toContain('mcp:own')
 }
 
+const call = async (token: string, name: string, shows: readonly string[] = []): Promise<string> => {
+  const { headers, ...sending } = modern('tools/call', { name, arguments: {} })
+  const by = { ...sending, headers: { ...headers, authorization: `Bearer ${token}` } }
+  return (await stage.http('/projects/demo/mcp', by, shows)).text
+}
+
 test('a dump of the database, at every moment of an authorization and after everything', async () => {
-  const [mine, theirs] = [await createToken(), await createToken('ada')]
-  const call = async (token: string, name: string, shows: readonly string[] = []): Promise<string> => {
-    const { headers, ...sending } = modern('tools/call', { name, arguments: {} })
-    const by = { ...sending, headers: { ...headers, authorization: `Bearer ${token}` } }
-    return (await stage.http('/projects/demo/mcp', by, shows)).text
-  }
+  const { mine, theirs } = tokens
   const answered = await call(theirs, 'own__result', ['ticket'])
   const [, ticket] = /\/connect\/([\w.-]+)/.exec(answered) ?? []
   if (ticket === undefined) throw new Error(`no link: ${answered}`)
@@ -145,20 +148,35 @@ test('a dump of the database, at every moment of an authorization and after ever
   expect(authorization.last('code').get('code_verifier')).toHaveLength(43)
   expect(stage.found('all')).toEqual([])
   expect(stage.scanner.lookBelow(stage.home, ['master.key', 'admin-credential'])).toEqual([])
-  const { stdout } = await stage.run(['audit', '--kind', 'grant', '-o', 'json'])
-  const entries = (JSON.parse(stdout) as { readonly items: readonly Readonly<Record<string, string>>[] })
-    .items
-  const shown = entries.map(
-    ({ event, grant, injected = '', principalName }) => `${event} ${grant} ${injected} ${principalName}`,
+})
+
+test('each use is on the record, with what was withheld and what its issuer refused', async () => {
+  authorization.forget()
+  await stage.run(['grant', 'refresh', 'oauth:notes'])
+  await stage.admin('POST', '/api/v1/grants/mcp:shared/bind', { origins: ['https://elsewhere.example'] })
+  expect(await call(tokens.mine, 'shared__result')).toContain('for another origin')
+  expect(await call(tokens.mine, 'shared__result')).toContain('for another origin')
+  const { stdout } = await stage.run(['audit', '--kind', 'grant', '--limit', '1000', '-o', 'json'])
+  const { items } = JSON.parse(stdout) as { readonly items: readonly Readonly<Record<string, string>>[] }
+  const said = items.map(({ event, grant, injected = '', principalName, decision, status = '', code = '' }) =>
+    [event, grant, injected, principalName, decision, status, code].join(' ').trim(),
   )
-  expect(shown).toEqual(
+  expect(said).toEqual(
     expect.arrayContaining([
-      'create grants mcp:shared  local-admin',
-      'inject grants mcp:shared x-api-key system',
-      'inject grants mcp:own x-api-key ada',
-      'inject grants oauth:notes authorization system',
-      'refresh grants oauth:notes  local-admin',
-      'refresh grants oauth:notes  system',
+      'create grants mcp:shared  local-admin allow ok',
+      'inject grants mcp:shared x-api-key system allow',
+      'inject grants mcp:own x-api-key ada allow',
+      'register grants oauth:notes  system allow ok',
+      'inject grants oauth:notes authorization system allow',
+      'refresh grants oauth:notes  local-admin allow ok',
+      'refresh grants oauth:notes  system allow ok',
+      'refresh grants oauth:notes  system allow error invalid_grant',
+      'bind grants mcp:shared  local-admin allow ok',
+      'inject grants mcp:shared x-api-key system deny',
     ]),
   )
+  expect(said.filter((one) => one.startsWith('inject grants mcp:shared x-api-key system deny'))).toHaveLength(
+    1,
+  )
+  expect(stage.found()).toEqual([])
 })
