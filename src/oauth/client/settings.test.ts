@@ -5,6 +5,7 @@ import { hostsOf, mergeSettings, problemsOf, type OAuthFlags, type OAuthSettings
 const SECRET = new SecretValue('canary')
 const AUTH = 'https://as.example/authorize'
 const TOKEN = 'https://as.example/token'
+const ISSUER = 'https://as.example'
 
 // oxfmt-ignore
 test.each<readonly [string, OAuthFlags, OAuthSettings, readonly RegExp[]]>([
@@ -12,8 +13,11 @@ test.each<readonly [string, OAuthFlags, OAuthSettings, readonly RegExp[]]>([
   ['a client id', { clientId: 'a' }, {}, []],
   ['an id and a secret', { clientId: 'a', clientSecret: SECRET }, {}, []],
   ['a secret to the id of the file', { clientSecret: SECRET }, { clientId: 'a' }, []],
-  ['an id to the secret of the file', { clientId: 'a' }, { clientSecret: SECRET }, []],
-  ['the id of the file again', { clientId: 'a' }, { clientId: 'a', clientSecret: SECRET }, []],
+  ['an id to the secret of the file', { clientId: 'a' }, { clientSecret: SECRET, issuer: ISSUER }, []],
+  ['the id of the file again', { clientId: 'a' }, { clientId: 'a', clientSecret: SECRET, issuer: ISSUER }, []],
+  ['the issuer of the file again', { issuer: ISSUER }, { clientId: 'a', clientSecret: SECRET, issuer: ISSUER }, []],
+  ['a secret for endpoints of the file', {}, { clientId: 'a', clientSecret: SECRET, authUrl: AUTH, tokenUrl: TOKEN }, []],
+  ['another secret, elsewhere', { clientSecret: SECRET, issuer: ISSUER }, { clientId: 'a', clientSecret: SECRET }, []],
   ['another id and another secret', { clientId: 'b', clientSecret: SECRET }, { clientId: 'a', clientSecret: SECRET }, []],
   ['scopes alone', { scopes: ['a'] }, {}, []],
   ['an issuer alone', { issuer: 'https://as.example' }, {}, []],
@@ -27,8 +31,14 @@ test.each<readonly [string, OAuthFlags, OAuthSettings, readonly RegExp[]]>([
   ['http on loopback', { issuer: 'http://127.0.0.1:1/a', tokenUrl: 'http://localhost:1/', authUrl: 'http://[::1]:1/' }, {}, []],
 
   ['a secret alone', { clientSecret: SECRET }, {}, [/^--client-secret-stdin: .*--client-id$/]],
-  ['a secret alone in the file', {}, { clientSecret: SECRET }, [/^client_secret in the file: .*client_id$/]],
-  ['the secret of another client', { clientId: 'b' }, { clientId: 'a', clientSecret: SECRET }, [/belongs to the client_id in the file/]],
+  ['a secret for whoever asks', {}, { clientId: 'a', clientSecret: SECRET }, [/^client_secret in the file: .* whom it is for/]],
+  ['a secret for whoever asks, but for one endpoint', {}, { clientId: 'a', clientSecret: SECRET, tokenUrl: TOKEN }, [/whom it is for/]],
+  ['a secret for whoever asks for a device', { device: true }, { clientId: 'a', clientSecret: SECRET, authUrl: AUTH, tokenUrl: TOKEN }, [/whom it is for/]],
+  ['the secret of the file at another issuer', { issuer: 'https://other.example' }, { clientId: 'a', clientSecret: SECRET, issuer: ISSUER }, [/names another address/]],
+  ['the secret of the file at another endpoint', { tokenUrl: 'https://other.example/' }, { clientId: 'a', clientSecret: SECRET, authUrl: AUTH, tokenUrl: TOKEN }, [/names another address/]],
+  ['the secret of the file where tokens are taken back', { revocationUrl: 'https://other.example/' }, { clientId: 'a', clientSecret: SECRET, issuer: ISSUER }, [/names another address/]],
+  ['a secret alone in the file', {}, { clientSecret: SECRET, issuer: ISSUER }, [/^client_secret in the file: .*client_id$/]],
+  ['the secret of another client', { clientId: 'b' }, { clientId: 'a', clientSecret: SECRET, issuer: ISSUER }, [/belongs to the client_id in the file/]],
   ['how no secret is sent', { clientId: 'a', tokenAuthMethod: 'client_secret_post' }, {}, [/^--token-auth-method/]],
   ['how no secret is sent, in the file', {}, { tokenAuthMethod: 'client_secret_post' }, [/^token_auth_method in the file/]],
   ['a document beside an id', { clientMetadataUrl: 'https://us.example/client', clientId: 'a' }, {}, [/^--client-metadata-url/]],

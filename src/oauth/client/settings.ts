@@ -92,8 +92,17 @@ interface Case {
   readonly all: OAuthSettings
 }
 
-/** What would be given and not used: a mistake of the user, who is told (reference, A5). */
-const IDLE: readonly (readonly [string, (one: Case) => boolean])[] = [
+const isSecretOfFile = ({ flags, file }: Case): boolean =>
+  file.clientSecret !== undefined && flags.clientSecret === undefined
+
+/** Where a client shows its secret, or what says where that is. */
+const SHOWN_SECRETS = ['issuer', 'tokenUrl', 'revocationUrl', 'deviceUrl'] as const
+
+const isElsewhere = ({ flags, file }: Case, name: (typeof SHOWN_SECRETS)[number]): boolean =>
+  flags[name] !== undefined && flags[name] !== file[name]
+
+/** What would be given and not used, or shown to somebody else: a mistake of the user, who is told (reference, A5). */
+const MISTAKES: readonly (readonly [string, (one: Case) => boolean])[] = [
   [
     '--client-secret-stdin: a secret is worth nothing without --client-id',
     ({ flags, all }) => flags.clientSecret !== undefined && all.clientId === undefined,
@@ -110,6 +119,15 @@ const IDLE: readonly (readonly [string, (one: Case) => boolean])[] = [
       file.clientSecret !== undefined &&
       file.clientId !== undefined &&
       file.clientId !== flags.clientId,
+  ],
+  [
+    'client_secret in the file: say beside it whom it is for, with issuer, or with auth_url and token_url; else any server that is reached with this grant would say where it goes',
+    (one) =>
+      isSecretOfFile(one) && one.file.issuer === undefined && !isByHand(one.all, one.flags.device === true),
+  ],
+  [
+    'client_secret in the file: it is for the authorization server in the file, and an option names another address of one; give a secret for that one with --client-secret-stdin',
+    (one) => isSecretOfFile(one) && SHOWN_SECRETS.some((name) => isElsewhere(one, name)),
   ],
   [
     '--token-auth-method: says how a secret is sent, and there is none',
@@ -142,7 +160,7 @@ const IDLE: readonly (readonly [string, (one: Case) => boolean])[] = [
   ],
 ]
 
-/** @returns one public sentence for each flag and each line of the file that would have no effect, or cannot be used */
+/** @returns one public sentence for each flag and each line of the file that would have no effect, or may not be used */
 export function problemsOf(flags: OAuthFlags, file: OAuthSettings): readonly string[] {
   const one: Case = { flags, file, all: mergeSettings(flags, file).settings }
   const { clientMetadataUrl: document } = flags
@@ -152,7 +170,7 @@ export function problemsOf(flags: OAuthFlags, file: OAuthSettings): readonly str
       ? ['--client-metadata-url: must be an https address with a path']
       : []),
     ...strange.map((name) => `${flagOf(name)}: must be an https address, or http on loopback`),
-    ...IDLE.filter(([, isIdle]) => isIdle(one)).map(([sentence]) => sentence),
+    ...MISTAKES.filter(([, isMade]) => isMade(one)).map(([sentence]) => sentence),
   ]
 }
 
