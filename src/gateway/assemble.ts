@@ -84,7 +84,11 @@ export function assemble(deps: GatewayDeps, traffic: Traffic): Parts {
           catalog.changed(server, what === 'resources' ? ['resources', 'templates'] : [what], sharer),
         asked: (_server, sharer, question) => questions.asked(sessionOf(sessions, sharer), question),
         withdrawn: (question) => questions.withdrawn(question),
-        notified: (server, sharer, message) => announcer.notified(server, sharer, message),
+        notified(server, sharer, message) {
+          const session = message.method === PAGE_DONE ? sessionOf(sessions, sharer) : undefined
+          if (session === undefined) announcer.notified(server, sharer, message)
+          else streams.mail.send(session, message.bytes.toString('utf8'))
+        },
         reopened: (server, sharer) => announcer.reopened(server, sharer),
         lost: (server, sharer) => announcer.lost(server, sharer),
       },
@@ -196,6 +200,9 @@ export function assemble(deps: GatewayDeps, traffic: Traffic): Parts {
     closeDial: () => dial.close(),
   }
 }
+
+/** A page that the client of this very session was sent to was used (MCP 2025-11-25, "Completion Notifications"). */
+const PAGE_DONE = 'notifications/elicitation/complete'
 
 /** A connection that is one session's own is named after it. */
 function sessionOf(sessions: Sessions, sharer: string): Session | undefined {

@@ -152,6 +152,8 @@ async function lookAgain(
   if (list.failure?.connect === true) return unconnected(x, server, named, { why: list.failure.message })
   if (list.failure === undefined && named.key === connectName(x, server))
     return unconnected(x, server, named, 'done')
+  const elsewhere = standsForMore(server, list) ? unprefixed(x, server, named) : undefined
+  if (elsewhere !== undefined) return elsewhere
   return list.failure === undefined ? unknownName(named.list) : upstreamRefusal(server.name, list.failure)
 }
 
@@ -164,6 +166,26 @@ const hasBeenAsked = (x: Exchange): boolean =>
 /** The one tool that stands for those that nobody knows before an account is connected. */
 const isStandIn = (list: ServerList | undefined, route: Route): boolean =>
   list?.failure?.connect === true && route.key === CONNECT_TOOL
+
+/** What another gateway offers of a server that its caller has no account for yet: it knows what to say of any other name. */
+const standsForMore = ({ ofOneCaller, holder }: ServerView, { items }: ServerList): boolean =>
+  ofOneCaller === true && holder === undefined && items.length === 1 && items[0]?.key === CONNECT_TOOL
+
+function unprefixed(x: Exchange, server: ServerView, { key: named, at }: Named): Route | undefined {
+  const prefix = x.target.server === undefined ? exposedName(server.name, '') : ''
+  if (!named.startsWith(prefix)) return undefined
+  const key = named.slice(prefix.length)
+  const edits = prefix === '' ? [] : [{ ...at, text: JSON.stringify(key) }]
+  return {
+    server,
+    others: [],
+    key,
+    exposed: prefix === '' ? exposedName(server.name, key) : named,
+    params: undefined,
+    asTask: false,
+    edits,
+  }
+}
 
 const connectName = (x: Exchange, server: ServerView): string =>
   x.target.server === undefined ? exposedName(server.name, CONNECT_TOOL) : CONNECT_TOOL
