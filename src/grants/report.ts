@@ -35,7 +35,7 @@ export function reportOf(grant: Grant, nowMs: number, usedAtMs: number | undefin
   const { oauth, trouble, refreshed } = grant
   const expiresAtMs = oauth === undefined ? grant.expiresAtMs : oauth.tokens?.expiresAtMs
   const expired = expiresAtMs !== undefined && expiresAtMs <= nowMs
-  const renewable = canRenew(grant)
+  const renewable = trouble?.kind !== 'login' && canRenew(grant)
   const waits = oauth !== undefined && oauth.tokens === undefined && !isForExchange(grant)
   const unusable = waits || (expired && !renewable)
   return {
@@ -55,7 +55,11 @@ export function reportOf(grant: Grant, nowMs: number, usedAtMs: number | undefin
     refreshedAtMs: refreshed?.atMs,
     refreshProblem: refreshed?.problem,
     usedAtMs,
-    problem: trouble?.message ?? (unusable ? `authorize it: ${mendCommand(grant, grant.server)}` : undefined),
+    problem:
+      trouble?.message ??
+      (unusable
+        ? `${oauth === undefined ? 'give it again' : 'authorize it'}: ${mendCommand(grant, grant.server)}`
+        : undefined),
   }
 }
 
