@@ -85,6 +85,7 @@ beforeEach(() => {
   exchange = createExchange({
     keeper,
     clock,
+    log: silentLog,
     renewal: { renew: () => Promise.reject(new Error('nothing is renewed here')) },
     fetcherFor: () => fetcher,
     recorded: (_about, work) => work(),
@@ -242,4 +243,35 @@ test('after the end of a sign-in nothing of it is left, and what others have is'
   expect([sent(ada), sent(bob)]).toEqual([undefined, 'for-bob'])
   exchange.forget(undefined)
   expect(sent(bob)).toBeUndefined()
+})
+
+test('what is close to its end is exchanged anew before anybody waits for it, once, and not in vain', async () => {
+  const wanted = signIn('ada')
+  const use = (): void => {
+    const grant = keeper.peek(wanted.key)
+    if (grant !== undefined) for (let i = 0; i < 5; i++) exchange.ahead(wanted, grant, PURPOSE.origin)
+  }
+  await exchange.obtain(wanted, PURPOSE)
+  use()
+  clock.advance(440_000)
+  use()
+  expect(asked).toHaveLength(1)
+  clock.advance(20_000)
+  use()
+  // Whoever asks meanwhile waits for the same one.
+  expect(await exchange.obtain(wanted, PURPOSE)).toMatchObject({ ok: true })
+  expect(asked).toHaveLength(2)
+  answer = refuse('invalid_target')
+  clock.advance(460_000)
+  use()
+  await exchange.obtain(wanted, PURPOSE)
+  use()
+  expect([asked.length, sent(wanted)]).toEqual([3, 'for-ada'])
+  // Nothing goes on for longer than the sign-in.
+  answer = good({ expires_in: 100_000 })
+  const bob = signIn('bob')
+  await exchange.obtain(bob, PURPOSE)
+  clock.advance(HOUR_MS - 5000)
+  exchange.ahead(bob, keeper.peek(bob.key) as Grant, PURPOSE.origin)
+  expect(asked).toHaveLength(4)
 })

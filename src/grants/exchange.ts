@@ -1,5 +1,6 @@
 import type { Clock } from '../lib/clock.ts'
 import { Fault } from '../lib/fault.ts'
+import type { Log } from '../lib/log.ts'
 import { err, ok, type Result } from '../lib/result.ts'
 import type { SecretValue } from '../lib/secret-value.ts'
 import type { Fetcher } from '../oauth/client/guarded-fetch.ts'
@@ -14,7 +15,7 @@ import type { Keeper } from './keeper.ts'
 import type { Recorded } from './recorded.ts'
 import { boundElsewhere, hopeless } from './mend.ts'
 import { isBoundTo } from './origins.ts'
-import { MARGIN_MS, type Renewal } from './renewal.ts'
+import { AHEAD_MS, MARGIN_MS, type Renewal } from './renewal.ts'
 import { ID_TOKEN, isOf, signInKey, type LiveSignIn } from './sign-in-grant.ts'
 import { createTurns } from './turns.ts'
 import type { GrantProblem, Purpose, Wanted } from './wanted.ts'
@@ -26,7 +27,9 @@ export interface Exchange {
    *
    * @returns a problem with `connect` where the caller can connect an account of their own instead
    */
-  obtain(wanted: Wanted, purpose: Purpose): Promise<Result<Grant, GrantProblem>>
+  readonly obtain: (wanted: Wanted, purpose: Purpose) => Promise<Result<Grant, GrantProblem>>
+  /** What is close to its end is exchanged anew meanwhile, without anybody waiting. */
+  readonly ahead: (wanted: Wanted, grant: Grant, origin: string) => void
   /** Somebody's sign-in has ended: nothing that came of it is sent any more. Undefined: of everybody. */
   forget(holder: Holder | undefined): void
 }
@@ -35,6 +38,7 @@ export interface ExchangeDeps {
   readonly keeper: Pick<Keeper, 'peek' | 'find' | 'hold' | 'drop'>
   readonly renewal: Pick<Renewal, 'renew'>
   readonly clock: Clock
+  readonly log: Log
   readonly fetcherFor: (origin: string, hosts?: readonly string[]) => Fetcher
   readonly recorded: Recorded
   readonly signIns: SignInSource
@@ -77,7 +81,7 @@ interface Means {
 }
 
 export function createExchange(deps: ExchangeDeps): Exchange {
-  const { keeper, renewal, clock, signIns } = deps
+  const { keeper, renewal, clock, log, signIns } = deps
   const running = new Map<string, Promise<Result<Grant, GrantProblem>>>()
   const failures = new Map<string, Failed>()
   const away = new Map<string, { readonly untilTick: number; readonly failure: TokenFailure }>()
@@ -108,7 +112,7 @@ export function createExchange(deps: ExchangeDeps): Exchange {
     if (signIns.of(wanted.holder) === undefined) return err(noSignIn(wanted, purpose))
     const own = keeper.peek(wanted.key)
     if (own !== undefined && isConnected(own)) return ok(own)
-    const grant = grantOf(wanted, means.value, issued.value)
+    const grant = grantOf({ wanted, purpose }, means.value, issued.value)
     keeper.hold(grant)
     note(wanted)
     return ok(grant)
@@ -206,7 +210,11 @@ export function createExchange(deps: ExchangeDeps): Exchange {
     return ok(issued)
   }
 
-  function grantOf(wanted: Wanted, { shared, oauth, signIn }: Means, { tokens, scopes }: Issued): Grant {
+  function grantOf(
+    { wanted, purpose }: { readonly wanted: Wanted; readonly purpose: Purpose },
+    { shared, oauth, signIn }: Means,
+    { tokens, scopes }: Issued,
+  ): Grant {
     const { profile, holder, name } = wanted
     const requested = scopesFor(shared, wanted)
     const endMs = Math.min(tokens.expiresAtMs ?? tokens.obtainedAtMs + UNSAID_MS, signIn.untilMs)
@@ -216,6 +224,7 @@ export function createExchange(deps: ExchangeDeps): Exchange {
       profile,
       holder,
       name,
+      server: purpose.server,
       source: 'exchange',
       values: {},
       settings: {},
@@ -255,8 +264,22 @@ export function createExchange(deps: ExchangeDeps): Exchange {
     held.set(holder, (held.get(holder) ?? new Set()).add(key))
   }
 
+  function ahead(wanted: Wanted, grant: Grant, origin: string): void {
+    const tokens = grant.oauth?.tokens
+    if (tokens?.expiresAtMs === undefined || running.has(wanted.key)) return
+    const early = Math.min((tokens.expiresAtMs - tokens.obtainedAtMs) / 4, AHEAD_MS)
+    if (clock.nowMs() < tokens.expiresAtMs - early) return
+    if (clock.tickMs() < (failures.get(wanted.key)?.untilTick ?? 0)) return
+    // What ends with the sign-in cannot be had for longer.
+    if (tokens.expiresAtMs >= (signIns.of(wanted.holder)?.untilMs ?? 0)) return
+    obtain(wanted, { server: grant.server ?? '', origin }).catch((thrown: unknown) =>
+      log.error({ err: thrown, grant: wanted.name }, 'an exchange met a bug'),
+    )
+  }
+
   return {
     obtain,
+    ahead,
     forget(holder) {
       for (const one of holder === undefined ? held.keys() : [holder]) {
         for (const key of held.get(one) ?? []) if (keeper.peek(key)?.source === 'exchange') keeper.drop(key)

@@ -109,6 +109,7 @@ export function createGrants(deps: GrantsDeps): Grants {
     keeper,
     renewal,
     clock,
+    log,
     fetcherFor: fetchers.of,
     signIns: deps.signIns,
     recorded: deps.recorded,
@@ -117,7 +118,8 @@ export function createGrants(deps: GrantsDeps): Grants {
     keeper,
     renewal,
     clock,
-    obtain: (wanted, purpose) => exchange.obtain(wanted, purpose),
+    obtain: exchange.obtain,
+    ahead: exchange.ahead,
     used: deps.uses.note,
   })
   const sweeper = setInterval(() => void renewal.renewDue(keeper.known()), SWEEP_MS).unref()

@@ -63,7 +63,7 @@ const WRITE_AGAIN_MS = 500
 /** Just as much as a request may be on its way: a token is not sent in the last moments of its life. */
 export const MARGIN_MS = 2000
 /** Before its end, and no more than a quarter of its life. */
-const AHEAD_MS = 300_000
+export const AHEAD_MS = 300_000
 
 export function createRenewal(deps: RenewalDeps): Renewal {
   const { keeper, clock, log } = deps

@@ -2,7 +2,7 @@ import type { Clock } from '../lib/clock.ts'
 import { err, ok, type Result } from '../lib/result.ts'
 import type { SecretValue } from '../lib/secret-value.ts'
 import { readChallenge, type Challenge } from '../oauth/client/challenge.ts'
-import { isConnected } from './exchange.ts'
+import { isConnected, type Exchange } from './exchange.ts'
 import { exchangedInVain } from './exchange-problems.ts'
 import type { Grant } from './grant.ts'
 import type { Keeper } from './keeper.ts'
@@ -30,14 +30,13 @@ export interface GrantSource {
   readonly refused: (wanted: Wanted, how: Refused) => Promise<Result<void, GrantProblem | undefined>>
 }
 
-/** Gets a grant for a caller without asking them: what `whose: caller` does. */
-export type Obtain = (wanted: Wanted, purpose: Purpose) => Promise<Result<Grant, GrantProblem>>
-
 export interface GrantSourceDeps {
   readonly keeper: Pick<Keeper, 'peek' | 'find' | 'reload' | 'credential' | 'hold'>
   readonly renewal: Renewal
   readonly clock: Clock
-  readonly obtain: Obtain
+  /** Of `whose: caller`. */
+  readonly obtain: Exchange['obtain']
+  readonly ahead: Exchange['ahead']
   /** It was sent; called for every use. */
   readonly used: (uid: string) => void
 }
@@ -50,12 +49,13 @@ export function createGrantSource(deps: GrantSourceDeps): GrantSource {
     return end !== undefined && clock.nowMs() >= end - MARGIN_MS
   }
 
-  function current({ key }: Wanted, origin: string): SecretValue | undefined {
-    const grant = keeper.peek(key)
+  function current(wanted: Wanted, origin: string): SecretValue | undefined {
+    const grant = keeper.peek(wanted.key)
     if (grant === undefined || grant.trouble?.kind === 'login' || !isBoundTo(grant.origins, origin))
       return undefined
     if (isOver(grant)) return undefined
-    if (renewal.isDue(grant)) renewal.renewQuietly(grant)
+    if (grant.source === 'exchange') deps.ahead(wanted, grant, origin)
+    else if (renewal.isDue(grant)) renewal.renewQuietly(grant)
     const value = keeper.credential(grant)
     if (value !== undefined) deps.used(grant.uid)
     return value
