@@ -24,6 +24,8 @@ export const grant = defineCommand({
   about:
     'A provider says where it is found on a machine: in variables, in the login of another program. The first place that has it is taken, and named; if none has it you are asked. The value never stands in an argument and is never shown. castellan grant providers lists what there is.',
   examples: [
+    'castellan grant oauth notion --server notion',
+    'castellan grant mcp context7',
     'castellan grant github',
     'castellan grant claude --from file --mine',
     'castellan grant npm --host registry.example.com',
