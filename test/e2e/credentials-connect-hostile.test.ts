@@ -233,6 +233,20 @@ test('other methods, other contents and too much of it are refused', async () =>
     expect([await ada.ask(link, given), given.body.length]).toMatchObject([{ status }, given.body.length])
 })
 
+test('whoever is signed in, or signs in, and is somebody else comes no further than to be told so', async () => {
+  const [bob, other] = [openVisitor(), openVisitor()]
+  await bob.signIn(linkOf('bob'), 'bob')
+  const before = provider.count('register')
+  const shown = await bob.ask(linkOf('ada'))
+  expect([shown.status, shown.text.includes('for somebody else')]).toEqual([403, true])
+  expect(shown.text).not.toContain('ada')
+  await bob.post(linkOf('ada'), { mark: shown.mark, do: 'connect' })
+  const refused = await other.signIn(linkOf('ada'), 'bob')
+  expect([refused.status, refused.headers.get('set-cookie')]).toEqual([403, null])
+  expect((await other.ask(linkOf('bob'))).text).toContain('Sign in to Castellan')
+  expect([provider.count('register'), await grants()]).toEqual([before, []])
+})
+
 test('an authorization ends in the browser that began it, once; nobody else’s account is connected by a link that is passed on', async () => {
   const [mal, victim] = [openVisitor(), openVisitor()]
   expect(await mal.signIn(linkOf('mal'), 'mal')).toMatchObject({ status: 303 })
