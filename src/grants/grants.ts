@@ -179,11 +179,11 @@ export function createGrants(deps: GrantsDeps): Grants {
     async revoke(key) {
       const grant = await keeper.reload(key)
       if (grant === undefined) return undefined
-      const fetcher = fetchers.of(grant.origins[0] ?? '', grant.oauth?.hosts)
-      const revoked = await revokeBoth(grant, { fetcher, clock, recorded: deps.recorded })
+      // Not sent any more from here on, however long its authorization server takes to hear of it.
       await keeper.remove(key)
       changed(key)
-      return { revoked }
+      const fetcher = fetchers.of(grant.origins[0] ?? '', grant.oauth?.hosts)
+      return { revoked: await revokeBoth(grant, { fetcher, clock, recorded: deps.recorded }) }
     },
     async unbound(name, profile, origin) {
       const grant = await keeper.find({ name, profile, holder: '' })

@@ -329,9 +329,10 @@ export function createOAuthFlow(deps: OAuthFlowDeps): OAuthFlow {
   async function keepIssued(draft: Draft, issued: Issued, source: Source): Promise<Result<void, string>> {
     const kept = await keeper.update(draft.key, (now) => {
       if (now?.oauth === undefined) return undefined
-      const { uid } = now
+      const { uid, origins } = now
       const { clients } = now.oauth
-      const grant = waitingGrant(draft, { uid, nowMs: clock.nowMs(), clients, source })
+      // It may have been bound elsewhere while its user was away.
+      const grant = { ...waitingGrant(draft, { uid, nowMs: clock.nowMs(), clients, source }), origins }
       return { ...grant, oauth: grant.oauth && { ...grant.oauth, ...heldTokens(issued, draft.scopes) } }
     })
     if (kept?.oauth?.tokens === undefined) return err(GONE)
