@@ -328,7 +328,7 @@ export function createOAuthFlow(deps: OAuthFlowDeps): OAuthFlow {
 
   async function keepIssued(draft: Draft, issued: Issued, source: Source): Promise<Result<void, string>> {
     const kept = await keeper.update(draft.key, (now) => {
-      if (now?.oauth === undefined) return undefined
+      if (now?.oauth === undefined || isOfAnother(now.oauth, draft)) return undefined
       const { uid, origins } = now
       const { clients } = now.oauth
       // It may have been bound elsewhere while its user was away.
@@ -372,6 +372,10 @@ const ELSEWHERE = 'it was started in another browser, and ends in that one only;
 const same = (wanted: string, shown = ''): boolean =>
   wanted.length === shown.length && timingSafeEqual(Buffer.from(wanted), Buffer.from(shown))
 const GONE = 'the grant was taken back or started anew meanwhile; start it again'
+
+/** It was started anew for something else: what was issued for one server is not kept as the token of another. */
+const isOfAnother = ({ tokens, resource }: OAuthState, draft: Draft): boolean =>
+  tokens === undefined && resource.identifier !== draft.resource.identifier
 
 function scopesFor(
   { scopes, challenge, resource, authorizationServer }: Resolved,

@@ -422,6 +422,23 @@ test('what was bound elsewhere while its user was away stays so', async () => {
   expect((await call()).result?.content[0]?.text).toBe('Echo: hi')
 })
 
+test('what was issued for one server is not kept as the token of another', async () => {
+  const settings = {
+    clientId: 'known',
+    authUrl: `${stranger.origin}/authorize`,
+    tokenUrl: `${stranger.origin}/token`,
+  }
+  const startFor = (path: string): Promise<Started> =>
+    start(Object.assign({ name: 'two', server: undefined, url: `${stranger.origin}${path}` }, settings))
+  stranger.answer({ '/mcp': answerOf(401, '') })
+  const first = new URL((await startFor('/mcp')).authorizeUrl).searchParams
+  await startFor('/other')
+  const back = new URL(first.get('redirect_uri') ?? '')
+  back.search = new URLSearchParams({ code: 'c', state: first.get('state') ?? '' }).toString()
+  expect(await visit(back)).toMatch(/^400 [^]*started anew/)
+  await gate.daemon.call('DELETE', '/api/v1/grants/oauth:two')
+})
+
 test('what is taken back is not sent while its authorization server takes its time', async () => {
   const asked = Promise.withResolvers<() => void>()
   const hesitates: Answer = (response) => asked.resolve(() => response.writeHead(200).end())
