@@ -66,8 +66,8 @@ const give = (daemon: Daemon, token: string): Promise<unknown> =>
   daemon.call('PUT', '/api/v1/grants/mcp:up', { values: { token }, server: 'up' })
 const revoke = (daemon: Daemon): Promise<unknown> => daemon.call('DELETE', '/api/v1/grants/mcp:up')
 
-/** How soon the others know of a change: they look twice a second. */
-const SOON_MS = 2000
+/** The others know of a change within two seconds, since they look twice a second; a machine may be busy. */
+const SOON_MS = 5000
 
 /** Not sent, and not forwarded without it either. */
 async function isWithheld(access: Access, server = 'up'): Promise<boolean> {
