@@ -19,6 +19,7 @@ export interface Scanner {
 const PIECE = 20
 
 export function createScanner(): Scanner {
+  const known = new Set<string>()
   const needles: { readonly label: string; readonly form: string; readonly bytes: Buffer }[] = []
   const look: Scanner['look'] = (where, given, except = []) => {
     const bytes = typeof given === 'string' ? Buffer.from(given) : given
@@ -30,6 +31,8 @@ export function createScanner(): Scanner {
   }
   return {
     plant(label, value) {
+      if (known.has(`${label} ${value}`)) return
+      known.add(`${label} ${value}`)
       const pieces = new Set([value, value.slice(0, PIECE), value.slice(-PIECE)])
       for (const piece of pieces)
         for (const [form, bytes] of formsOf(piece)) needles.push({ label, form, bytes })

@@ -3,9 +3,20 @@ import type { IncomingHttpHeaders } from 'node:http'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { startAuthorizationServer, type AuthorizationServer } from '../fixtures/authorization-server.ts'
+import { LEAKS, startLeakyUpstream, type LeakyUpstream } from '../fixtures/leaky-upstream.ts'
 import { ECHOES, startParrot, type Parrot } from '../fixtures/parrot-upstream.ts'
 import { startStage, type Stage } from './canary-stage.ts'
-import { createCleanUp, daemonOf, httpServer, manifests, modern, project, send } from './system-harness.ts'
+import {
+  createCleanUp,
+  daemonOf,
+  httpServer,
+  manifests,
+  modern,
+  processesWith,
+  project,
+  send,
+  until,
+} from './system-harness.ts'
 
 /*
  * No credential of others leaves, but to where it is declared to go. Unique values stand in every kind of grant; each
@@ -18,6 +29,7 @@ const parrots = new Map<string, Parrot>()
 let stage: Stage
 let authorization: AuthorizationServer
 let elsewhere: Parrot
+let old: LeakyUpstream
 const tokens = new Map<string, string>()
 
 const afterWord = (text: string | undefined): string | undefined =>
@@ -90,6 +102,8 @@ beforeAll(async () => {
     parrots.set(name, parrot)
     cleanUp.later(() => parrot.close())
   }
+  old = await startLeakyUpstream()
+  cleanUp.later(() => old.close())
   authorization = await startAuthorizationServer({ behind: parrots.get('notes')?.url ?? '' })
   cleanUp.later(() => authorization.close())
   mkdirSync(join(stage.home, 'providers'))
@@ -106,7 +120,8 @@ beforeAll(async () => {
     ...Object.entries(SERVERS).map(([name, { auth }]) =>
       httpServer(name, name === 'notes' ? authorization.url : (parrots.get(name)?.url ?? ''), { auth }),
     ),
-    project('demo', Object.keys(SERVERS)),
+    httpServer('old', old.url, { auth: { grant: 'mcp:old', header: 'X-Api-Key' } }),
+    project('demo', [...Object.keys(SERVERS), 'old']),
     ...['ada', 'ben', 'cy'].map((name) => named('User', name, {})),
     named('RoleBinding', 'people', {
       subjects: ['ada', 'ben', 'cy'].map((name) => ({ kind: 'User', name })),
@@ -188,6 +203,37 @@ describe('grants that others issued', () => {
       expect.arrayContaining(['result', 'structured', 'error', 'escaped', 'nested', 'split-stream']),
     )
     plantIssued()
+    expect(stage.found()).toEqual([])
+  })
+
+  test('a server of the older era, and a client of it', async () => {
+    await give('mcp:old', 'old')
+    const json = { accept: 'application/json, text/event-stream', 'content-type': 'application/json' }
+    let session: Readonly<Record<string, string>> = {}
+    const post = (message: object): ReturnType<Stage['http']> =>
+      stage.http(MCP, {
+        method: 'POST',
+        headers: { ...json, ...session, authorization: `Bearer ${tokens.get('ada') ?? ''}` },
+        body: JSON.stringify({ jsonrpc: '2.0', ...message }),
+      })
+    const clientInfo = { name: 'canary', version: '1' }
+    const params = { protocolVersion: '2025-11-25', capabilities: {}, clientInfo }
+    const { headers } = await post({ id: 1, method: 'initialize', params })
+    session = { 'mcp-session-id': String(headers['mcp-session-id']) }
+    await post({ method: 'notifications/initialized' })
+    const cleaned: string[] = []
+    for (const leak of [...LEAKS.filter((name) => name !== 'unauthorized'), 'unauthorized']) {
+      const { text } = await post({
+        id: leak,
+        method: 'tools/call',
+        params: { name: `old__${leak}`, arguments: {} },
+      })
+      if (text.includes('[redacted]')) cleaned.push(leak)
+      await call(`old__${leak}`)
+    }
+    expect(cleaned).toEqual(expect.arrayContaining(['result', 'tool-error', 'error', 'stream']))
+    for (const request of old.seen)
+      stage.observe('a request to old', request.replace(/"x-api-key":"[^"]*"/, ''))
     expect(stage.found()).toEqual([])
   })
 
@@ -312,11 +358,14 @@ describe('grants that others issued', () => {
     authorization.answerTokens(() => hanging.resolve())
     void stage.admin('POST', '/api/v1/grants/oauth:notes/refresh').catch(() => undefined)
     await hanging.promise
-    process.kill(daemonOf(stage.home).pid, 'SIGKILL')
+    const { pid } = daemonOf(stage.home)
+    process.kill(pid, 'SIGKILL')
+    await until('the daemon has ended', () => !processesWith(stage.home).includes(pid))
     authorization.answerTokens(undefined)
     plantIssued()
     const before = keyOf(stage.home)
-    expect((await stage.run(['up', '-d', '--port', '0', '--log-level', 'trace'])).status).toBe(0)
+    const started = await stage.run(['up', '-d', '--port', '0', '--log-level', 'trace'])
+    expect([started.status, started.stderr]).toEqual([0, expect.any(String)])
     expect(await stage.run(['keys', 'rotate'])).toMatchObject({ status: 0 })
     expect(keyOf(stage.home)).not.toBe(before)
     for (const key of [before, keyOf(stage.home)]) stage.scanner.plant('master key', key)
