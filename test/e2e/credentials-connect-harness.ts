@@ -15,7 +15,7 @@ import { at, createToken, endpoint, httpServer, project, type Access, type Json 
 
 export const PASSWORD = 'a long password of theirs'
 export const SERVER = 'notes'
-export const DEMO = 'demo'
+const DEMO = 'demo'
 
 export const user = (name: string, spec: Json = {}): Json => ({ kind: 'User', metadata: { name }, spec })
 

@@ -84,7 +84,7 @@ export function createEntrance(deps: EntranceDeps): Entrance {
 
 const MAX_TYPED = 4096
 
-export const sourceOf = ({ socket }: IncomingMessage): string => socket.remoteAddress ?? 'unknown'
+const sourceOf = ({ socket }: IncomingMessage): string => socket.remoteAddress ?? 'unknown'
 
 /** What the browser holds is the verifier: nobody goes on with what another browser has begun. */
 const challengeOf = (visitor: string): string => hash('sha256', visitor, 'base64url')

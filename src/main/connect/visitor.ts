@@ -84,5 +84,5 @@ function cookieOf({ headers }: IncomingMessage, name: string): string | undefine
   return undefined
 }
 
-export const same = (a: string, b: string): boolean =>
+const same = (a: string, b: string): boolean =>
   a.length === b.length && timingSafeEqual(Buffer.from(a), Buffer.from(b))
