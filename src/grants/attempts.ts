@@ -1,5 +1,6 @@
 import { hash, randomBytes } from 'node:crypto'
 import type { Clock } from '../lib/clock.ts'
+import { Fault } from '../lib/fault.ts'
 import { SecretValue } from '../lib/secret-value.ts'
 import type { AuthorizationServer, Resource } from '../oauth/client/authorization-server.ts'
 import type { GrantKey } from './grant.ts'
@@ -57,7 +58,7 @@ export interface AttemptStore {
 
 /** Between an authorization request and its answer. */
 export interface Attempts {
-  /** @returns what `GET …/attempts/{id}` is asked with */
+  /** @returns what `GET …/attempts/{id}` is asked with @throws Fault `too_many` */
   add(state: string, draft: Draft): Promise<string>
   take(state: string): Promise<{ readonly id: string; readonly draft: Draft } | undefined>
   settle(id: string, result: AttemptState): Promise<void>
@@ -69,9 +70,28 @@ export interface Attempts {
 const ATTEMPT_MS = 10 * 60_000
 /** An end that another process has seen. */
 const LOOK_MS = 500
+/** Nobody takes the room that there is for all. */
+const MAX_OF_ONE = 50
+const MAX_STARTERS = 10_000
+/** Starts them for others. */
+const ADMINISTRATOR = 'local-admin'
 
 export function createAttempts(store: AttemptStore, clock: Clock): Attempts {
   const waiting = new Map<string, Set<() => void>>()
+  /** When they are over, by who has started them here. */
+  const begun = new Map<string, readonly number[]>()
+
+  function takeRoom(starter: string): void {
+    if (starter === ADMINISTRATOR) return
+    const now = clock.tickMs()
+    const open = (begun.get(starter) ?? []).filter((until) => until > now)
+    if (open.length >= MAX_OF_ONE)
+      throw new Fault('too_many', {
+        hint: 'you have started fifty authorizations within ten minutes; try again in a while',
+      })
+    if (begun.size >= MAX_STARTERS) begun.clear()
+    begun.set(starter, [...open, now + ATTEMPT_MS])
+  }
 
   async function find(id: string, waitMs: number): Promise<AttemptState | undefined> {
     const until = clock.tickMs() + waitMs
@@ -100,6 +120,7 @@ export function createAttempts(store: AttemptStore, clock: Clock): Attempts {
 
   return {
     async add(state, draft) {
+      takeRoom(draft.startedBy)
       const id = randomBytes(16).toString('base64url')
       const row = { id, stateDigest: digest(state), expiresAtMs: clock.nowMs() + ATTEMPT_MS }
       await store.add(row, new SecretValue(JSON.stringify(draft)))

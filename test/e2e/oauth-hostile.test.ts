@@ -239,14 +239,54 @@ test('what would have no effect is a mistake, and nobody is asked', async () => 
   expect(stranger.seen).toHaveLength(before)
 })
 
-test('who names an address for a grant of their own must be trusted with more than their own', async () => {
-  await gate.daemon.apply([{ kind: 'User', metadata: { name: 'ada' }, spec: {} }])
+/** Somebody who may look at servers, and has no right on grants. @returns what asks the control API as them */
+async function signedIn(user: string) {
+  await gate.daemon.apply([
+    { kind: 'User', metadata: { name: user }, spec: {} },
+    {
+      kind: 'RoleBinding',
+      metadata: { name: user },
+      spec: {
+        subjects: [{ kind: 'User', name: user }],
+        bindings: [{ role: 'view', resource: 'servers', name: 'notes' }],
+      },
+    },
+  ])
   const password = 'correct horse battery staple'
-  await gate.daemon.call('POST', '/api/v1/users/ada/password', { password })
-  const login = { user: 'ada', password }
-  const { credential } = (await gate.daemon.call('POST', '/api/v1/auth/login', login)) as {
+  await gate.daemon.call('POST', `/api/v1/users/${user}/password`, { password })
+  const { credential } = (await gate.daemon.call('POST', '/api/v1/auth/login', { user, password })) as {
     readonly credential: string
   }
+  return (method: string, path: string, body: object): Promise<Response> =>
+    fetch(new URL(path, gate.daemon.origin), {
+      method,
+      headers: { authorization: `Bearer ${credential}`, 'content-type': 'application/json' },
+      body: JSON.stringify(Object.assign({ for: 'me' }, body)),
+    })
+}
+
+test('nobody takes the room that there is for the authorizations of all', async () => {
+  const [eve, dan] = [await signedIn('eve'), await signedIn('dan')]
+  const own = { name: 'notes', server: 'notes' }
+  const statuses: number[] = []
+  for (let i = 0; i < 51; i++) statuses.push((await eve('POST', '/api/v1/grants', own)).status)
+  expect([statuses.indexOf(429), new Set(statuses.slice(0, 50))]).toEqual([50, new Set([202])])
+  expect((await dan('POST', '/api/v1/grants', own)).status).toBe(202)
+})
+
+test('who gives a grant of their own learns of no server that they may not see', async () => {
+  const auth = { grant: 'mcp:key', header: 'x-key' }
+  await gate.daemon.apply([httpServer('unseen', 'https://unseen.example/mcp', { auth })])
+  const fay = await signedIn('fay')
+  const key = { values: { token: 'a-key' }, origins: ['https://unseen.example'] }
+  const told = await (await fay('PUT', '/api/v1/grants/mcp:key', key)).json()
+  expect(told).toMatchObject({ holder: 'user:fay', usedBy: [] })
+  expect(await gate.daemon.call('PUT', '/api/v1/grants/mcp:key', key)).toMatchObject({ usedBy: ['unseen'] })
+  expect((await fay('PUT', '/api/v1/grants/mcp:key', { ...key, source: 'exchange' })).status).toBe(400)
+})
+
+test('who names an address for a grant of their own must be trusted with more than their own', async () => {
+  const ada = await signedIn('ada')
   const before = stranger.seen.length
   const named: readonly object[] = [
     { url: stranger.url },
@@ -254,11 +294,7 @@ test('who names an address for a grant of their own must be trusted with more th
     { server: 'notes', tokenUrl: `${stranger.origin}/token` },
   ]
   for (const address of named) {
-    const answer = await fetch(new URL('/api/v1/grants', gate.daemon.origin), {
-      method: 'POST',
-      headers: { authorization: `Bearer ${credential}`, 'content-type': 'application/json' },
-      body: JSON.stringify(Object.assign({ name: 'mine', for: 'me' }, address)),
-    })
+    const answer = await ada('POST', '/api/v1/grants', Object.assign({ name: 'mine' }, address))
     expect([403, 404]).toContain(answer.status)
   }
   expect(stranger.seen).toHaveLength(before)

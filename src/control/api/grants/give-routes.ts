@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { Name } from '../../../kinds/define-kind.ts'
 import type { HttpSpec, ServerSpec } from '../../../kinds/server.ts'
-import { readGrantId } from '../../../grants/grant-id.ts'
+import { DEFAULT_PROFILE, readGrantId } from '../../../grants/grant-id.ts'
 import { SOURCES, type GrantKey } from '../../../grants/grant.ts'
 import { readOrigin } from '../../../grants/origins.ts'
 import { defaultOrigins, type Provider } from '../../../grants/providers/define-provider.ts'
@@ -119,7 +119,7 @@ const Give = z.strictObject({
   values: z.record(z.string().max(64), z.string().max(16_384)),
   origins: Origins.optional(),
   server: Name.optional(),
-  source: z.enum(SOURCES).default('prompt'),
+  source: z.enum(SOURCES).exclude(['exchange']).default('prompt'),
   expiresAt: z.iso.datetime().optional(),
   force: z.boolean().default(false),
 })
@@ -155,7 +155,7 @@ async function give(deps: GrantRouteDeps, call: Call): Promise<Response> {
       expiresAtMs: given.expiresAt === undefined ? undefined : Date.parse(given.expiresAt),
       source: given.source,
     })
-    return json({ ...shownGrant(deps, report), usedBy: usersOf(deps, report.name, report.profile) })
+    return json({ ...shownGrant(deps, report), usedBy: usersOf(deps, call, report) })
   })
 }
 
@@ -191,12 +191,17 @@ function remoteSpec(deps: GrantRouteDeps, call: Call, name: string): HttpSpec {
   return spec
 }
 
-/** Servers that name a grant, for people. */
-function usersOf({ snapshot }: GrantRouteDeps, name: string, profile: string): readonly string[] {
+/** Servers that name a grant, as far as the caller may see them. */
+function usersOf(
+  { snapshot }: GrantRouteDeps,
+  { access }: Call,
+  { name, profile }: Pick<GrantKey, 'name' | 'profile'>,
+): readonly string[] {
   return [...snapshot.state().servers.values()].flatMap((server) =>
     server.spec.transport !== 'stdio' &&
     server.spec.auth?.grant === name &&
-    (server.spec.auth.profile ?? 'default') === profile
+    (server.spec.auth.profile ?? DEFAULT_PROFILE) === profile &&
+    access.decide({ verb: 'view', kind: 'servers', name: server.name }).allowed
       ? [server.name]
       : [],
   )
