@@ -13,7 +13,10 @@ import { chooseVerb } from '../cli/run-cli.ts'
 import { COMMANDS } from './commands.ts'
 
 /** Those examples that ask on a terminal, which there is none of here. */
-const ASKS_ON_A_TERMINAL = new Set(['castellan create secret context7 key'])
+const ASKS_ON_A_TERMINAL = new Set([
+  'castellan create secret context7 key',
+  'castellan grant bind gitlab https://gitlab.example.com --only',
+])
 
 /** Words of a line as a shell would split it, as far as examples need it. */
 const wordsOf = (line: string): string[] =>

@@ -47,11 +47,11 @@ export const grantConnect = defineCommand({
 })
 
 function ownGrant(
-  auth: ServerAuth | undefined,
+  auth: ServerAuth,
   server: string,
 ): { readonly name: string; readonly profile: string | undefined } {
-  if (auth?.grant === undefined)
-    throw usage('this server uses no grant, or you may not see it', `castellan describe server ${server}`)
+  if (auth.grant === undefined)
+    throw usage('this server uses no grant', `castellan describe server ${server}`)
   const name = grantWord(auth.grant)
   const { whose = 'shared', profile } = auth
   if (whose === 'shared')

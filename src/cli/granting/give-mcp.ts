@@ -70,8 +70,11 @@ export async function giveMcpGrant(
   ])
 }
 
-function orSayWhich(thrown: unknown): never {
-  if (!(thrown instanceof CliFailure) || thrown.body.code !== 'not_found') throw thrown
+/** Who may give a key need not see the server that it is for. */
+function orSayWhich(thrown: unknown): void {
+  if (!(thrown instanceof CliFailure)) throw thrown
+  if (thrown.body.code === 'forbidden') return
+  if (thrown.body.code !== 'not_found') throw thrown
   throw usage(
     'there is no server by that name',
     'say what the key is for: --server NAME, or --url URL where there is no server yet',

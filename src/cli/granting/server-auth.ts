@@ -1,5 +1,4 @@
 import { callApi } from '../api.ts'
-import { CliFailure } from '../failure.ts'
 import type { Target } from '../target.ts'
 
 /** `spec.auth` of a Server, as far as it is looked at here. */
@@ -12,19 +11,13 @@ export interface ServerAuth {
 /**
  * What a Server sends with its requests.
  *
- * @returns undefined where we may not look at it
- * @throws CliFailure when there is none by that name
+ * @throws CliFailure when there is none by that name, or we may not look at it
  */
-export async function readServerAuth(target: Target, name: string): Promise<ServerAuth | undefined> {
-  try {
-    const { spec } = JSON.parse(await callApi(target, ['servers', name])) as {
-      readonly spec: { readonly auth?: ServerAuth }
-    }
-    return spec.auth ?? {}
-  } catch (error) {
-    if (error instanceof CliFailure && error.body.code === 'forbidden') return undefined
-    throw error
+export async function readServerAuth(target: Target, name: string): Promise<ServerAuth> {
+  const { spec } = JSON.parse(await callApi(target, ['servers', name])) as {
+    readonly spec: { readonly auth?: ServerAuth }
   }
+  return spec.auth ?? {}
 }
 
 /** What to write into the manifest of a Server so that it uses a grant. */
