@@ -17,7 +17,6 @@ import { justIssued } from './held-secret.ts'
 import { createKeeper, type Keeper } from './keeper.ts'
 import { createOAuthFlow, type OAuthFlow, type OAuthFlowDeps } from './oauth-flow.ts'
 import type { Holder } from './holder.ts'
-import { isBoundTo } from './origins.ts'
 import { canRenew, createRenewal, type RenewalDeps } from './renewal.ts'
 import { reportOf, type GrantReport } from './report.ts'
 import type { Recorded } from './recorded.ts'
@@ -51,8 +50,6 @@ export interface Grants extends GrantSource, Omit<OAuthFlow, 'close'>, Pick<Atte
   refresh(key: GrantKey): Promise<GrantReport | undefined>
   /** @returns undefined when there is no such grant; else whether the authorization server has taken it back too */
   revoke(key: GrantKey): Promise<{ readonly revoked: boolean } | undefined>
-  /** Shared grants by this name that may not be sent to an origin, by profile. */
-  unbound(name: string, profile: string, origin: string): Promise<boolean>
   /** The way to what a grant was given for. */
   readonly fetcherFor: (origin: string, hosts?: readonly string[]) => Fetcher
   /** Nothing that was given in exchange for this holder's sign-in is sent any more; undefined: for anybody's. */
@@ -184,10 +181,6 @@ export function createGrants(deps: GrantsDeps): Grants {
       changed(key)
       const fetcher = fetchers.of(grant.origins[0] ?? '', grant.oauth?.hosts)
       return { revoked: await revokeBoth(grant, { fetcher, clock, recorded: deps.recorded }) }
-    },
-    async unbound(name, profile, origin) {
-      const grant = await keeper.find({ name, profile, holder: '' })
-      return grant !== undefined && !isBoundTo(grant.origins, origin)
     },
     async close() {
       clearInterval(sweeper)
