@@ -1,10 +1,17 @@
 import { dirname } from 'node:path'
+import { Kysely, PostgresDialect, sql } from 'kysely'
+import { Pool } from 'pg'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { SecretValue } from '../../src/lib/secret-value.ts'
 import { startAuthorizationServer, type AuthorizationServer } from '../fixtures/authorization-server.ts'
 import type { Daemon } from '../fixtures/daemon.ts'
 import { startTcpProxy, type TcpProxy } from '../fixtures/tcp-proxy.ts'
 import { startUpstream, type Upstream } from '../fixtures/upstream.ts'
+import { migrate } from '../../src/store/migrations/migrate.ts'
+import { CONTROL_MIGRATIONS } from '../../src/store/migrations/migrations.ts'
+import type { ControlTables } from '../../src/store/tables.ts'
+import { loadMasterKey } from '../../src/secrets/master-key.ts'
+import { createSealer } from '../../src/secrets/sealing.ts'
 import { openRenewer } from './credentials-renewer.ts'
 import { accessAtBoth, startFleet, type Fleet } from './fleet-harness.ts'
 import {
@@ -183,3 +190,51 @@ test('who cannot see the database sends nothing: also not when it is back, if it
   await until('it is sent', async () => (await works(there)) && sentKey() === 'key-after')
   expect(await works(there, 'notes')).toBe(true)
 }, 120_000)
+
+/** A grant as it was kept before grants had holders. */
+async function keepOldGrant(database: string): Promise<void> {
+  const db = new Kysely<ControlTables>({
+    dialect: new PostgresDialect({ pool: new Pool({ connectionString: database }) }),
+  })
+  const before = CONTROL_MIGRATIONS.findIndex(({ name }) => name === 'grant-holders')
+  const migrations = CONTROL_MIGRATIONS.slice(0, before)
+  await migrate(db, { part: 'control', migrations, dialect: 'postgres' })
+  const { issuer, url } = authorization
+  const state = JSON.stringify({
+    resource: { identifier: url, scopes: [] },
+    authorizationServer: { issuer, token_endpoint: `${issuer}/token`, scopes_supported: [] },
+    clients: {},
+    requested: [],
+    granted: [],
+    tokens: { obtainedAtMs: 1 },
+    demanded: [],
+  })
+  const { origin } = new URL(url)
+  await sql`insert into grants (uid, name, server, origin, state, version, updated_at_ms)
+    values ('grt_old', 'oauth:notes', 'notes', ${origin}, ${state}, 1, 1)`.execute(db)
+  const { master } = await loadMasterKey({ home: dirname(fleet.keyFile), usedWith: [] })
+  const at = { uid: 'grt_old', field: 'access_token' }
+  const sealed = createSealer(master).seal({ kind: 'Grant', ...at }, new SecretValue('token-of-before'))
+  await db
+    .insertInto('grant_secrets')
+    .values({ ...at, ...sealed })
+    .execute()
+  await db.destroy()
+}
+
+test('a grant of before grants had holders is still there, and says how it is given again: what it was bound to was not sealed', async () => {
+  const database = await fleet.postgres.createDatabase('older')
+  await keepOldGrant(database)
+  const daemon = await fleet.another({ database })
+  await daemon.apply([
+    httpServer('notes', authorization.url, { auth: { grant: 'oauth:notes' } }),
+    project('demo', ['notes']),
+  ])
+  expect(await daemon.call('GET', '/api/v1/grants/oauth:notes')).toMatchObject({
+    name: 'oauth:notes',
+    profile: 'default',
+    origins: [authorization.issuer],
+  })
+  const access = { url: `${daemon.origin}/projects/demo/mcp`, token: await daemon.createToken('demo') }
+  expect((await call(access, 'notes')).text).toContain('castellan grant oauth notes --server notes')
+})
