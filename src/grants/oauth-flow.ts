@@ -1,10 +1,10 @@
-import { timingSafeEqual } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Clock } from '../lib/clock.ts'
 import { Fault } from '../lib/fault.ts'
 import { mintUid } from '../lib/id.ts'
 import type { Log } from '../lib/log.ts'
 import { err, ok, type Result } from '../lib/result.ts'
+import { sameText } from '../lib/same-text.ts'
 import { SecretValue } from '../lib/secret-value.ts'
 import type { OAuthClient } from '../oauth/client/authorization-server.ts'
 import { checkCallback, mintState, requestAuthorization } from '../oauth/client/authorization.ts'
@@ -28,7 +28,9 @@ import type { Attempts, Draft, StartPage } from './attempts.ts'
 import { heldClient, heldTokens, openClient, waitingGrant } from './authorized-grant.ts'
 import { readGrantId } from './grant-id.ts'
 import type { Grant, GrantKey, OAuthState, Source } from './grant.ts'
+import { SHARED } from './holder.ts'
 import type { Keeper } from './keeper.ts'
+import { findRegistration, keepRegistration } from './registrations.ts'
 import type { Recorded } from './recorded.ts'
 import { forgetUnknownClient } from './unknown-client.ts'
 
@@ -177,13 +179,15 @@ export function createOAuthFlow(deps: OAuthFlowDeps): OAuthFlow {
     const { name, hosts, fetcher, known, found, origins, scopes } = await look(request)
     const { authorizationServer, resource } = found
     const redirectUri = `${deps.publicOrigin()}/oauth/callback/${name}`
-    const remembered = known?.clients[authorizationServer.issuer]
+    const { issuer } = authorizationServer
+    const own = known?.clients[issuer]
+    const remembered = own === undefined ? await knownAs(request, issuer, redirectUri) : openClient(own)
     const client = await identifyClient(
       authorizationServer,
       {
         given: found.client,
         document: flags.clientMetadataUrl,
-        remembered: remembered && openClient(remembered),
+        remembered,
         redirectUri,
         scopes,
         nowMs: clock.nowMs(),
@@ -191,12 +195,26 @@ export function createOAuthFlow(deps: OAuthFlowDeps): OAuthFlow {
       fetcher,
     )
     if (!client.ok) throw refusal([client.error])
-    if (client.value.from === 'registration' && client.value.clientId !== remembered?.clientId)
+    if (client.value.from === 'registration' && client.value.clientId !== remembered?.clientId) {
       await noteRegistration(key, server)
+      await keepRegistration(keeper, issuer, client.value, clock.nowMs())
+    }
     const { clientId } = client.value
     const about = { key, server, origins, hosts, startedBy, page, resource, authorizationServer }
     const draft: Draft = { ...about, clientId, scopes, redirectUri, verifier: '' }
     return { draft, client: client.value, found, known }
+  }
+
+  /** What an operator has given for everybody is good for each, and nobody is registered twice. */
+  async function knownAs(
+    { key, url }: Pick<StartRequest, 'key' | 'url'>,
+    issuer: string,
+    redirectUri: string,
+  ): Promise<OAuthClient | undefined> {
+    const shared = key.holder === SHARED ? undefined : await keeper.reload({ ...key, holder: SHARED })
+    const given =
+      shared?.origins.includes(new URL(url).origin) === true ? shared.oauth?.clients[issuer] : undefined
+    return given?.from === 'user' ? openClient(given) : findRegistration(keeper, issuer, redirectUri)
   }
 
   /** We are known to somebody from here on. */
@@ -281,7 +299,7 @@ export function createOAuthFlow(deps: OAuthFlowDeps): OAuthFlow {
         at: undefined,
       }
     const { id, draft } = attempt
-    const isSameBrowser = draft.page === undefined || same(draft.page.browser, browser)
+    const isSameBrowser = draft.page === undefined || sameText(draft.page.browser, browser ?? '')
     const finished = async (): Promise<Ended> =>
       settled(id, draft, () => (isSameBrowser ? complete(draft, answer) : Promise.resolve(err(ELSEWHERE))))
     return { ended: await onRecord(draft, finished), at: isSameBrowser ? draft.page?.at : undefined }
@@ -369,8 +387,6 @@ export function createOAuthFlow(deps: OAuthFlowDeps): OAuthFlow {
 }
 
 const ELSEWHERE = 'it was started in another browser, and ends in that one only; start it again in this one'
-const same = (wanted: string, shown = ''): boolean =>
-  wanted.length === shown.length && timingSafeEqual(Buffer.from(wanted), Buffer.from(shown))
 const GONE = 'the grant was taken back or started anew meanwhile; start it again'
 
 /** It was started anew for something else: what was issued for one server is not kept as the token of another. */

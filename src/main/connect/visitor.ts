@@ -1,6 +1,7 @@
-import { randomBytes, timingSafeEqual } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import type { Clock } from '../../lib/clock.ts'
+import { sameText } from '../../lib/same-text.ts'
 import { createCarrier } from '../../secrets/carried.ts'
 import { ticketId } from './ticket.ts'
 
@@ -69,7 +70,7 @@ export function createVisitors(
     opened(text, visitor, ticket) {
       const mark = forms.open(text) as FormMark | undefined
       if (mark === undefined) return undefined
-      const isOurs = same(mark.visitor, visitor.id) && same(mark.ticket, ticketId(ticket))
+      const isOurs = sameText(mark.visitor, visitor.id) && sameText(mark.ticket, ticketId(ticket))
       return isOurs ? mark.about : undefined
     },
   }
@@ -83,6 +84,3 @@ function cookieOf({ headers }: IncomingMessage, name: string): string | undefine
   }
   return undefined
 }
-
-const same = (a: string, b: string): boolean =>
-  a.length === b.length && timingSafeEqual(Buffer.from(a), Buffer.from(b))

@@ -1,5 +1,6 @@
-import { hash, timingSafeEqual } from 'node:crypto'
+import { hash } from 'node:crypto'
 import { err, ok, type Result } from '../../lib/result.ts'
+import { sameText } from '../../lib/same-text.ts'
 import { SecretValue } from '../../lib/secret-value.ts'
 import { mintRandom, type SignInLeg } from '../../oauth/client/sign-in.ts'
 import { createCarrier } from '../../secrets/carried.ts'
@@ -114,8 +115,8 @@ export function createAttempts({ db, sealer, key, nowMs }: AttemptsDeps): Attemp
       if (row.state !== 'ready') return err('used')
       const { challenge, identity, issuance } = openRow(sealer, row)
       // Both are looked at always: which of them was wrong takes no time to tell apart.
-      const goodCode = same(digest(code), row.code_digest)
-      const goodVerifier = same(hash('sha256', verifier, 'base64url'), challenge)
+      const goodCode = sameText(digest(code), row.code_digest)
+      const goodVerifier = sameText(hash('sha256', verifier, 'base64url'), challenge)
       if (!goodCode || !goodVerifier) return err('wrong-code')
       if (!(await useAttempt(db, attempt))) return err('used')
       return ok({ identity, issuance: issuance && unpackIssuance(issuance) })
@@ -134,6 +135,3 @@ const openRow = (sealer: AttemptsDeps['sealer'], row: SignInAttemptRow): Plain =
   JSON.parse(sealer.open(placeOfAttempt(row.id), row).reveal()) as Plain
 
 const digest = (text: string): string => hash('sha256', text, 'hex')
-
-const same = (a: string, b: string): boolean =>
-  a.length === b.length && timingSafeEqual(Buffer.from(a), Buffer.from(b))
