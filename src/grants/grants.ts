@@ -20,7 +20,7 @@ import type { Holder } from './holder.ts'
 import { canRenew, createRenewal, type RenewalDeps } from './renewal.ts'
 import { reportOf, type GrantReport } from './report.ts'
 import type { Recorded } from './recorded.ts'
-import { isSignIn } from './sign-in-grant.ts'
+import { isOurs } from './registrations.ts'
 import { createGrantSource, type GrantSource } from './source.ts'
 
 /** A credential that somebody has by them, to be kept. */
@@ -146,7 +146,7 @@ export function createGrants(deps: GrantsDeps): Grants {
     async list(filter = {}) {
       const [grants, used] = await Promise.all([deps.store.list(filter), deps.uses.all()])
       return grants
-        .filter((grant) => !isSignIn(grant))
+        .filter((grant) => !isOurs(grant))
         .map((grant) => reportOf(grant, clock.nowMs(), used.get(grant.uid)))
     },
     report: async (key) => described(await keeper.reload(key)),

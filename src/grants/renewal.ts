@@ -32,7 +32,7 @@ export interface Renewal {
 }
 
 export interface RenewalDeps {
-  readonly keeper: Pick<Keeper, 'update' | 'peek'>
+  readonly keeper: Pick<Keeper, 'peek' | 'update' | 'reload' | 'remove'>
   readonly clock: Clock
   readonly log: Log
   readonly fetcherFor: (origin: string, hosts: readonly string[]) => Fetcher

@@ -8,6 +8,7 @@ import { systemClock as clock } from '../../src/lib/clock.ts'
 import { silentLog } from '../../src/lib/log.ts'
 import { createGrantStore } from '../../src/main/grant-store.ts'
 import { createGrants, type Grants } from '../../src/grants/grants.ts'
+import type { OAuthFlags } from '../../src/oauth/client/settings.ts'
 import type { Wanted } from '../../src/grants/wanted.ts'
 import { createGrantAttemptStore } from '../../src/main/grant-attempt-store.ts'
 import { loadMasterKey } from '../../src/secrets/master-key.ts'
@@ -105,6 +106,29 @@ test('a renewal and an authorization at the same time lose neither', async () =>
     }),
   ])
   for (const keeper of two) expect(await keeper.ready(WANTED, purpose())).toMatchObject({ ok: true })
+})
+
+test('everybody is one client there: the one that an operator gave, else one that was registered once', async () => {
+  const [one] = two
+  if (one === undefined) throw new Error('one')
+  const begin = async (name: string, holder: string, flags: OAuthFlags = {}): Promise<string | null> => {
+    const key = { name: `oauth:${name}`, profile: 'default', holder }
+    const request = { key, server: 'notes', url: authorization.url, flags, startedBy: 'local-admin' }
+    const { authorizeUrl = '' } = await one.start(request)
+    return new URL(authorizeUrl).searchParams.get('client_id')
+  }
+  const before = authorization.count('register')
+  const ada = await begin('mine', 'user:usr_ada')
+  expect(await begin('mine', 'user:usr_ben')).toBe(ada)
+  expect(await begin('mine', '')).toBe(ada)
+  expect(authorization.count('register')).toBe(before + 1)
+  // The address that the browser comes back to is another one.
+  expect(await begin('yours', 'user:usr_ada')).not.toBe(ada)
+  expect(await begin('given', '', { clientId: 'known-there' })).toBe('known-there')
+  expect(await begin('given', 'user:usr_ada')).toBe('known-there')
+  expect(authorization.count('register')).toBe(before + 2)
+  const names = (await one.list()).map(({ name }) => name)
+  expect(names.filter((name) => !name.startsWith('oauth:'))).toEqual([])
 })
 
 test('what was renewed is written down once the database takes it again, and not given up before', async () => {
