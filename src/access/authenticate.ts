@@ -197,9 +197,6 @@ export function tokenOf({ uid, name, project, owner }: TokenEntry, digest: strin
   return { kind: 'token', key: `token:${uid}`, uid, name, project, owner, digest }
 }
 
-export function userOf(
-  { uid: signIn, user: { uid, name } }: SignInEntry,
-  digest: string,
-): UserPrincipal {
+export function userOf({ uid: signIn, user: { uid, name } }: SignInEntry, digest: string): UserPrincipal {
   return { kind: 'user', key: `user:${uid}`, uid, name, signIn, digest }
 }

@@ -39,7 +39,11 @@ import {
 import type { WatchDeps } from './watch/watch-kind.ts'
 
 export interface ControlApiDeps
-  extends Omit<DaemonRouteDeps, 'record' | 'grants'>, AuditRouteDeps, Pick<GrantRouteDeps, 'grants' | 'providers' | 'tester'>, ApiRecordDeps {
+  extends
+    Omit<DaemonRouteDeps, 'record' | 'grants'>,
+    AuditRouteDeps,
+    Pick<GrantRouteDeps, 'grants' | 'providers' | 'tester'>,
+    ApiRecordDeps {
   readonly changes: ChangeRouteDeps['changes']
   readonly keys: KeyRouteDeps['keys']
   readonly signIns: AuthRouteDeps['signIns']
@@ -48,9 +52,7 @@ export interface ControlApiDeps
   readonly backends: RevealDeps['backends']
   readonly instances: InstanceSource
   readonly authorizer: Authorizer
-  readonly snapshot: DaemonRouteDeps['snapshot'] &
-    IntrospectDeps['snapshot'] &
-    WatchDeps['snapshot']
+  readonly snapshot: DaemonRouteDeps['snapshot'] & IntrospectDeps['snapshot'] & WatchDeps['snapshot']
   readonly ending?: WatchDeps['ending']
   readonly log: Log
 }

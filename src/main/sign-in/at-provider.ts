@@ -46,9 +46,7 @@ export type BrowserAnswer =
 
 export interface AtProvider extends Pick<SignIns, 'finishAtProvider'> {
   /** @param wanted `page`: where it goes on, in place of a command line @throws Fault `not_found`, `unavailable` */
-  startAtProvider(
-    wanted: ProviderStart & { readonly page?: string },
-  ): ReturnType<SignIns['startAtProvider']>
+  startAtProvider(wanted: ProviderStart & { readonly page?: string }): ReturnType<SignIns['startAtProvider']>
   /** What a provider has sent back by the browser. */
   answered(answer: URLSearchParams): Promise<BrowserAnswer>
 }
@@ -124,8 +122,7 @@ async function codeFor(
 
 function prove(deps: AtProviderDeps, { identity, issuance }: Answered): Result<Proven, SignInRefusal> {
   const { provider, subject, username } = identity
-  const afterwards =
-    issuance && ((user: Stored): Promise<void> => deps.keepTokens(user, identity, issuance))
+  const afterwards = issuance && ((user: Stored): Promise<void> => deps.keepTokens(user, identity, issuance))
   const refuse = (reason: string, hint: string): Result<never, SignInRefusal> =>
     err({ method: provider, reason, fault: new Fault('sign_in_refused', { hint }) })
   const linked = userLinkedTo(deps.snapshot, provider, subject)
