@@ -285,6 +285,19 @@ test('who gives a grant of their own learns of no server that they may not see',
   expect((await fay('PUT', '/api/v1/grants/mcp:key', { ...key, source: 'exchange' })).status).toBe(400)
 })
 
+test('nobody has connections without end', async () => {
+  const gil = await signedIn('gil')
+  const give = async (name: string): Promise<number> => {
+    const key = { values: { token: 'a-key' }, origins: ['https://any.example'] }
+    return (await gil('PUT', `/api/v1/grants/mcp:${name}`, key)).status
+  }
+  const statuses: number[] = []
+  for (let i = 0; i <= 200; i++) statuses.push(await give(`own-${i}`))
+  expect([statuses.indexOf(429), statuses.filter((status) => status === 200).length]).toEqual([200, 200])
+  expect(await give('own-7')).toBe(200)
+  expect((await gil('POST', '/api/v1/grants', { name: 'notes', server: 'notes' })).status).toBe(429)
+})
+
 test('who names an address for a grant of their own must be trusted with more than their own', async () => {
   const ada = await signedIn('ada')
   const before = stranger.seen.length

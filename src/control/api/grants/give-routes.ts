@@ -145,6 +145,7 @@ async function give(deps: GrantRouteDeps, call: Call): Promise<Response> {
       ],
     })
   const origins = originsFor(deps, call, { provider, qualifier: qualifier.value, ...given })
+  await demandRoom(deps, call, key)
   return deps.record.act(call, { verb: 'create', kind: 'grants', name: key.name }, async () => {
     const report = await deps.grants.give({
       key: { ...key, name: qualifier.value === '' ? provider.id : `${provider.id}:${qualifier.value}` },
@@ -156,6 +157,22 @@ async function give(deps: GrantRouteDeps, call: Call): Promise<Response> {
       source: given.source,
     })
     return json({ ...shownGrant(deps, report), usedBy: usersOf(deps, call, report) })
+  })
+}
+
+/** More than anybody connects; nobody needs a right for their own, so nobody has them without end. */
+const MAX_OWN = 200
+
+async function demandRoom(
+  { grants }: GrantRouteDeps,
+  { principal }: Call,
+  { holder, profile, name }: GrantKey,
+): Promise<void> {
+  if (principal.kind !== 'user' || holder !== principal.key) return
+  const own = await grants.list({ holder })
+  if (own.length < MAX_OWN || own.some((one) => one.name === name && one.profile === profile)) return
+  throw new Fault('too_many', {
+    hint: `you have ${MAX_OWN} connections; castellan grant list --mine shows them, castellan revoke GRANT --mine ends one`,
   })
 }
 
@@ -271,6 +288,7 @@ async function startAuthorization(deps: GrantRouteDeps, call: Call): Promise<Res
   // Hosts that are named here may be private ones: whoever names them must be trusted with more than their own.
   const namesHosts = address !== undefined || NAMES_HOSTS.some((field) => rest[field] !== undefined)
   if (whose === 'me' && namesHosts) call.access.demand({ verb: 'create', kind: 'grants', name: key.name })
+  await demandRoom(deps, call, key)
   return deps.record.act(call, { verb: 'create', kind: 'grants', name: key.name }, async () => {
     const { clientSecret, ...others } = rest
     const secret = clientSecret === undefined ? {} : { clientSecret: new SecretValue(clientSecret) }
