@@ -83,7 +83,11 @@ const ABOUT = { name: 'agent', version: '1' }
 const transport = ({ token }: Access) => ({ requestInit: { headers: { authorization: `Bearer ${token}` } } })
 
 /** @param open the user at the browser; the client says that the page was opened, and goes on */
-export async function modernAgent(access: Access, open: Opens = () => Promise.resolve()): Promise<Agent> {
+export async function modernAgent(
+  access: Access,
+  open: Opens = () => Promise.resolve(),
+  action: 'accept' | 'decline' | 'cancel' = 'accept',
+): Promise<Agent> {
   const client = new Client2(ABOUT, {
     capabilities: { elicitation: { url: {} } },
     versionNegotiation: { mode: { pin: '2026-07-28' } },
@@ -94,7 +98,7 @@ export async function modernAgent(access: Access, open: Opens = () => Promise.re
     opened.push(url)
     // As somebody is: still at it when the client comes back.
     void open(url)
-    return { action: 'accept' }
+    return { action }
   })
   const agent: Agent = {
     opened,

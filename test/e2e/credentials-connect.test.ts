@@ -143,6 +143,20 @@ describe.skipIf(found === undefined)('accounts of their own', () => {
     await Promise.all([cy.close(), page.context().close()])
   }, 60_000)
 
+  test.each(['decline', 'cancel'] as const)(
+    'a modern client whose user says no (%s) is not asked again: the link stands in the error of the tool',
+    async (action) => {
+      const fay = await modernAgent(accessFor('fay'), undefined, action)
+      for (const name of ['notes__whoami', 'notes__connect']) {
+        const said = await fay.call(name)
+        expect(said).toMatchObject({ isError: true })
+        expect(JSON.stringify(said)).toMatch(/\/connect\/cco1\./)
+      }
+      expect(fay.opened).toHaveLength(2)
+      await fay.close()
+    },
+  )
+
   test('a client of 2025-11-25: it gets the link in an error, is told when it is done, and tries again', async () => {
     const dee = await legacyAgent(accessFor('dee'))
     const refused = await dee.call('notes__whoami').catch((thrown: unknown) => thrown as Json)

@@ -1,4 +1,5 @@
 import { TASKS_KEY } from '../../protocol/envelope.ts'
+import { hasDeclined } from '../../protocol/bridge/input-required.ts'
 import { exposedName, serverOf } from '../../protocol/exposed-name.ts'
 import { ownUri } from '../../protocol/server-uri.ts'
 import { hasPath, spanOf, stringAt, type Message, type Span } from '../../protocol/message.ts'
@@ -160,8 +161,10 @@ async function lookAgain(
 /** How long a person may take on the page while their client waits; after that it is asked to come back once more. */
 const CONNECT_WAIT_MS = 50_000
 
-const hasBeenAsked = (x: Exchange): boolean =>
-  x.era === 'modern' && hasPath(need(x.message, 'message'), 'params/requestState')
+function hasBeenAsked({ era, message }: Exchange): boolean {
+  const retry = need(message, 'message')
+  return era === 'modern' && hasPath(retry, 'params/requestState') && !hasDeclined(retry)
+}
 
 /** The one tool that stands for those that nobody knows before an account is connected. */
 const isStandIn = (list: ServerList | undefined, route: Route): boolean =>

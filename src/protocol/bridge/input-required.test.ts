@@ -2,6 +2,7 @@ import { expect, test } from 'vitest'
 import { readMessage, type Message } from '../message.ts'
 import { splice } from '../splice.ts'
 import {
+  hasDeclined,
   inputRequiredResult,
   readInputRequired,
   readInputResponses,
@@ -48,6 +49,18 @@ test('a retry is the first request with the answers and the state in it', () => 
     params: { name: 'a', inputResponses: { k: { action: 'accept' } }, requestState: 's' },
   })
   expect(retryEdit(request, new Map(), undefined)).toBeUndefined()
+})
+
+test.each([
+  ['{"a":{"action":"accept"}}', false],
+  ['{"a":{"action":"accept"},"b":{"action":"decline"}}', true],
+  ['{"a":{"action":"cancel"}}', true],
+  ['{"a":{"roots":[]}}', false],
+  ['7', false],
+])('%s says no: %s', (responses, expected) => {
+  const params = `{"inputResponses":${responses}}`
+  const request = read(`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":${params}}`)
+  expect(hasDeclined(request)).toBe(expected)
 })
 
 test('only objects are answers', () => {

@@ -75,6 +75,14 @@ export function readInputResponses(request: Message): ReadonlyMap<string, string
   return responses
 }
 
+/** Whether the user has said no to one of the questions that a retry answers: asked again, they would say it again. */
+export function hasDeclined(request: Message): boolean {
+  return [...readInputResponses(request).values()].some((json) => {
+    const { action } = JSON.parse(json) as { readonly action?: unknown }
+    return action === 'decline' || action === 'cancel'
+  })
+}
+
 /** Turns the first request of a legacy client into the retry of a round. */
 export function retryEdit(
   request: Message,

@@ -1,4 +1,4 @@
-import { inputRequiredResult } from '../../../protocol/bridge/input-required.ts'
+import { hasDeclined, inputRequiredResult } from '../../../protocol/bridge/input-required.ts'
 import { urlInputRequests } from '../../../protocol/bridge/error.ts'
 import { errorMessage, notificationMessage, resultMessage } from '../../../protocol/json-rpc.ts'
 import { LATEST_LEGACY } from '../../../protocol/revisions.ts'
@@ -37,7 +37,7 @@ export function createConnecting({ desk, parking, mail }: ConnectingDeps): Conne
       return { code: 'upstream_unreachable', hint: `${serverOf(x)}: ${why}` }
     x.outcome = 'error'
     x.outcomeCode = 'connection_needed'
-    if (x.era === 'modern' && x.offer.elicitUrl && TAKES_INPUT.has(x.kind)) return askModern(x, link)
+    if (x.era === 'modern' && x.offer.elicitUrl && mayBeAsked(x)) return askModern(x, link)
     if (x.era === 'legacy' && x.offer.elicitUrl && x.session?.protocolVersion === LATEST_LEGACY)
       return askLegacy(x, x.session, { link, wanted })
     const text = `${messageFor(x)} Ask the user to open ${link.url} and then call it again.`
@@ -101,6 +101,10 @@ export function createConnecting({ desk, parking, mail }: ConnectingDeps): Conne
 }
 
 const TAKES_INPUT: ReadonlySet<Exchange['kind']> = new Set(['tools/call', 'prompts/get', 'resources/read'])
+
+/** Not in other kinds, and not by somebody who has just said no. */
+const mayBeAsked = ({ kind, message }: Exchange): boolean =>
+  TAKES_INPUT.has(kind) && !hasDeclined(need(message, 'message'))
 
 const serverOf = (x: Exchange): string => need(x.route, 'route').server.name
 const messageFor = (x: Exchange): string =>
