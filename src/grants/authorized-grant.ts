@@ -1,4 +1,5 @@
 import type { OAuthClient } from '../oauth/client/authorization-server.ts'
+import type { OAuthSettings } from '../oauth/client/settings.ts'
 import type { Issued } from '../oauth/client/token-answer.ts'
 import type { Draft } from './attempts.ts'
 import type { Grant, HeldClient, OAuthState, Source } from './grant.ts'
@@ -59,3 +60,12 @@ export const heldClient = (client: OAuthClient): HeldClient => ({
 })
 
 export const openClient = (client: HeldClient): OAuthClient => ({ ...client, secret: client.secret?.open() })
+
+/**
+ * Whether a client that we are known as already may be used: not where somebody says by hand where its secret would be
+ * shown. It was given, or made, for the endpoints that were known then.
+ */
+export const mayBeShown = (
+  { secret }: OAuthClient,
+  { tokenUrl, revocationUrl, deviceUrl }: OAuthSettings,
+): boolean => secret === undefined || (tokenUrl ?? revocationUrl ?? deviceUrl) === undefined

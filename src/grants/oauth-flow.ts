@@ -25,7 +25,7 @@ import { exchangeCode } from '../oauth/client/token-endpoint.ts'
 import type { TokenSource } from '../oauth/client/token-source.ts'
 
 import type { Attempts, Draft, StartPage } from './attempts.ts'
-import { heldClient, heldTokens, openClient, waitingGrant } from './authorized-grant.ts'
+import { heldClient, heldTokens, mayBeShown, openClient, waitingGrant } from './authorized-grant.ts'
 import { readGrantId } from './grant-id.ts'
 import type { Grant, GrantKey, OAuthState, Source } from './grant.ts'
 import { SHARED } from './holder.ts'
@@ -181,7 +181,8 @@ export function createOAuthFlow(deps: OAuthFlowDeps): OAuthFlow {
     const redirectUri = `${deps.publicOrigin()}/oauth/callback/${name}`
     const { issuer } = authorizationServer
     const own = known?.clients[issuer]
-    const remembered = own === undefined ? await knownAs(request, issuer, redirectUri) : openClient(own)
+    const ours = own === undefined ? await knownAs(request, issuer, redirectUri) : openClient(own)
+    const remembered = ours !== undefined && mayBeShown(ours, flags) ? ours : undefined
     const client = await identifyClient(
       authorizationServer,
       {

@@ -265,6 +265,17 @@ async function signedIn(user: string) {
     })
 }
 
+test('the secret of a client that is kept is not led elsewhere by hand', async () => {
+  const client = { clientId: 'ours', clientSecret: 'kept-secret' }
+  await start(Object.assign({ name: 'kept' }, client))
+  expect((await start({ name: 'kept' })).authorizeUrl).toContain('client_id=ours')
+  const elsewhere = { issuer: stranger.origin, tokenUrl: `${stranger.origin}/elsewhere` }
+  const { authorizeUrl } = await start(Object.assign({ name: 'kept' }, elsewhere))
+  expect(authorizeUrl).toContain('client_id=registered')
+  const byHand = { authUrl: `${stranger.origin}/authorize` }
+  expect(await refusedToStart(Object.assign({ name: 'else' }, elsewhere, byHand))).toMatch(/--client-id/)
+})
+
 test('nobody takes the room that there is for the authorizations of all', async () => {
   const [eve, dan] = [await signedIn('eve'), await signedIn('dan')]
   const own = { name: 'notes', server: 'notes' }
