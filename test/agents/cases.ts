@@ -33,6 +33,17 @@ const question = (server: string): Case => ({
   calls: ({ era }) => (era === 'modern' ? 2 : 1),
 })
 
+/** The link is in what the model hears. Codex takes a page in 2026-07-28 only with an id, which that revision has not. */
+const account: Case = {
+  what: 'account to connect',
+  script: ['CALL mine__connect {}'],
+  expect: ({ era }) =>
+    era === 'modern'
+      ? [/unsupported MCP input request/]
+      : [/has to connect an account of theirs.*\/connect\/cco1\./],
+  calls: () => 1,
+}
+
 const RESTART = {
   script: [echo('before'), 'HOOK restart', echo('after')],
   expect: () => [/Echo: before/, /Echo: after/],
@@ -46,5 +57,6 @@ export const CASES: readonly Case[] = [
   simple('new'),
   question('old'),
   question('new'),
+  account,
   { what: 'restart, by connect', ...RESTART, piped: true },
 ]

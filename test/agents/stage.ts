@@ -17,10 +17,10 @@ export interface Stage {
   close(): Promise<void>
 }
 
-const http = (name: string, { url }: ReferenceServer): object => ({
+const http = (name: string, { url }: ReferenceServer, more: object = {}): object => ({
   kind: 'Server',
   metadata: { name },
-  spec: { transport: 'http', url },
+  spec: Object.assign({ transport: 'http', url }, more),
 })
 
 export async function openStage(): Promise<Stage> {
@@ -42,7 +42,8 @@ export async function openStage(): Promise<Stage> {
     },
     http('old', old),
     http('new', modern),
-    { kind: 'Project', metadata: { name: PROJECT }, spec: { servers: ['everything', 'old', 'new'] } },
+    http('mine', old, { auth: { grant: 'mcp:mine', whose: 'per-user' } }),
+    { kind: 'Project', metadata: { name: PROJECT }, spec: { servers: ['everything', 'old', 'new', 'mine'] } },
   ])
   const token = await daemon.createToken(PROJECT)
   await untilListed(`${daemon.origin}/projects/${PROJECT}/mcp`, token)
@@ -73,7 +74,9 @@ async function untilListed(url: string, token: string): Promise<void> {
   const caller = modernCaller({ url, token })
   await until('the tools of all servers are listed', async () => {
     const names = namesIn(await caller.ask('tools/list'))
-    return ['everything__', 'old__', 'new__'].every((prefix) => names.some((name) => name.startsWith(prefix)))
+    return ['everything__', 'old__', 'new__', 'mine__'].every((prefix) =>
+      names.some((name) => name.startsWith(prefix)),
+    )
   })
 }
 
