@@ -3,6 +3,8 @@ import type { Log } from '../lib/log.ts'
 import { createGrants, type Grants } from '../grants/grants.ts'
 import type { Sealer } from '../secrets/sealing.ts'
 import type { Store } from '../store/store.ts'
+import { DEFAULT_PROFILE } from '../grants/grant-id.ts'
+import type { State } from '../control/snapshot/state.ts'
 import type { SnapshotSource } from '../control/snapshot/snapshot.ts'
 import { createSignInClient } from '../oauth/client/sign-in.ts'
 import { createKeptSignIns, type KeptSignIns } from './exchange/kept-sign-ins.ts'
@@ -40,6 +42,7 @@ export interface OpenGrants extends Grants {
 /** The grants of the control database, with the gateway told of every Server that a change is about. */
 export function openGrants({ store, sealer, snapshot, url, home, ...deps }: GrantsDeps): OpenGrants {
   const { clock } = deps
+  const named = createServersByGrant()
   const rows = createGrantStore({ store, sealer, clock })
   const client = createSignInClient(clock)
   const kept = createKeptSignIns({
@@ -69,13 +72,7 @@ export function openGrants({ store, sealer, snapshot, url, home, ...deps }: Gran
     recorded: createGrantRecord({ ...deps, snapshot }),
     changed(key) {
       const [profile = '', holder = '', name = ''] = key.split('/', 3)
-      for (const { name: server, spec } of snapshot.state().servers.values())
-        if (
-          spec.transport !== 'stdio' &&
-          spec.auth?.grant === name &&
-          (spec.auth.profile ?? 'default') === profile
-        )
-          deps.changed(server, holder)
+      for (const server of named(snapshot.state(), `${profile}/${name}`)) deps.changed(server, holder)
     },
   })
   return {
@@ -86,6 +83,28 @@ export function openGrants({ store, sealer, snapshot, url, home, ...deps }: Gran
       await grants.close()
       await client.close()
     },
+  }
+}
+
+/** Names of the Servers that name a grant, by profile and name: worked out once for all that ask while no Server changes. */
+function createServersByGrant(): (state: State, grant: string) => readonly string[] {
+  let known:
+    | { readonly of: State['servers']; readonly names: ReadonlyMap<string, readonly string[]> }
+    | undefined
+  return ({ servers }, grant) => {
+    if (known?.of !== servers) {
+      const named = [...servers.values()].flatMap(({ name, spec }) =>
+        spec.transport === 'stdio' || spec.auth === undefined
+          ? []
+          : [{ name, grant: `${spec.auth.profile ?? DEFAULT_PROFILE}/${spec.auth.grant}` }],
+      )
+      const groups = Map.groupBy(named, (one) => one.grant)
+      known = {
+        of: servers,
+        names: new Map([...groups].map(([of, all]) => [of, all.map(({ name }) => name)] as const)),
+      }
+    }
+    return known.names.get(grant) ?? []
   }
 }
 

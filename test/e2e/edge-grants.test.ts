@@ -107,16 +107,18 @@ test('a modern client is sent to the page, comes back, and its call is answered'
     await connect('cy')
   })
   expect(await cy.tools()).toEqual(['notes__connect'])
-  expect(JSON.stringify(await cy.call('notes__connect'))).toContain('is connected')
+  // Of the tool that it calls nobody knows yet, but its name.
+  expect(echoed(await cy.call('notes__echo', ECHO))).toBe(true)
   expect(cy.opened).toHaveLength(1)
   await until('the tools of the server are there', async () => (await cy.tools()).includes('notes__echo'))
+  expect(JSON.stringify(await cy.call('notes__connect'))).toContain('is connected')
   expect(echoed(await cy.call('notes__echo', ECHO))).toBe(true)
   expect(sentKey()).toBe(KEY_OF('cy'))
 })
 
 test('a client of 2025-11-25 is told which page', async () => {
   const dee = await legacy('dee', true)
-  const refused = await dee.call('notes__connect').then(String, (thrown: unknown) => thrown as Json)
+  const refused = await dee.call('notes__echo', ECHO).then(String, (thrown: unknown) => thrown as Json)
   expect(refused).toMatchObject({ code: -32_042 })
   const [asked] = ((refused as Json)['data'] as { elicitations: { url: string }[] }).elicitations
   expect(isPage(asked?.url ?? '')).toBe(true)
@@ -128,7 +130,7 @@ test('a client of 2025-11-25 is told which page', async () => {
 
 test('a client that opens no pages has the link in the answer of the tool', async () => {
   const eve = await legacy('eve', false)
-  const answer = await eve.call('notes__connect')
+  const answer = await eve.call('notes__echo', ECHO)
   expect(answer['isError']).toBe(true)
   expect(isPage(linkIn(JSON.stringify(answer)))).toBe(true)
   await connect('eve')
