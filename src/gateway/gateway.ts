@@ -27,7 +27,8 @@ export interface Gateway {
   /** Connections, lists and clients follow the configuration: called after each change, with what it touched. */
   configurationChanged(changed: readonly { readonly kind: string; readonly name: string }[]): void
   /**
-   * A server can be tried again at once: what it is reached with has become usable, or has gone.
+   * What a server is reached with is another than before, has become usable, or has gone. Not for a token that is
+   * renewed.
    *
    * @param holder whose grant; '': everybody's
    */
@@ -90,8 +91,9 @@ export function createGateway(deps: GatewayDeps): Gateway {
       const others = (other: string, uid: string): ServerView | undefined =>
         uid === server.uid ? undefined : current.server(other, uid)
       catalog.reconcile(others)
-      // What is open goes on with the other token; what could not be opened is not held back any longer.
-      if (pool.health(server).connections === 0) pool.reconcile(others)
+      // A session there is somebody's: of another account, or of one that was taken back, it ends with what it is doing.
+      pool.reconcile(others)
+      announcer.reopened(server, '')
       if (holder === '') announcer.serverChanged(name)
       else announcer.grantChanged(server)
     },

@@ -6,7 +6,7 @@ import { resolve, type Resolved } from '../oauth/client/resolve.ts'
 import { chooseScopes } from '../oauth/client/scopes.ts'
 import { hostsOf, isByHand, mergeSettings, type OAuthFlags } from '../oauth/client/settings.ts'
 import { EXCHANGE, exchangesTokens } from '../oauth/client/token-exchange.ts'
-import { heldClient, openClient } from './authorized-grant.ts'
+import { heldClient, mayBeShown, openClient } from './authorized-grant.ts'
 import { readGrantId } from './grant-id.ts'
 import type { Grant, GrantKey, HeldClient, OAuthState } from './grant.ts'
 import type { OAuthFlowDeps, Started } from './oauth-flow.ts'
@@ -55,7 +55,7 @@ export async function prepareExchange(
   const found = serverOf(resolved.value, byHand)
   if (!found.ok) throw new Fault('upstream_invalid', { hint: found.error })
   const redirectUri = `${deps.publicOrigin()}/oauth/callback/${name}`
-  const client = await clientOf(deps, found.value, { known, redirectUri, fetcher })
+  const client = await clientOf(deps, found.value, { known, redirectUri, fetcher, flags })
   if (!client.ok) throw new Fault('invalid', { problems: [client.error] })
   const state = stateOf(found.value, client.value, hosts)
   const settings = { exchange: subject, ...(audience === undefined ? {} : { audience }) }
@@ -95,13 +95,17 @@ async function clientOf(
     known,
     redirectUri,
     fetcher,
+    flags,
   }: {
     readonly known: OAuthState | undefined
     readonly redirectUri: string
     readonly fetcher: ReturnType<OAuthFlowDeps['fetcherFor']>
+    readonly flags: OAuthFlags
   },
 ): Promise<Result<HeldClient, string>> {
-  const remembered = known?.clients[authorizationServer.issuer]
+  const kept = known?.clients[authorizationServer.issuer]
+  const ours = kept && openClient(kept)
+  const remembered = ours !== undefined && mayBeShown(ours, flags) ? ours : undefined
   if (given === undefined && remembered?.from !== 'user')
     return err('clientId: an exchange takes a client that you registered for it: --client-id')
   const client = await identifyClient(
@@ -109,7 +113,7 @@ async function clientOf(
     {
       given,
       document: undefined,
-      remembered: remembered && openClient(remembered),
+      remembered,
       redirectUri,
       scopes,
       nowMs: clock.nowMs(),
@@ -149,12 +153,14 @@ interface About {
   readonly nowMs: number
 }
 
-/** One that is authorized besides goes on working. */
+/** One that is authorized besides goes on working, where it is renewed at the place that it came from. */
 function preparedGrant(
   { key, server, origin, settings, oauth, nowMs }: About,
   stored: Grant | undefined,
 ): Grant {
-  const same = stored?.oauth?.authorizationServer.issuer === oauth.authorizationServer.issuer
+  const { issuer, token_endpoint } = oauth.authorizationServer
+  const before = stored?.oauth?.authorizationServer
+  const same = before?.issuer === issuer && before.token_endpoint === token_endpoint
   if (same && stored?.oauth?.tokens !== undefined && stored.origins.includes(origin))
     return {
       ...stored,

@@ -31,6 +31,7 @@ import type { Grant, GrantKey, OAuthState, Source } from './grant.ts'
 import { SHARED } from './holder.ts'
 import type { Keeper } from './keeper.ts'
 import { findRegistration, keepRegistration } from './registrations.ts'
+import { isForExchange } from './report.ts'
 import type { Recorded } from './recorded.ts'
 import { forgetUnknownClient } from './unknown-client.ts'
 
@@ -213,14 +214,15 @@ export function createOAuthFlow(deps: OAuthFlowDeps): OAuthFlow {
     redirectUri: string,
   ): Promise<OAuthClient | undefined> {
     const shared = key.holder === SHARED ? undefined : await keeper.reload({ ...key, holder: SHARED })
-    const given =
-      shared?.origins.includes(new URL(url).origin) === true ? shared.oauth?.clients[issuer] : undefined
+    // One that exchanges sign-ins was registered for that, and not for people who come back from there.
+    const isTheirs = shared?.origins.includes(new URL(url).origin) === true && !isForExchange(shared)
+    const given = isTheirs ? shared.oauth?.clients[issuer] : undefined
     return given?.from === 'user' ? openClient(given) : findRegistration(keeper, issuer, redirectUri)
   }
 
   /** We are known to somebody from here on. */
-  async function noteRegistration({ holder, name }: GrantKey, server: string | undefined): Promise<void> {
-    const what = { doing: 'register', holder, grant: name, server } as const
+  async function noteRegistration({ holder, profile, name }: GrantKey, server: string | undefined): Promise<void> {
+    const what = { doing: 'register', holder, profile, name, server } as const
     const noted = await deps.recorded(what, () => Promise.resolve(ok(undefined)))
     if (!noted.ok) throw new Fault('unavailable', { hint: noted.error.message })
   }

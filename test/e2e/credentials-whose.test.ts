@@ -7,6 +7,7 @@ import {
   httpServer,
   project,
   startGate,
+  until,
   type Gate,
   type Json,
 } from './gateway-harness.ts'
@@ -131,6 +132,26 @@ test('a project has its own', async () => {
   await client.callTool({ name: 'board__echo', arguments: { message: 'x' } })
   expect(theirs.last('tools/call')?.headers['x-notes-key']).toBe('key-of-other')
   await client.close()
+})
+
+test('another key is another session there: nothing goes on in that of the account before', async () => {
+  const ada = await connect('ada')
+  const call = async (): Promise<unknown> => {
+    await ada.callTool({ name: 'board__echo', arguments: { message: 'x' } })
+    const headers = theirs.last('tools/call')?.headers
+    return [headers?.['x-notes-key'], headers?.['mcp-session-id']]
+  }
+  const before = await call()
+  expect(await call()).toEqual(before)
+  await give('mcp:board', 'another-key-of-demo', 'project:demo')
+  const [key, session] = (await call()) as [string, string]
+  expect(key).toBe('another-key-of-demo')
+  expect(session).not.toBe((before as string[])[1])
+  await until(
+    'the session of the other key is ended',
+    () => !theirs.sessionIds().includes((before as string[])[1] ?? ''),
+  )
+  await ada.close()
 })
 
 test('every injection is on the record, with the name of the grant and its place, and without its value', async () => {

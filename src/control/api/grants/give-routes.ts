@@ -12,7 +12,7 @@ import { kindFor, reachStored } from '../find.ts'
 import { readJson } from '../read-json.ts'
 import { json, type Call, type FixedRoute } from '../route.ts'
 import { JSON_ANSWER, refuseUnknown, shownGrant, SIGNED_IN, type GrantRouteDeps } from './grant-routes.ts'
-import { reachGrant, WHOSE_QUERY } from './whose-grant.ts'
+import { grantAct, reachGrant, WHOSE_QUERY } from './whose-grant.ts'
 
 /** How a credential comes in, is looked after, and may go elsewhere. */
 export const giveRoutes = (deps: GrantRouteDeps): readonly FixedRoute[] => [
@@ -58,7 +58,7 @@ export const giveRoutes = (deps: GrantRouteDeps): readonly FixedRoute[] => [
     answer: JSON_ANSWER,
     handle(call) {
       const key = keyIn(deps, call, 'view')
-      return deps.record.act(call, { verb: 'test', kind: 'grants', name: key.name }, async () =>
+      return deps.record.act(call, grantAct(deps.snapshot.state(), 'test', key), async () =>
         json((await deps.tester.test(key)) ?? refuseUnknown()),
       )
     },
@@ -72,7 +72,7 @@ export const giveRoutes = (deps: GrantRouteDeps): readonly FixedRoute[] => [
     answer: JSON_ANSWER,
     handle(call) {
       const key = keyIn(deps, call, 'create')
-      return deps.record.act(call, { verb: 'refresh', kind: 'grants', name: key.name }, async () =>
+      return deps.record.act(call, grantAct(deps.snapshot.state(), 'refresh', key), async () =>
         json(shownGrant(deps, (await deps.grants.refresh(key)) ?? refuseUnknown())),
       )
     },
@@ -88,7 +88,7 @@ export const giveRoutes = (deps: GrantRouteDeps): readonly FixedRoute[] => [
     async handle(call) {
       const key = keyIn(deps, call, 'create')
       const { origins } = await readJson(call.request, z.strictObject({ origins: Origins }))
-      return deps.record.act(call, { verb: 'bind', kind: 'grants', name: key.name }, async () =>
+      return deps.record.act(call, grantAct(deps.snapshot.state(), 'bind', key), async () =>
         json(shownGrant(deps, (await deps.grants.bind(key, origins)) ?? refuseUnknown())),
       )
     },
@@ -145,10 +145,12 @@ async function give(deps: GrantRouteDeps, call: Call): Promise<Response> {
       ],
     })
   const origins = originsFor(deps, call, { provider, qualifier: qualifier.value, ...given })
-  await demandRoom(deps, call, key)
-  return deps.record.act(call, { verb: 'create', kind: 'grants', name: key.name }, async () => {
+  const name = qualifier.value === '' ? provider.id : `${provider.id}:${qualifier.value}`
+  const named = { ...key, name }
+  await demandRoom(deps, call, named)
+  return deps.record.act(call, grantAct(deps.snapshot.state(), 'create', named), async () => {
     const report = await deps.grants.give({
-      key: { ...key, name: qualifier.value === '' ? provider.id : `${provider.id}:${qualifier.value}` },
+      key: named,
       server: given.server,
       origins,
       values: values.value.secret,
@@ -288,8 +290,9 @@ async function startAuthorization(deps: GrantRouteDeps, call: Call): Promise<Res
   // Hosts that are named here may be private ones: whoever names them must be trusted with more than their own.
   const namesHosts = address !== undefined || NAMES_HOSTS.some((field) => rest[field] !== undefined)
   if (whose === 'me' && namesHosts) call.access.demand({ verb: 'create', kind: 'grants', name: key.name })
+  if (exchange !== undefined) demandEverything(call)
   await demandRoom(deps, call, key)
-  return deps.record.act(call, { verb: 'create', kind: 'grants', name: key.name }, async () => {
+  return deps.record.act(call, grantAct(deps.snapshot.state(), 'create', key), async () => {
     const { clientSecret, ...others } = rest
     const secret = clientSecret === undefined ? {} : { clientSecret: new SecretValue(clientSecret) }
     const request = { key, server, url, flags: { ...others, ...secret } }
@@ -302,6 +305,18 @@ async function startAuthorization(deps: GrantRouteDeps, call: Call): Promise<Res
     const started = await deps.grants.start({ ...request, startedBy: call.principal.key })
     return json({ ...started, ...about }, 202)
   })
+}
+
+/** Where everybody's sign-in is shown is for those who may do everything, as how people sign in is. */
+function demandEverything({ access }: Call): void {
+  const all = [
+    { role: 'edit', resource: '*' },
+    { role: 'run', action: '*' },
+  ] as const
+  if (!all.every((binding) => access.covers(binding)))
+    throw new Fault('forbidden', {
+      hint: 'the sign-ins of all callers would be shown there: ask somebody who may do everything',
+    })
 }
 
 const NAMES_HOSTS = ['issuer', 'authUrl', 'tokenUrl', 'revocationUrl', 'deviceUrl'] as const
