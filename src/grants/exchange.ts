@@ -185,7 +185,8 @@ export function createExchange(deps: ExchangeDeps): Exchange {
     const about = {
       doing: 'exchange',
       holder: wanted.holder,
-      grant: wanted.name,
+      profile: wanted.profile,
+      name: wanted.name,
       server: purpose.server,
     } as const
     return turns.take(place, async () => {

@@ -252,7 +252,7 @@ const NOT_TAKEN_BACK: TokenFailure = { message: 'it was not taken back', final: 
 
 /** RFC 7009: the refresh token first, since it could make others. What an authorization server has not issued it cannot take back. */
 async function revokeBoth(
-  { holder, name, server, oauth }: Grant,
+  { holder, profile, name, server, oauth }: Grant,
   { fetcher, clock, recorded }: Pick<GrantsDeps, 'clock' | 'recorded'> & { readonly fetcher: Fetcher },
 ): Promise<boolean> {
   const client = oauth?.clients[oauth.authorizationServer.issuer]
@@ -267,7 +267,7 @@ async function revokeBoth(
       fetcher,
       nowMs: clock.nowMs,
     }
-    const done = await recorded({ doing: 'revoke', holder, grant: name, server }, async () => {
+    const done = await recorded({ doing: 'revoke', holder, profile, name, server }, async () => {
       const refresh =
         tokens.refresh === undefined || (await revokeToken(source, tokens.refresh.open(), 'refresh_token'))
       return (await revokeToken(source, tokens.access.open(), 'access_token')) && refresh

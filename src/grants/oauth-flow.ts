@@ -221,7 +221,10 @@ export function createOAuthFlow(deps: OAuthFlowDeps): OAuthFlow {
   }
 
   /** We are known to somebody from here on. */
-  async function noteRegistration({ holder, profile, name }: GrantKey, server: string | undefined): Promise<void> {
+  async function noteRegistration(
+    { holder, profile, name }: GrantKey,
+    server: string | undefined,
+  ): Promise<void> {
     const what = { doing: 'register', holder, profile, name, server } as const
     const noted = await deps.recorded(what, () => Promise.resolve(ok(undefined)))
     if (!noted.ok) throw new Fault('unavailable', { hint: noted.error.message })

@@ -1,12 +1,10 @@
 import type { Result } from '../lib/result.ts'
 import type { TokenFailure } from '../oauth/client/token-answer.ts'
-import type { Holder } from './holder.ts'
+import type { GrantKey } from './grant.ts'
 
 /** What the daemon does with a grant without being asked for that very thing. */
-export interface Doing {
+export interface Doing extends GrantKey {
   readonly doing: 'exchange' | 'refresh' | 'register' | 'revoke'
-  readonly holder: Holder
-  readonly grant: string
   readonly server: string | undefined
 }
 

@@ -319,10 +319,11 @@ interface Claimed {
   readonly waitsFor: string | undefined
 }
 
-const refreshOf = ({ holder, name, server }: Grant): Doing => ({
+const refreshOf = ({ holder, profile, name, server }: Grant): Doing => ({
   doing: 'refresh',
   holder,
-  grant: name,
+  profile,
+  name,
   server,
 })
 

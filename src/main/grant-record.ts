@@ -1,4 +1,5 @@
 import type { Recorder } from '../audit/entry.ts'
+import { grantTarget } from '../control/api/grants/whose-grant.ts'
 import type { SnapshotSource } from '../control/snapshot/snapshot.ts'
 import { SHARED } from '../grants/holder.ts'
 import type { Doing, Recorded } from '../grants/recorded.ts'
@@ -22,9 +23,11 @@ export function createGrantRecord(deps: GrantRecordDeps): Recorded {
   const { recorder, clock } = deps
   let counter = 0
 
-  async function isRecorded(id: string, { doing, holder, grant, server }: Doing): Promise<boolean> {
+  async function isRecorded(id: string, { doing, server, ...key }: Doing): Promise<boolean> {
     if (!recorder.accepts()) return false
-    const user = deps.snapshot.state().byUid.get(holder.slice(holder.indexOf(':') + 1))?.resource.metadata
+    const state = deps.snapshot.state()
+    const { holder } = key
+    const user = state.byUid.get(holder.slice(holder.indexOf(':') + 1))?.resource.metadata
     const segment = recorder.intent({
       type: 'intent',
       id,
@@ -34,8 +37,8 @@ export function createGrantRecord(deps: GrantRecordDeps): Recorded {
       principalName: holder === SHARED ? 'system' : (user?.name ?? holder),
       user: holder.startsWith('user:') ? user?.name : undefined,
       server,
-      target: grant,
-      grant,
+      target: grantTarget(state, key),
+      grant: key.name,
       decision: 'allow',
     })
     return segment.committed || segment.durable

@@ -209,21 +209,7 @@ function plainState(grant: Grant): PlainState {
   }
 }
 
-const withoutSecret = ({
-  clientId,
-  method,
-  redirectUri,
-  secretExpiresAtMs,
-  scopes,
-  from,
-}: HeldClient): PlainOAuth['clients'][string] => ({
-  clientId,
-  method,
-  redirectUri,
-  secretExpiresAtMs,
-  scopes,
-  from,
-})
+const withoutSecret = ({ secret: _secret, ...plain }: HeldClient): PlainOAuth['clients'][string] => plain
 
 function oauthState(plain: PlainOAuth, held: (field: string) => HeldSecret | undefined): OAuthState {
   const access = held(ACCESS)

@@ -15,13 +15,15 @@ export interface ApiRecordDeps {
 }
 
 /** One thing that is done, or refused: `create servers` of a name. */
-interface Act {
+export interface Act {
   /** A right, what happened to a sign-in, or what is done with a grant that is there. */
   readonly verb: Verb | 'sign-in' | 'sign-out' | 'bind' | 'refresh' | 'test'
   /** Plural of the kind, or one of the daemon's own words. */
   readonly kind: string
   readonly name?: string | undefined
   readonly project?: string | undefined
+  /** Name of the grant that it is about, where `name` says whose as well. */
+  readonly grant?: string | undefined
 }
 
 export interface ApiRecord {
@@ -55,6 +57,7 @@ export function createApiRecord({ recorder, bootEpoch, clock }: ApiRecordDeps): 
     ...whoIs(principal),
     project: act.project,
     target: act.name,
+    grant: act.grant,
     decision,
     reason,
   })

@@ -1,4 +1,5 @@
 import type { LocalAdmin, UserPrincipal } from '../../access/principal.ts'
+import { grantAct } from '../../control/api/grants/whose-grant.ts'
 import type { ApiRecord } from '../../control/api/record.ts'
 import type { SnapshotSource } from '../../control/snapshot/snapshot.ts'
 import type { Draft } from '../../grants/attempts.ts'
@@ -52,19 +53,16 @@ async function onRecord(
   const isTheirs = key.holder.startsWith('user:') && page !== undefined && page.browser === visitor?.id
   const finish: Work = async () =>
     isTheirs && (await signedInAs(deps, visitor))?.key !== key.holder ? err(SIGNED_OUT) : work()
-  const principal = starterOf(deps.snapshot.state(), startedBy)
+  const state = deps.snapshot.state()
+  const principal = starterOf(state, startedBy)
   if (principal === undefined) return finish()
   let ended: Awaited<ReturnType<Work>> | undefined
   try {
-    return await deps.record.act(
-      { principal },
-      { verb: 'create', kind: 'grants', name: key.name },
-      async () => {
-        ended = await finish()
-        if (!ended.ok) throw new Fault('upstream_invalid', { hint: ended.error })
-        return ended
-      },
-    )
+    return await deps.record.act({ principal }, grantAct(state, 'create', key), async () => {
+      ended = await finish()
+      if (!ended.ok) throw new Fault('upstream_invalid', { hint: ended.error })
+      return ended
+    })
   } catch (thrown) {
     if (ended === undefined) throw thrown
     return ended

@@ -1,3 +1,4 @@
+import { grantAct } from '../../control/api/grants/whose-grant.ts'
 import type { ApiRecord } from '../../control/api/record.ts'
 import { readGrantId } from '../../grants/grant-id.ts'
 import type { Grants } from '../../grants/grants.ts'
@@ -37,7 +38,7 @@ export async function connectAccount(deps: AccountDeps, agreed: Agreed): Promise
   const offer = await offerFor(deps, visit.ticket)
   if (offer === undefined || offer.id !== id) throw changed()
   const { name } = offer.key
-  const act = { verb: 'create', kind: 'grants', name } as const
+  const act = grantAct(deps.snapshot.state(), 'create', offer.key)
   return deps.record.act({ principal: person }, act, () =>
     readGrantId(name).provider === 'oauth'
       ? authorize(deps, offer, terms, agreed)

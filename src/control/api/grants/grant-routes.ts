@@ -8,7 +8,7 @@ import type { ReadDeps } from '../read-routes.ts'
 import type { ApiRecord } from '../record.ts'
 import { json, oneOf, text, wholeNumber, type FixedRoute } from '../route.ts'
 import type { GrantTester } from './grant-tester.ts'
-import { holderText, reachGrant, reachHolder, WHOSE_QUERY } from './whose-grant.ts'
+import { grantAct, holderText, reachGrant, reachHolder, WHOSE_QUERY } from './whose-grant.ts'
 
 export interface GrantRouteDeps extends Pick<ReadDeps, 'snapshot' | 'clock'> {
   readonly grants: Pick<
@@ -115,7 +115,7 @@ export const grantRoutes = (deps: GrantRouteDeps): readonly FixedRoute[] => [
         for: call.query['for'],
         profile: call.query['profile'],
       })
-      return deps.record.act(call, { verb: 'delete', kind: 'grants', name: key.name }, async () => {
+      return deps.record.act(call, grantAct(deps.snapshot.state(), 'delete', key), async () => {
         const gone = (await deps.grants.revoke(key)) ?? refuseUnknown()
         return json({ name: key.name, ...gone })
       })

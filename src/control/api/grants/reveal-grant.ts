@@ -3,7 +3,7 @@ import type { HeldSecret } from '../../../grants/held-secret.ts'
 import { Fault } from '../../../lib/fault.ts'
 import { json, type FixedRoute } from '../route.ts'
 import { JSON_ANSWER, refuseUnknown, SIGNED_IN, type GrantRouteDeps } from './grant-routes.ts'
-import { reachGrant, WHOSE_QUERY } from './whose-grant.ts'
+import { grantTarget, reachGrant, WHOSE_QUERY } from './whose-grant.ts'
 
 /**
  * The one place where a credential of somebody else is shown: to the administrator of the host, who could read the
@@ -31,7 +31,9 @@ export const revealGrantRoute = (
       throw new Fault('forbidden', {
         hint: 'only the administrator of the host sees a credential; castellan grant test says whether it works',
       })
-    return deps.record.act(call, { verb: 'run', kind: 'reveal-secret', name: key.name }, async () => {
+    const target = grantTarget(deps.snapshot.state(), key)
+    const act = { verb: 'run', kind: 'reveal-secret', name: target, grant: key.name } as const
+    return deps.record.act(call, act, async () => {
       const grant = (await deps.grants.stored(key)) ?? refuseUnknown()
       const values = sentOf(grant).map(([field, held]) => [field, held.open().reveal()] as const)
       return json({ name: grant.name, values: Object.fromEntries(values) })

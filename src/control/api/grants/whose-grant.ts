@@ -6,6 +6,7 @@ import { SHARED, type Holder } from '../../../grants/holder.ts'
 import { Fault } from '../../../lib/fault.ts'
 import type { State } from '../../snapshot/state.ts'
 import { keyOf } from '../../stored.ts'
+import type { Act } from '../record.ts'
 import type { Call } from '../route.ts'
 
 /** What the routes of grants take to say which one is meant. */
@@ -99,6 +100,20 @@ export function holderText(state: State, holder: string): string {
   const name = state.byUid.get(uid)?.resource.metadata.name
   return name === undefined ? holder : `${word}:${name}`
 }
+
+/** A grant as the record names it: `mcp:up`, `user:ada/mcp:up`, of another profile `user:ada/work/mcp:up`. */
+export function grantTarget(state: State, { holder, profile, name }: GrantKey): string {
+  const whose = holder === SHARED ? [] : [holderText(state, holder)]
+  return [...whose, ...(profile === DEFAULT_PROFILE ? [] : [profile]), name].join('/')
+}
+
+/** What is done with a grant, for the record: whose it is, and a name to find all of that name by. */
+export const grantAct = (state: State, verb: Act['verb'], key: GrantKey): Act => ({
+  verb,
+  kind: 'grants',
+  name: grantTarget(state, key),
+  grant: key.name,
+})
 
 function refuseName(): never {
   throw new Fault('invalid', { problems: [`name: must be ${GRANT_NAME_RULE}`] })
