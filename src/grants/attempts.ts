@@ -1,6 +1,7 @@
 import { hash, randomBytes } from 'node:crypto'
 import type { Clock } from '../lib/clock.ts'
 import { Fault } from '../lib/fault.ts'
+import { sameText } from '../lib/same-text.ts'
 import { SecretValue } from '../lib/secret-value.ts'
 import type { AuthorizationServer, Resource } from '../oauth/client/authorization-server.ts'
 import type { GrantKey } from './grant.ts'
@@ -50,8 +51,12 @@ export interface AttemptRow {
 export interface AttemptStore {
   /** @throws Fault `too_many` */
   add(row: AttemptRow, draft: SecretValue): Promise<void>
-  /** Once: of several that bring one answer, one gets it. */
-  take(stateDigest: string): Promise<{ readonly id: string; readonly draft: SecretValue } | undefined>
+  /**
+   * Once: of several that bring one answer, one gets it.
+   *
+   * @param id the only one that it may be of; undefined: whichever it belongs to
+   */
+  take(stateDigest: string, id?: string): Promise<{ readonly id: string; readonly draft: SecretValue } | undefined>
   settle(id: string, result: AttemptState): Promise<void>
   find(id: string): Promise<AttemptState | undefined>
 }
@@ -60,14 +65,17 @@ export interface AttemptStore {
 export interface Attempts {
   /** @returns what `GET …/attempts/{id}` is asked with @throws Fault `too_many` */
   add(state: string, draft: Draft): Promise<string>
-  take(state: string): Promise<{ readonly id: string; readonly draft: Draft } | undefined>
+  /** One whose end no authorization server tells: something else settles it. @throws Fault `too_many` */
+  wait(startedBy: string): Promise<string>
+  /** @param id as `AttemptStore.take` */
+  take(state: string, id?: string): Promise<{ readonly id: string; readonly draft: Draft } | undefined>
   settle(id: string, result: AttemptState): Promise<void>
   /** How it stands; waits for its end, but no longer than that. Undefined: there is none (any more). */
   find(id: string, waitMs: number): Promise<AttemptState | undefined>
 }
 
 /** MCP, "Open redirection": short, and single use. */
-const ATTEMPT_MS = 10 * 60_000
+export const ATTEMPT_MS = 10 * 60_000
 /** An end that another process has seen. */
 const LOOK_MS = 500
 /** Nobody takes the room that there is for all. */
@@ -118,16 +126,20 @@ export function createAttempts(store: AttemptStore, clock: Clock): Attempts {
     })
   }
 
+  async function add(state: string, draft: Draft | Pick<Draft, 'startedBy'>): Promise<string> {
+    takeRoom(draft.startedBy)
+    const id = randomBytes(16).toString('base64url') + starterDigest(draft.startedBy)
+    const row = { id, stateDigest: digest(state), expiresAtMs: clock.nowMs() + ATTEMPT_MS }
+    await store.add(row, new SecretValue(JSON.stringify(draft)))
+    return id
+  }
+
   return {
-    async add(state, draft) {
-      takeRoom(draft.startedBy)
-      const id = randomBytes(16).toString('base64url')
-      const row = { id, stateDigest: digest(state), expiresAtMs: clock.nowMs() + ATTEMPT_MS }
-      await store.add(row, new SecretValue(JSON.stringify(draft)))
-      return id
-    },
-    async take(state) {
-      const found = await store.take(digest(state))
+    add,
+    // Nobody knows the state, so nobody takes it.
+    wait: (startedBy) => add(randomBytes(32).toString('base64url'), { startedBy }),
+    async take(state, id) {
+      const found = await store.take(digest(state), id)
       return found && { id: found.id, draft: JSON.parse(found.draft.reveal()) as Draft }
     },
     async settle(id, result) {
@@ -137,5 +149,13 @@ export function createAttempts(store: AttemptStore, clock: Clock): Attempts {
     find,
   }
 }
+
+/** Whether this principal has started it, where there is such an attempt: ids end with whom they were made for. */
+export const isStartedBy = (id: string, principal: string): boolean =>
+  sameText(id.slice(-STARTER_LENGTH), starterDigest(principal))
+
+const STARTER_LENGTH = 22
+const starterDigest = (principal: string): string =>
+  hash('sha256', principal, 'base64url').slice(0, STARTER_LENGTH)
 
 const digest = (state: string): string => hash('sha256', state, 'hex')

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Clock } from '../lib/clock.ts'
 import { Fault } from '../lib/fault.ts'
 import { mintUid } from '../lib/id.ts'
@@ -8,10 +9,17 @@ import { isLoopbackHost } from '../oauth/client/addresses.ts'
 import { createFetcher, type Fetcher } from '../oauth/client/guarded-fetch.ts'
 import { revokeToken } from '../oauth/client/revocation.ts'
 import type { TokenFailure } from '../oauth/client/token-answer.ts'
-import { createAttempts, type Attempts, type AttemptStore } from './attempts.ts'
+import { ATTEMPT_MS, createAttempts, type Attempts, type AttemptStore } from './attempts.ts'
 import { createExchange, type SignInSource } from './exchange.ts'
 import { prepareExchange, type PreparedExchange, type PrepareRequest } from './exchange-preparation.ts'
-import type { Grant, GrantFilter, GrantKey, GrantStore, Source } from './grant.ts'
+import {
+  credentialOf,
+  type Grant,
+  type GrantFilter,
+  type GrantKey,
+  type GrantStore,
+  type Source,
+} from './grant.ts'
 import { openClient } from './authorized-grant.ts'
 import { justIssued } from './held-secret.ts'
 import { createKeeper, type Keeper } from './keeper.ts'
@@ -42,6 +50,12 @@ export interface Grants extends GrantSource, Omit<OAuthFlow, 'close'>, Pick<Atte
   prepareExchange(request: PrepareRequest): Promise<PreparedExchange>
   /** As it is kept. */
   stored(key: GrantKey): Promise<Grant | undefined>
+  /**
+   * An attempt that ends once somebody has given this grant, in whatever way.
+   *
+   * @param startedBy key of the principal
+   */
+  awaitGiven(key: GrantKey, startedBy: string): Promise<string>
   /** Keeps a credential, in place of what was there by that key. */
   give(given: Given): Promise<GrantReport>
   /** Where it may be sent from here on. @returns undefined: there is none */
@@ -87,6 +101,7 @@ export interface GrantsDeps {
 export function createGrants(deps: GrantsDeps): Grants {
   const { clock, log } = deps
   const fetchers = createFetchers()
+  const ended = new AbortController()
   const keeper = createKeeper(deps)
   const renewal = createRenewal({ ...deps, keeper, fetcherFor: fetchers.of })
   const attempts = createAttempts(deps.attempts, clock)
@@ -121,6 +136,22 @@ export function createGrants(deps: GrantsDeps): Grants {
   })
   const sweeper = setInterval(() => void renewal.renewDue(keeper.known()), SWEEP_MS).unref()
 
+  /** In this process: when it ends, somebody asks again. Never rejects. */
+  async function followGiven(key: GrantKey, id: string): Promise<void> {
+    const untilTick = clock.tickMs() + ATTEMPT_MS
+    const startedMs = clock.nowMs()
+    try {
+      while (clock.tickMs() < untilTick && !ended.signal.aborted) {
+        const grant = await keeper.reload(key)
+        if (grant !== undefined && grant.givenAtMs >= startedMs && credentialOf(grant) !== undefined)
+          return await attempts.settle(id, { state: 'done' })
+        await sleep(LOOK_MS, undefined, { ref: false })
+      }
+    } catch (thrown) {
+      log.warn({ err: thrown, grant: key.name }, 'nobody can say whether a grant was given')
+    }
+  }
+
   async function described(grant: Grant | undefined): Promise<GrantReport | undefined> {
     return grant && reportOf(grant, clock.nowMs(), (await deps.uses.all()).get(grant.uid))
   }
@@ -138,7 +169,7 @@ export function createGrants(deps: GrantsDeps): Grants {
     preview: (request) => flow.preview(request),
     arrive: (qualifier, answer, back) => flow.arrive(qualifier, answer, back),
     finish: (qualifier, answer) => flow.finish(qualifier, answer),
-    paste: (text) => flow.paste(text),
+    paste: (attempt, text) => flow.paste(attempt, text),
     find: (id, waitMs) => attempts.find(id, waitMs),
     fetcherFor: fetchers.of,
     signInEnded: (holder) => exchange.forget(holder),
@@ -151,6 +182,11 @@ export function createGrants(deps: GrantsDeps): Grants {
     },
     report: async (key) => described(await keeper.reload(key)),
     stored: (key) => keeper.reload(key),
+    async awaitGiven(key, startedBy) {
+      const id = await attempts.wait(startedBy)
+      void followGiven(key, id)
+      return id
+    },
     async give(given) {
       const kept = await keeper.update(given.key, (stored) => grantOf(given, stored, clock.nowMs()))
       log.info({ grant: given.key.name, source: given.source }, 'a grant was given')
@@ -184,6 +220,7 @@ export function createGrants(deps: GrantsDeps): Grants {
     },
     async close() {
       clearInterval(sweeper)
+      ended.abort()
       flow.close()
       keeper.close()
       await fetchers.close()
@@ -192,6 +229,8 @@ export function createGrants(deps: GrantsDeps): Grants {
 }
 
 const SWEEP_MS = 20_000
+/** Whether somebody has given a grant that is waited for. */
+const LOOK_MS = 1000
 
 const grantOf = (
   { key, server, origins, values, settings, expiresAtMs, source }: Given,

@@ -14,7 +14,8 @@ import { createInstanceSource } from './instance-source.ts'
 import { createLeases } from './leases/leases.ts'
 import { createLeftGrants } from './left-grants.ts'
 import { createLeftSessions } from './left-sessions.ts'
-import { createConnectDesk } from './connect/desk.ts'
+import { createConnectDesk, type OpenDesk } from './connect/desk.ts'
+import { isLoopback } from '../lib/loopback.ts'
 import { createTickets } from './connect/ticket.ts'
 import { createPersonalViews } from './personal-views.ts'
 import { endFront, listenOn } from './listening.ts'
@@ -159,6 +160,7 @@ export async function serve(config: ServeConfig): Promise<Daemon> {
       keys: parts.keys,
       instances: createInstanceSource({ gateway, snapshot }),
       grants,
+      pages: connectPages(desk, () => config.publicUrl ?? browserOrigin(url)),
       home: config.home,
       env: parts.env,
       logs: createLogSource(config.home),
@@ -250,6 +252,12 @@ export async function serve(config: ServeConfig): Promise<Daemon> {
 
 const publicHost = ({ publicUrl }: ServeConfig): readonly string[] =>
   publicUrl === undefined ? [] : [new URL(publicUrl).hostname]
+
+const connectPages = (desk: Pick<OpenDesk, 'link'>, origin: () => string): ControlListenerDeps['pages'] => ({
+  link: async (server, holder) => (await desk.link({ server, holder }))?.url,
+  isLocal: () => isLoopback(new URL(origin()).hostname),
+  callback: origin,
+})
 
 /** The first call begins it; all calls share what comes of it. */
 function once<T>(make: () => Promise<T>): () => Promise<T> {

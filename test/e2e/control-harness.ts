@@ -154,6 +154,11 @@ export async function openControl(home: string): Promise<Control> {
     },
     grants,
     providers,
+    pages: {
+      link: () => Promise.resolve(undefined),
+      isLocal: () => true,
+      callback: () => 'http://127.0.0.1:7411',
+    },
     tester: createGrantTester({ grants, snapshot, providers, env: {} }),
     tokenUses: async () =>
       new Map((await listUses(store.state)).map(({ uid, used_at_ms }) => [uid, used_at_ms])),

@@ -42,7 +42,7 @@ export interface ControlApiDeps
   extends
     Omit<DaemonRouteDeps, 'record' | 'grants'>,
     AuditRouteDeps,
-    Pick<GrantRouteDeps, 'grants' | 'providers' | 'tester'>,
+    Pick<GrantRouteDeps, 'grants' | 'providers' | 'tester' | 'pages'>,
     ApiRecordDeps {
   readonly changes: ChangeRouteDeps['changes']
   readonly keys: KeyRouteDeps['keys']

@@ -12,7 +12,8 @@ import { kindFor, reachStored } from '../find.ts'
 import { readJson } from '../read-json.ts'
 import { json, type Call, type FixedRoute } from '../route.ts'
 import { JSON_ANSWER, refuseUnknown, shownGrant, SIGNED_IN, type GrantRouteDeps } from './grant-routes.ts'
-import { grantAct, reachGrant, WHOSE_QUERY } from './whose-grant.ts'
+import { connectOnPage } from './own-connection.ts'
+import { grantAct, reachAttempt, reachGrant, WHOSE_QUERY } from './whose-grant.ts'
 
 /** How a credential comes in, is looked after, and may go elsewhere. */
 export const giveRoutes = (deps: GrantRouteDeps): readonly FixedRoute[] => [
@@ -39,12 +40,12 @@ export const giveRoutes = (deps: GrantRouteDeps): readonly FixedRoute[] => [
     path: '/api/v1/grants/attempts/{name}/paste',
     summary: 'Takes the address at which the browser of the user ended, where it could not reach the daemon.',
     takesBody: true,
-    // It holds what only the browser of who was asked can know.
     permission: SIGNED_IN,
     answer: JSON_ANSWER,
     async handle(call) {
+      const attempt = reachAttempt(call)
       const { answer } = await readJson(call.request, z.strictObject({ answer: z.string().max(16_384) }))
-      const done = await deps.grants.paste(answer)
+      const done = await deps.grants.paste(attempt, answer)
       if (!done.ok) throw new Fault('invalid', { problems: [`answer: ${done.error}`] })
       return json({ state: 'done', name: done.value.name })
     },
@@ -291,6 +292,8 @@ async function startAuthorization(deps: GrantRouteDeps, call: Call): Promise<Res
   const namesHosts = address !== undefined || NAMES_HOSTS.some((field) => rest[field] !== undefined)
   if (whose === 'me' && namesHosts) call.access.demand({ verb: 'create', kind: 'grants', name: key.name })
   if (exchange !== undefined) demandEverything(call)
+  const onPage = rest.device === true ? undefined : await connectOnPage(deps, call, { key, server, spec })
+  if (onPage !== undefined) return json(onPage, 202)
   await demandRoom(deps, call, key)
   return deps.record.act(call, grantAct(deps.snapshot.state(), 'create', key), async () => {
     const { clientSecret, ...others } = rest

@@ -8,7 +8,16 @@ import type { ReadDeps } from '../read-routes.ts'
 import type { ApiRecord } from '../record.ts'
 import { json, oneOf, text, wholeNumber, type FixedRoute } from '../route.ts'
 import type { GrantTester } from './grant-tester.ts'
-import { grantAct, holderText, reachGrant, reachHolder, WHOSE_QUERY } from './whose-grant.ts'
+import type { ConnectPages } from './own-connection.ts'
+import {
+  grantAct,
+  holderText,
+  reachAttempt,
+  reachGrant,
+  reachHolder,
+  refuseAttempt,
+  WHOSE_QUERY,
+} from './whose-grant.ts'
 
 export interface GrantRouteDeps extends Pick<ReadDeps, 'snapshot' | 'clock'> {
   readonly grants: Pick<
@@ -17,6 +26,7 @@ export interface GrantRouteDeps extends Pick<ReadDeps, 'snapshot' | 'clock'> {
     | 'report'
     | 'start'
     | 'prepareExchange'
+    | 'awaitGiven'
     | 'find'
     | 'paste'
     | 'stored'
@@ -27,6 +37,7 @@ export interface GrantRouteDeps extends Pick<ReadDeps, 'snapshot' | 'clock'> {
   >
   readonly providers: ProviderRegistry
   readonly tester: GrantTester
+  readonly pages: ConnectPages
   readonly record: ApiRecord
 }
 
@@ -75,15 +86,11 @@ export const grantRoutes = (deps: GrantRouteDeps): readonly FixedRoute[] => [
     path: '/api/v1/grants/attempts/{name}',
     summary: 'How an authorization that was started stands.',
     query: { waitSeconds: 'Wait for its end, but no longer; at most 25, default 0.' },
-    // Its id is known to nobody but who has started it.
     permission: SIGNED_IN,
     answer: JSON_ANSWER,
-    async handle({ params, query }) {
-      const waitMs = 1000 * wholeNumber('waitSeconds', query['waitSeconds'], { max: 25, fallback: 0 })
-      const attempt = await deps.grants.find(params['name'] ?? '', waitMs)
-      if (attempt === undefined)
-        throw new Fault('not_found', { hint: 'an attempt is forgotten after ten minutes; start another' })
-      return json(attempt)
+    async handle(call) {
+      const waitMs = 1000 * wholeNumber('waitSeconds', call.query['waitSeconds'], { max: 25, fallback: 0 })
+      return json((await deps.grants.find(reachAttempt(call), waitMs)) ?? refuseAttempt())
     },
   },
   {
