@@ -220,7 +220,15 @@ test('the description of a token says which of its rights its owner does not hol
 test('status tells of the inside of the daemon only whom it may', () =>
   peopled(async ({ call }) => {
     const ben = (await call('GET', '/api/v1/status', undefined, BEN)).json
-    expect(Object.keys(ben).toSorted()).toEqual(['projects', 'servers', 'uptimeSeconds', 'url', 'version'])
+    expect(Object.keys(ben).toSorted()).toEqual([
+      'grants',
+      'projects',
+      'servers',
+      'uptimeSeconds',
+      'url',
+      'version',
+    ])
+    expect(ben).toMatchObject({ grants: [] })
     expect((await call('GET', '/api/v1/status?output=table', undefined, BEN)).text).not.toContain('home')
     expect((await call('GET', '/api/v1/status')).json).toMatchObject({ home: '/home', pid: 1 })
   }))

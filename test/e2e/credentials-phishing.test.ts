@@ -36,7 +36,7 @@ beforeAll(async () => {
   ])
   await daemon.call('POST', '/api/v1/users/mal/password', { password: PASSWORD })
   const { body } = await login(daemon.origin, 'mal', PASSWORD)
-  credential = String((body as Json)['credential'])
+  credential = String(body['credential'])
 })
 afterAll(async () => {
   await daemon?.stop()
