@@ -104,8 +104,8 @@ export interface OAuthFlow {
   finish(qualifier: string | undefined, answer: URLSearchParams): Promise<Ended>
   /** The answer that the browser brings back. */
   arrive(qualifier: string, answer: URLSearchParams, back: BroughtBack): Promise<Arrival>
-  /** The address at which the browser of the user ended, where it could not reach us. */
-  paste(text: string): Promise<Result<GrantKey, string>>
+  /** The address at which the browser of the user ended, where it could not reach us: the answer to this attempt. */
+  paste(attempt: string, text: string): Promise<Result<GrantKey, string>>
   close(): void
 }
 
@@ -294,9 +294,9 @@ export function createOAuthFlow(deps: OAuthFlowDeps): OAuthFlow {
   async function arrive(
     qualifier: string | undefined,
     answer: URLSearchParams,
-    { browser, onRecord }: BroughtBack,
+    { id: only, browser, onRecord }: BroughtBack & { readonly id?: string | undefined },
   ): Promise<Arrival> {
-    const attempt = await attempts.take(answer.get('state') ?? '')
+    const attempt = await attempts.take(answer.get('state') ?? '', only)
     const isHere =
       qualifier === undefined || qualifier === readGrantId(attempt?.draft.key.name ?? '').qualifier
     if (attempt === undefined || !isHere)
@@ -311,8 +311,12 @@ export function createOAuthFlow(deps: OAuthFlowDeps): OAuthFlow {
     return { ended: await onRecord(draft, finished), at: isSameBrowser ? draft.page?.at : undefined }
   }
 
-  const finish: OAuthFlow['finish'] = async (qualifier, answer) =>
-    (await arrive(qualifier, answer, { browser: undefined, onRecord: (_draft, work) => work() })).ended
+  const finish = async (
+    qualifier: string | undefined,
+    answer: URLSearchParams,
+    id?: string,
+  ): Promise<Ended> =>
+    (await arrive(qualifier, answer, { id, browser: undefined, onRecord: (_draft, work) => work() })).ended
 
   async function settled(
     id: string,
@@ -379,14 +383,14 @@ export function createOAuthFlow(deps: OAuthFlowDeps): OAuthFlow {
       return { issuer: found.authorizationServer.issuer, scopes }
     },
     arrive,
-    finish,
-    async paste(text) {
+    finish: (qualifier, answer) => finish(qualifier, answer),
+    async paste(attempt, text) {
       const callback = `${deps.publicOrigin()}/oauth/callback/`
       const qualifier = text.trim().startsWith(callback)
         ? /^[a-z0-9-]{1,40}/.exec(text.trim().slice(callback.length))?.[0]
         : undefined
       const answer = readPastedAnswer(text, `${callback}${qualifier ?? 'NAME'}`)
-      return answer.ok ? finish(qualifier, answer.value) : answer
+      return answer.ok ? finish(qualifier, answer.value, attempt) : answer
     },
     close: () => ending.abort(),
   }

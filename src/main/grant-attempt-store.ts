@@ -35,8 +35,8 @@ export const createGrantAttemptStore = (
         hint: 'a thousand authorizations are under way; try again in ten minutes',
       })
     },
-    async take(stateDigest) {
-      const row = await takeGrantAttempt(db, stateDigest, nowMs())
+    async take(stateDigest, id) {
+      const row = await takeGrantAttempt(db, stateDigest, nowMs(), id)
       return row && { id: row.id, draft: sealer.open(placeOfGrantAttempt(row.id), row) }
     },
     settle: (id, result) =>

@@ -20,11 +20,12 @@ export async function insertGrantAttempt(
   })
 }
 
-/** Of several that take one, one gets it. */
+/** Of several that take one, one gets it. With an id: that one, or none. */
 export const takeGrantAttempt = (
   db: StateDb,
   stateDigest: string,
   nowMs: number,
+  id?: string,
 ): Promise<GrantAttemptRow | undefined> =>
   db.transaction().execute(async (tx) => {
     const row = await tx
@@ -32,7 +33,7 @@ export const takeGrantAttempt = (
       .selectAll()
       .where('state_digest', '=', stateDigest)
       .executeTakeFirst()
-    if (row === undefined || row.expires_at_ms < nowMs) return undefined
+    if (row === undefined || row.expires_at_ms < nowMs || row.id !== (id ?? row.id)) return undefined
     const { numUpdatedRows } = await tx
       .updateTable('grant_attempts')
       .set({ result: 'taken', ciphertext: '' })

@@ -146,10 +146,12 @@ interface Begun {
   readonly authorizeUrl: string
 }
 /** Starts an authorization. @returns where the browser would be sent back to */
+let attempt = ''
 async function begin(): Promise<URL> {
   const { text } = await stage.admin('POST', '/api/v1/grants', { name: 'notes', server: 'notes' })
-  const { authorizeUrl } = JSON.parse(text) as Begun
-  const { headers } = await send(authorizeUrl)
+  const begun = JSON.parse(text) as Begun
+  attempt = begun.attempt
+  const { headers } = await send(begun.authorizeUrl)
   const back = new URL(String(headers['location']))
   stage.scanner.plant('code', back.searchParams.get('code') ?? '')
   return back
@@ -165,9 +167,10 @@ describe('grants that others issued', () => {
     expect(page.text).toContain('is authorized')
     await stage.http(good.pathname + good.search)
     const pasted = await begin()
-    const paste = '/api/v1/grants/attempts/x/paste'
-    await stage.admin('POST', paste, { answer: `${pasted.href}&x=${stage.plant('pasted')}` })
-    await stage.admin('POST', paste, { answer: (await begin()).href })
+    const paste = () => `/api/v1/grants/attempts/${attempt}/paste`
+    await stage.admin('POST', paste(), { answer: `${pasted.href}&x=${stage.plant('pasted')}` })
+    const third = await begin()
+    await stage.admin('POST', paste(), { answer: third.href })
     const echoed = await begin()
     authorization.answerTokens((response) => {
       const fields = Object.fromEntries(authorization.last('code'))

@@ -1,6 +1,6 @@
 import { spawn, spawnSync, type ChildProcessByStdio } from 'node:child_process'
 import { once } from 'node:events'
-import { chmodSync, mkdirSync, mkdtempSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -403,6 +403,46 @@ test('a user connects themselves to a server that calls with the grant of each u
     code: 1,
   })
   expect(await castellan('revoke mcp:personal --user ada')).toMatchObject({ code: 0 })
+})
+
+test('the record says whose a grant was, and of which profile; all of one name are found together', async () => {
+  const give = (words: string) =>
+    castellan(`grant mcp keyed --stdin --no-test${words}`, { stdin: secret('named') })
+  for (const words of ['', ' --profile work', ' --user ada --profile work', ' --project demo'])
+    expect(await give(words)).toMatchObject({ code: 0 })
+  await castellan('revoke mcp:keyed --project demo')
+  const found = await castellan('audit --grant mcp:keyed --limit 100 -o json')
+  const acts = (JSON.parse(found.out) as { readonly items: readonly Json[] }).items
+    .filter(({ event }) => String(event).endsWith(' grants'))
+    .map(({ event, target }) => `${String(event)} ${String(target)}`)
+  expect(acts).toEqual(
+    expect.arrayContaining([
+      'create grants mcp:keyed',
+      'create grants work/mcp:keyed',
+      'create grants user:ada/work/mcp:keyed',
+      'create grants project:demo/mcp:keyed',
+      'delete grants project:demo/mcp:keyed',
+    ]),
+  )
+})
+
+test('an authorization that somebody has begun is nobody else’s to follow or to end', async () => {
+  const begun = (await gate.daemon.call('POST', '/api/v1/grants', { name: 'notes', server: 'notes' })) as Json
+  const path = `/api/v1/grants/attempts/${String(begun['attempt'])}`
+  const back = await fetch(String(begun['authorizeUrl']), { redirect: 'manual' })
+  const answer = back.headers.get('location') ?? ''
+  const credential = readFileSync(join(gate.daemon.home, 'admin-credential'), 'utf8').trim()
+  const headers = {
+    authorization: `Bearer ${credential}`,
+    'x-castellan-as': 'User:ada',
+    'content-type': 'application/json',
+  }
+  const asAda = async (at: string, init: RequestInit = {}) =>
+    (await fetch(new URL(at, gate.daemon.origin), { headers, ...init })).status
+  expect(await asAda(path)).toBe(404)
+  expect(await asAda(`${path}/paste`, { method: 'POST', body: JSON.stringify({ answer }) })).toBe(404)
+  expect(await gate.daemon.call('GET', path)).toEqual({ state: 'waiting' })
+  expect(await gate.daemon.call('POST', `${path}/paste`, { answer })).toMatchObject({ state: 'done' })
 })
 
 test('no value was on a screen, in an answer, or in a file of the daemon', () => {

@@ -355,9 +355,11 @@ test('a device code that is denied, with words of the stranger', async () => {
 })
 
 test('a pasted address: ours alone, and once', async () => {
-  const url = await callbackOf({ code: CANARY, iss: stranger.origin })
-  const paste = async (answer: string): Promise<string> => {
-    const { attempt } = await start()
+  const begun = await start()
+  const state = new URL(begun.authorizeUrl).searchParams.get('state') ?? ''
+  const url = new URL(new URL(begun.authorizeUrl).searchParams.get('redirect_uri') ?? '')
+  url.search = new URLSearchParams({ state, code: CANARY, iss: stranger.origin }).toString()
+  const paste = async (answer: string, { attempt } = begun): Promise<string> => {
     const path = `/api/v1/grants/attempts/${attempt}/paste`
     const told = await gate.daemon.call('POST', path, { answer }).then(JSON.stringify, String)
     said.push(told)
@@ -368,6 +370,7 @@ test('a pasted address: ours alone, and once', async () => {
   for (const wrong of [elsewhere.href, 'https://as.example/callback?code=c&state=s', CANARY, ''])
     expect(await paste(wrong)).toMatch(/answered 400/)
   stranger.answer({ '/token': answerOf(400, JSON.stringify({ error: CANARY })) })
+  expect(await paste(url.href, await start())).toMatch(/answered 400.*belongs to no authorization/)
   expect(await paste(url.href)).toMatch(/answered 400.*refused to give a token/)
   expect(await paste(url.href)).toMatch(/answered 400.*belongs to no authorization/)
 })

@@ -1,5 +1,6 @@
 import type { Verb } from '../../../access/permission.ts'
 import type { Principal } from '../../../access/principal.ts'
+import { isStartedBy } from '../../../grants/attempts.ts'
 import { DEFAULT_PROFILE, GRANT_NAME_RULE, grantName, isProfile } from '../../../grants/grant-id.ts'
 import type { GrantKey } from '../../../grants/grant.ts'
 import { SHARED, type Holder } from '../../../grants/holder.ts'
@@ -36,6 +37,25 @@ export function reachGrant(
   if (name === undefined) return refuseName()
   if (!isProfile(profile)) return refuseProfile()
   return { name, profile, holder: holderOf(state, wanted.for) }
+}
+
+/**
+ * The attempt that a call names: for whoever has started it, and whoever may give any grant.
+ *
+ * @throws Fault `not_found`
+ */
+export function reachAttempt({
+  params,
+  principal,
+  access,
+}: Pick<Call, 'params' | 'principal' | 'access'>): string {
+  const id = params['name'] ?? ''
+  const may = isStartedBy(id, principal.key) || access.decide({ verb: 'create', kind: 'grants' }).allowed
+  return may ? id : refuseAttempt()
+}
+
+export function refuseAttempt(): never {
+  throw new Fault('not_found', { hint: 'an attempt is forgotten after ten minutes; start another' })
 }
 
 /**
