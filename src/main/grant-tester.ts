@@ -59,12 +59,14 @@ export function createGrantTester(deps: GrantTesterDeps): GrantTester & { close(
     )
   }
 
-  async function atServer(grant: Grant, { name, spec }: Named): Promise<Verdict> {
+  async function atServer(grant: Grant, { name, spec }: Named, isSeen: boolean): Promise<Verdict> {
+    const called = isSeen ? name : 'a server that uses it'
     const view = { uid: '', name, spec, fingerprint: '', holder: grant.holder }
     const use = grantUse(grants, view, spec)
-    if (use === undefined) return unknown(`${name} does not use it any more`)
+    if (use === undefined) return unknown(`${called} does not use it any more`)
     const credential = await grants.ready(use.grant, use.purpose)
-    if (!credential.ok) return { state: 'invalid', message: credential.error.message }
+    if (!credential.ok)
+      return { state: 'invalid', message: isSeen ? credential.error.message : NOTHING_TO_SEND }
     const url = new URL(spec.url)
     const headers = {
       'content-type': 'application/json',
@@ -81,22 +83,22 @@ export function createGrantTester(deps: GrantTesterDeps): GrantTester & { close(
         (answer) => answer.status,
         () => undefined,
       )
-    if (status === undefined) return unknown(`${name} cannot be reached; try again later`)
+    if (status === undefined) return unknown(`${called} cannot be reached; try again later`)
     if (status === 401 || status === 403)
-      return { state: 'invalid', message: `${name} refuses it (HTTP status ${status})` }
+      return { state: 'invalid', message: `${called} refuses it (HTTP status ${status})` }
     return status >= 500 || (status >= 300 && status < 400)
-      ? unknown(`${name} answers with status ${status}, which tells nothing`)
-      : { state: 'valid', message: `${name} accepts it` }
+      ? unknown(`${called} answers with status ${status}, which tells nothing`)
+      : { state: 'valid', message: `${called} accepts it` }
   }
 
   return {
-    async test(key) {
+    async test(key, sees) {
       const grant = await grants.stored(key)
       if (grant === undefined) return undefined
       if (isForExchange(grant) && grant.oauth?.tokens === undefined)
         return unknown('nobody authorizes it: it shows itself when somebody who is signed in calls')
       const server = serverFor(deps.snapshot, grant)
-      if (server !== undefined) return atServer(grant, server)
+      if (server !== undefined) return atServer(grant, server, sees(server.name))
       const { provider } = readGrantId(grant.name)
       return provider === 'oauth' || provider === 'mcp'
         ? unknown('no server uses it yet; name it in spec.auth of the one that it is for')
@@ -107,6 +109,8 @@ export function createGrantTester(deps: GrantTesterDeps): GrantTester & { close(
     },
   }
 }
+
+const NOTHING_TO_SEND = 'there is nothing of it to send; castellan grant show says how it stands'
 
 interface Named {
   readonly name: string

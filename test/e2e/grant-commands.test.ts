@@ -48,6 +48,15 @@ beforeAll(async () => {
     httpServer('notes', authorization.url, { auth: { grant: 'oauth:notes' } }),
     httpServer('plain', upstream.url),
     { kind: 'User', metadata: { name: 'ada' }, spec: {} },
+    { kind: 'User', metadata: { name: 'ben' }, spec: {} },
+    {
+      kind: 'RoleBinding',
+      metadata: { name: 'ben' },
+      spec: {
+        subjects: [{ kind: 'User', name: 'ben' }],
+        bindings: [{ role: 'view', resource: 'grants' }],
+      },
+    },
     {
       kind: 'RoleBinding',
       metadata: { name: 'ada' },
@@ -424,6 +433,12 @@ test('the record says whose a grant was, and of which profile; all of one name a
       'delete grants project:demo/mcp:keyed',
     ]),
   )
+})
+
+test('a test names the server that it asked to those who may see it', async () => {
+  expect((await castellan('grant test mcp:keyed')).out).toContain('keyed accepts it')
+  const asBen = await castellan('grant test mcp:keyed --as User:ben')
+  expect(asBen.out).toBe('mcp:keyed valid: a server that uses it accepts it\n')
 })
 
 test('an authorization that somebody has begun is nobody else’s to follow or to end', async () => {

@@ -60,7 +60,7 @@ export const giveRoutes = (deps: GrantRouteDeps): readonly FixedRoute[] => [
     handle(call) {
       const key = keyIn(deps, call, 'view')
       return deps.record.act(call, grantAct(deps.snapshot.state(), 'test', key), async () =>
-        json((await deps.tester.test(key)) ?? refuseUnknown()),
+        json((await deps.tester.test(key, (server) => seesServer(call, server))) ?? refuseUnknown()),
       )
     },
   },
@@ -211,17 +211,20 @@ function remoteSpec(deps: GrantRouteDeps, call: Call, name: string): HttpSpec {
   return spec
 }
 
+const seesServer = ({ access }: Call, name: string): boolean =>
+  access.decide({ verb: 'view', kind: 'servers', name }).allowed
+
 /** Servers that name a grant, as far as the caller may see them. */
 function usersOf(
   { snapshot }: GrantRouteDeps,
-  { access }: Call,
+  call: Call,
   { name, profile }: Pick<GrantKey, 'name' | 'profile'>,
 ): readonly string[] {
   return [...snapshot.state().servers.values()].flatMap((server) =>
     server.spec.transport !== 'stdio' &&
     server.spec.auth?.grant === name &&
     (server.spec.auth.profile ?? DEFAULT_PROFILE) === profile &&
-    access.decide({ verb: 'view', kind: 'servers', name: server.name }).allowed
+    seesServer(call, server.name)
       ? [server.name]
       : [],
   )
