@@ -1,8 +1,8 @@
 import type { GrantKey } from '../../../grants/grant.ts'
+import type { Grants } from '../../../grants/grants.ts'
 import { readGrantId } from '../../../grants/grant-id.ts'
 import type { HttpSpec } from '../../../kinds/server.ts'
 import type { Call } from '../route.ts'
-import type { GrantRouteDeps } from './grant-routes.ts'
 
 /** Where people connect accounts of their own in a browser. */
 export interface ConnectPages {
@@ -27,7 +27,7 @@ interface Own {
  * @returns what is answered; undefined: it is begun here and now, by somebody who may @throws Fault `forbidden`
  */
 export async function connectOnPage(
-  deps: Pick<GrantRouteDeps, 'grants' | 'pages'>,
+  deps: { readonly grants: Pick<Grants, 'awaitGiven'>; readonly pages: ConnectPages },
   { principal, access }: Call,
   { key, server, spec }: Own,
 ): Promise<object | undefined> {
