@@ -56,7 +56,10 @@ export interface AttemptStore {
    *
    * @param id the only one that it may be of; undefined: whichever it belongs to
    */
-  take(stateDigest: string, id?: string): Promise<{ readonly id: string; readonly draft: SecretValue } | undefined>
+  take(
+    stateDigest: string,
+    id?: string,
+  ): Promise<{ readonly id: string; readonly draft: SecretValue } | undefined>
   settle(id: string, result: AttemptState): Promise<void>
   find(id: string): Promise<AttemptState | undefined>
 }
