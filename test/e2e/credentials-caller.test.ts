@@ -310,7 +310,8 @@ test('every exchange is on the record, and so is each injection, without what wa
     expect.objectContaining({
       user: 'ada@example.com',
       server: 'notes',
-      target: 'oauth:notes',
+      grant: 'oauth:notes',
+      target: 'user:ada@example.com/oauth:notes',
       status: 'ok',
     }),
   )
