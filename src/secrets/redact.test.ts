@@ -100,3 +100,10 @@ test.each(['production', 'productionenvironment', '-----BEGIN KEY-----', 'short-
     ).not.toContain('[redacted]')
   },
 )
+
+test('in JSON, a value is found as Base64 that happens to be all letters', () => {
+  const value = 'k/2Db-kNhYAtvUag_jYWQVBTcDJib0WPl9+='
+  const longer = Buffer.from(`x${value}zz`).toString('base64')
+  const json = Buffer.from(JSON.stringify({ sent: longer }))
+  expect(createJsonRedactor([new SecretValue(value)])?.(json).toString()).toContain('[redacted]')
+})

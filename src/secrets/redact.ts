@@ -12,7 +12,7 @@ const MIN_LENGTH = 6
 export function createRedactor(values: Iterable<SecretValue>): (text: string) => string {
   const spellings = new Set<string>()
   for (const value of values) {
-    for (const spelling of spell(value.reveal())) {
+    for (const { spelling } of spell(value.reveal())) {
       if (spelling.length >= MIN_LENGTH) spellings.add(spelling)
     }
   }
@@ -28,8 +28,8 @@ export function createRedactor(values: Iterable<SecretValue>): (text: string) =>
 export function createJsonRedactor(values: Iterable<SecretValue>): ((json: Buffer) => Buffer) | undefined {
   const spellings = new Set<string>()
   for (const value of values) {
-    for (const spelling of spell(value.reveal())) {
-      if (!isTelling(spelling)) continue
+    for (const { spelling, encoded } of spell(value.reveal())) {
+      if (spelling.length < MIN_TELLING || (!encoded && isOrdinary(spelling))) continue
       const once = inJson(spelling)
       // Servers like to put JSON into the text of a result. Some encoders leave nothing but ASCII.
       const escaped = once.replaceAll('/', String.raw`\/`)
@@ -59,8 +59,10 @@ const unescaped = (json: string): string =>
     return char === '"' || char === '\\' ? escape : char
   })
 
-/** Long, and more than a word or the frame of a PEM key: `production` may be kept in a Secret too, and must not vanish from every answer. */
-const isTelling = (text: string): boolean => text.length >= 12 && !/^(?:\p{L}*$|-----)/u.test(text)
+const MIN_TELLING = 12
+
+/** A word, or the frame of a PEM key: `production` may be kept in a Secret too, and must not vanish from every answer. */
+const isOrdinary = (text: string): boolean => /^(?:\p{L}*$|-----)/u.test(text)
 
 const inJson = (text: string): string => JSON.stringify(text).slice(1, -1)
 const ascii = (json: string): string =>
@@ -76,18 +78,30 @@ function replacing(spellings: ReadonlySet<string>): (text: string) => string {
 
 const escape = (text: string): string => text.replace(/[\\^$.*+?()[\]{}|/-]/g, String.raw`\$&`)
 
-function* spell(value: string): Generator<string> {
+interface Spelling {
+  readonly spelling: string
+  /** Whatever the value is, this is no word of any language, even where it happens to be all letters. */
+  readonly encoded: boolean
+}
+
+function* spell(value: string): Generator<Spelling> {
   if (value.length < MIN_LENGTH) return
+  for (const spelling of asText(value)) yield { spelling, encoded: false }
+  for (const spelling of asBytes(Buffer.from(value))) yield { spelling, encoded: true }
+}
+
+function* asText(value: string): Generator<string> {
   yield value
   for (const line of value.split(/\r?\n/)) yield line.trim()
   yield inJson(value)
-  if (value.isWellFormed()) {
-    const percent = encodeURIComponent(value)
-    yield percent
-    yield percent.replaceAll('%2F', '/')
-    yield percent.replace(/%../g, (escape) => escape.toLowerCase())
-  }
-  const bytes = Buffer.from(value)
+  if (!value.isWellFormed()) return
+  const percent = encodeURIComponent(value)
+  yield percent
+  yield percent.replaceAll('%2F', '/')
+  yield percent.replace(/%../g, (escape) => escape.toLowerCase())
+}
+
+function* asBytes(bytes: Buffer): Generator<string> {
   const hex = bytes.toString('hex')
   yield hex
   yield hex.toUpperCase()
