@@ -1,4 +1,8 @@
+import { createSecretKey, randomBytes } from 'node:crypto'
 import { expect, test } from 'vitest'
+import { validateManifest } from '../../src/control/admission/validate.ts'
+import { createChanges } from '../../src/control/change/change.ts'
+import { createSealer } from '../../src/secrets/sealing.ts'
 import { forgetAnswers } from '../../src/store/answers.ts'
 import { EVERYTHING, withControl } from './control-harness.ts'
 
@@ -49,6 +53,26 @@ test('ten at once with one key: one is done, all are answered alike', () =>
     expect(new Set(all.map(({ status, text }) => `${status} ${text}`)).size).toBe(1)
     expect(all[0]?.status).toBe(201)
     expect(snapshot.current().revision).toBe(1)
+  }))
+
+test('what another process does between our look for its answer and our plan is found, though nothing is left to do', () =>
+  withControl(async ({ call, store, snapshot, backends, clock }) => {
+    const sealer = createSealer({ id: 'mk_test', key: createSecretKey(randomBytes(32)) })
+    const changes = createChanges({ store, sealer, backends, snapshot, clock })
+    const admitted = validateManifest(project('p'))
+    if (!admitted.ok) throw new Error('the manifest is not valid')
+    let looks = 0
+    const once = {
+      async check(): Promise<void> {
+        if (looks++ > 0) throw new Error('answered before')
+        expect((await call('POST', '/api/v1/projects', project('p'))).status).toBe(201)
+      },
+      keep: () => Promise.resolve(),
+    }
+    const before = { permit() {}, sees: () => true, announce: () => Promise.resolve() }
+    await expect(changes.apply([{ where: '', manifest: admitted.value }], before, { once })).rejects.toThrow(
+      'answered before',
+    )
   }))
 
 test('a key stands for one request of one caller, for a day', () =>

@@ -132,6 +132,12 @@ async function startCompany(folder: string, daemonPort: string): Promise<Real> {
 /** What the person in front of a terminal is called. */
 const personAt = (terminal: string): string => (terminal === 'host' ? 'you' : terminal)
 
+/** How many values are left is said each time that it has changed when the command asks, which is the machine's affair. */
+const withoutProgress = (printed: ReadonlyMap<Step, string>): ReadonlyMap<Step, string> =>
+  new Map(
+    [...printed].map(([step, text]) => [step, text.replaceAll(/^\d+ values are to be sealed anew\n/gm, '')]),
+  )
+
 test.for(['sqlite', 'postgres'])(
   'the guide for credentials does what it says, on %s',
   { timeout: 240_000 },
@@ -176,7 +182,7 @@ test.for(['sqlite', 'postgres'])(
         },
       },
     })
-    await expect(writePage(parts, printed)).toMatchFileSnapshot(PAGE)
+    await expect(writePage(parts, withoutProgress(printed))).toMatchFileSnapshot(PAGE)
   },
 )
 

@@ -77,7 +77,7 @@ export interface ApplyOptions {
   readonly owner?: TokenOwner | undefined
   readonly creator?: Subject | undefined
   readonly force?: boolean
-  /** For a request that may come again: asked before anything is planned, and within the transaction. */
+  /** For a request that may come again: asked before and after the planning, and within the transaction. */
   readonly once?: {
     /** Throws what ends it when it was done before. */
     readonly check: (db: ControlDb) => Promise<void>
@@ -151,6 +151,8 @@ async function apply(
     { ...options, db: deps.store.control, sealer: deps.sealer, backends: deps.backends, nowMs, sees },
     ordered,
   )
+  // Another process may have done it since: then the plan is of what comes after it, and says that there is nothing to do.
+  await options.once?.check(deps.store.control)
   const asked = new Set(ordered.map(({ manifest }) => manifest))
   const steps = plan.changes.map((change) =>
     stepOf(change, options.bySystem === true || !asked.has(change.manifest)),
