@@ -1,3 +1,5 @@
+import { rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Kysely, PostgresDialect, sql } from 'kysely'
 import { Pool } from 'pg'
@@ -215,6 +217,9 @@ test.skipIf(disk === undefined)(
     cleanUp.later(() => daemon.stop())
     await daemon.apply([httpServer('up', upstream.url), project('demo', ['up'])])
     const access = { url: `${daemon.origin}/projects/demo/mcp`, token: await daemon.createToken('demo') }
+    // Room that only this test gives back: to drop a table the database needs some.
+    const ballast = join(disk ?? '', 'ballast')
+    writeFileSync(ballast, Buffer.alloc(2 * 1024 * 1024))
     await fillDisk()
     // The last page of a table has room for a few entries more.
     const load = startLoad([access])
@@ -226,6 +231,7 @@ test.skipIf(disk === undefined)(
     expect((await echo(access)).status).toBe(503)
     expect(upstream.count('tools/call')).toBe(before)
     await expect(daemon.apply([project('more', ['up'])])).rejects.toThrow(/503/)
+    rmSync(ballast)
     await postgres.query('narrow', 'drop table junk')
     await untilWorking(access)
     await daemon.apply([project('more', ['up'])])
