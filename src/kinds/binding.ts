@@ -50,3 +50,9 @@ export const EVERYTHING: readonly Binding[] = [
   ...ROLES.map((role) => ({ role, resource: '*' })),
   { role: 'run', action: '*' },
 ]
+
+/** What it takes to say how people sign in, or where their sign-ins are shown. */
+export const SIGN_IN_NEEDS: readonly Binding[] = [
+  { role: 'edit', resource: '*' },
+  { role: 'run', action: '*' },
+]

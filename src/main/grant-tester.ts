@@ -2,6 +2,7 @@ import type { SnapshotSource } from '../control/snapshot/snapshot.ts'
 import type { GrantTester } from '../control/api/grants/grant-tester.ts'
 import { grantUse } from '../gateway/inject/grants.ts'
 import { readGrantId } from '../grants/grant-id.ts'
+import { namedGrant } from '../grants/named-grant.ts'
 import type { Grant } from '../grants/grant.ts'
 import type { Grants } from '../grants/grants.ts'
 import { isPerson } from '../grants/mend.ts'
@@ -123,8 +124,9 @@ const unknown = (message: string): Verdict => ({ state: 'unknown', message })
 function serverFor({ state }: Pick<SnapshotSource, 'state'>, grant: Grant): Named | undefined {
   const found: Named[] = []
   for (const { name, spec } of state().servers.values()) {
-    if (spec.transport === 'stdio' || spec.auth?.grant !== grant.name) continue
-    const isIts = (spec.auth.profile ?? 'default') === grant.profile
+    if (spec.transport === 'stdio') continue
+    const named = namedGrant(spec)
+    const isIts = named?.name === grant.name && named.profile === grant.profile
     if (isIts && isBoundTo(grant.origins, new URL(spec.url).origin)) found.push({ name, spec })
   }
   return found.find(({ name }) => name === grant.server) ?? found[0]

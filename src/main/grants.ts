@@ -3,7 +3,7 @@ import type { Log } from '../lib/log.ts'
 import { createGrants, type Grants } from '../grants/grants.ts'
 import type { Sealer } from '../secrets/sealing.ts'
 import type { Store } from '../store/store.ts'
-import { DEFAULT_PROFILE } from '../grants/grant-id.ts'
+import { namedGrant } from '../grants/named-grant.ts'
 import type { State } from '../control/snapshot/state.ts'
 import type { SnapshotSource } from '../control/snapshot/snapshot.ts'
 import { createSignInClient } from '../oauth/client/sign-in.ts'
@@ -93,11 +93,10 @@ function createServersByGrant(): (state: State, grant: string) => readonly strin
     | undefined
   return ({ servers }, grant) => {
     if (known?.of !== servers) {
-      const named = [...servers.values()].flatMap(({ name, spec }) =>
-        spec.transport === 'stdio' || spec.auth === undefined
-          ? []
-          : [{ name, grant: `${spec.auth.profile ?? DEFAULT_PROFILE}/${spec.auth.grant}` }],
-      )
+      const named = [...servers.values()].flatMap(({ name, spec }) => {
+        const its = namedGrant(spec)
+        return its === undefined ? [] : [{ name, grant: `${its.profile}/${its.name}` }]
+      })
       const groups = Map.groupBy(named, (one) => one.grant)
       known = {
         of: servers,

@@ -1,6 +1,7 @@
 import type { SnapshotSource as ControlSnapshot } from '../control/snapshot/snapshot.ts'
 import type { ProjectView, ServerView, Snapshot, SnapshotSource } from '../gateway/snapshot.ts'
 import { SHARED, type Holder } from '../grants/holder.ts'
+import { isEachPersons } from '../grants/named-grant.ts'
 import type { ServerSpec } from '../kinds/server.ts'
 
 /**
@@ -27,7 +28,7 @@ export function createPersonalViews(snapshot: ControlSnapshot): SnapshotSource {
       const whose = project.servers.map(({ spec }) => whoseOf(spec))
       found = {
         differs: whose.some((one) => one !== 'shared'),
-        byPerson: whose.some((one) => one === 'per-user' || one === 'caller'),
+        byPerson: whose.some(isEachPersons),
       }
       personal.set(project, found)
     }

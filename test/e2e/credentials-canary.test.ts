@@ -145,8 +145,8 @@ interface Begun {
   readonly attempt: string
   readonly authorizeUrl: string
 }
-/** Starts an authorization. @returns where the browser would be sent back to */
 let attempt = ''
+/** Starts an authorization. @returns where the browser would be sent back to */
 async function begin(): Promise<URL> {
   const { text } = await stage.admin('POST', '/api/v1/grants', { name: 'notes', server: 'notes' })
   const begun = JSON.parse(text) as Begun

@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util'
 import { useOf } from '../../access/authorize.ts'
 import type { Principal, TokenOwner } from '../../access/principal.ts'
 import { fenced } from '../../access/rights.ts'
-import { bindingText, type Binding } from '../../kinds/binding.ts'
+import { bindingText, SIGN_IN_NEEDS, type Binding } from '../../kinds/binding.ts'
 import type { GroupSpec } from '../../kinds/group.ts'
 import { KINDS } from '../../kinds/registry.ts'
 import type { HttpSpec, ServerSpec } from '../../kinds/server.ts'
@@ -153,15 +153,7 @@ function guardIdentity(by: Caller, before: UserSpec | undefined, after: UserSpec
 }
 
 /** How people are known is for those who may do everything. */
-const guardSignIn = (by: Caller, path: string): void =>
-  guardBindings(
-    by,
-    [
-      { role: 'edit', resource: '*' },
-      { role: 'run', action: '*' },
-    ],
-    path,
-  )
+const guardSignIn = (by: Caller, path: string): void => guardBindings(by, SIGN_IN_NEEDS, path)
 
 function guardBindings({ access }: Caller, bindings: readonly Binding[], path: string): void {
   const beyond = bindings.flatMap((binding, i) =>

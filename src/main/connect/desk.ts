@@ -1,6 +1,7 @@
 import type { ConnectDesk, ConnectionWanted, ConnectLink } from '../../gateway/connections.ts'
 import { credentialOf } from '../../grants/grant.ts'
 import type { Grants } from '../../grants/grants.ts'
+import { grantIn } from '../../grants/named-grant.ts'
 import type { HttpSpec, ServerSpec } from '../../kinds/server.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { CONNECT_PATH } from './connect-path.ts'
@@ -38,7 +39,7 @@ export function createConnectDesk(deps: ConnectDeskDeps): OpenDesk {
   async function isConnected({ server, holder }: ConnectionWanted): Promise<boolean> {
     const auth = authOf(deps.server(server))
     if (auth === undefined) return false
-    const grant = await deps.grants.stored({ name: auth.grant, profile: auth.profile ?? 'default', holder })
+    const grant = await deps.grants.stored(Object.assign({ holder }, grantIn(auth)))
     return grant !== undefined && grant.trouble === undefined && credentialOf(grant) !== undefined
   }
 

@@ -1,8 +1,9 @@
 import { hash } from 'node:crypto'
 import type { SnapshotSource } from '../../control/snapshot/snapshot.ts'
-import { DEFAULT_PROFILE, readGrantId } from '../../grants/grant-id.ts'
+import { readGrantId } from '../../grants/grant-id.ts'
 import { credentialOf, type GrantKey } from '../../grants/grant.ts'
 import type { Grants } from '../../grants/grants.ts'
+import { grantIn, isEachPersons } from '../../grants/named-grant.ts'
 import { isBoundTo } from '../../grants/origins.ts'
 import type { Provider } from '../../grants/providers/define-provider.ts'
 import type { ProviderRegistry } from '../../grants/providers/registry.ts'
@@ -44,9 +45,9 @@ export async function offerFor(
   const server = snapshot.state().servers.get(name)
   if (server === undefined || server.spec.transport === 'stdio') return undefined
   const { auth, url, description } = server.spec
-  if (auth === undefined || !(auth.whose === 'per-user' || auth.whose === 'caller')) return undefined
+  if (auth === undefined || !isEachPersons(auth.whose)) return undefined
   const { origin } = new URL(url)
-  const key = { name: auth.grant, profile: auth.profile ?? DEFAULT_PROFILE, holder }
+  const key = Object.assign({ holder }, grantIn(auth))
   const grant = await grants.stored(key)
   const isConnected =
     grant !== undefined &&

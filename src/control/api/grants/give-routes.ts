@@ -1,7 +1,9 @@
 import { z } from 'zod'
+import { SIGN_IN_NEEDS } from '../../../kinds/binding.ts'
 import { Name } from '../../../kinds/define-kind.ts'
 import type { HttpSpec, ServerSpec } from '../../../kinds/server.ts'
-import { DEFAULT_PROFILE, readGrantId } from '../../../grants/grant-id.ts'
+import { readGrantId } from '../../../grants/grant-id.ts'
+import { namedGrant } from '../../../grants/named-grant.ts'
 import { SOURCES, type GrantKey } from '../../../grants/grant.ts'
 import { readOrigin } from '../../../grants/origins.ts'
 import { defaultOrigins, type Provider } from '../../../grants/providers/define-provider.ts'
@@ -220,14 +222,12 @@ function usersOf(
   call: Call,
   { name, profile }: Pick<GrantKey, 'name' | 'profile'>,
 ): readonly string[] {
-  return [...snapshot.state().servers.values()].flatMap((server) =>
-    server.spec.transport !== 'stdio' &&
-    server.spec.auth?.grant === name &&
-    (server.spec.auth.profile ?? DEFAULT_PROFILE) === profile &&
-    seesServer(call, server.name)
+  return [...snapshot.state().servers.values()].flatMap((server) => {
+    const named = namedGrant(server.spec)
+    return named?.name === name && named.profile === profile && seesServer(call, server.name)
       ? [server.name]
-      : [],
-  )
+      : []
+  })
 }
 
 const Address = z.string().min(1).max(2048)
@@ -315,11 +315,7 @@ async function startAuthorization(deps: GrantRouteDeps, call: Call): Promise<Res
 
 /** Where everybody's sign-in is shown is for those who may do everything, as how people sign in is. */
 function demandEverything({ access }: Call): void {
-  const all = [
-    { role: 'edit', resource: '*' },
-    { role: 'run', action: '*' },
-  ] as const
-  if (!all.every((binding) => access.covers(binding)))
+  if (!SIGN_IN_NEEDS.every((binding) => access.covers(binding)))
     throw new Fault('forbidden', {
       hint: 'the sign-ins of all callers would be shown there: ask somebody who may do everything',
     })

@@ -1,6 +1,7 @@
 import type { GrantKey } from '../../../grants/grant.ts'
 import type { Grants } from '../../../grants/grants.ts'
 import { readGrantId } from '../../../grants/grant-id.ts'
+import { isEachPersons } from '../../../grants/named-grant.ts'
 import type { HttpSpec } from '../../../kinds/server.ts'
 import type { Call } from '../route.ts'
 
@@ -32,8 +33,7 @@ export async function connectOnPage(
   { key, server, spec }: Own,
 ): Promise<object | undefined> {
   if (principal.kind !== 'user' || key.holder !== principal.key || deps.pages.isLocal()) return undefined
-  const whose = spec?.auth?.grant === key.name ? (spec.auth.whose ?? 'shared') : 'shared'
-  const isTheirs = whose === 'per-user' || whose === 'caller'
+  const isTheirs = spec?.auth?.grant === key.name && isEachPersons(spec.auth.whose)
   const page =
     server === undefined || spec === undefined || !isTheirs
       ? undefined
